@@ -1,0 +1,53 @@
+# Two commands do everything: `make demo` and `make test`. Each target is one line that calls a script.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+DEPS := node_modules/.package-lock.json
+SOURCES := $(shell find plugins server-attestor agent-attestor -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test gen gen-check docs build release lint format fuzz bench soak conformance clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+
+demo: $(DEPS) dist/SHA256SUMS ## Attest this machine's software TPM with real SPIRE and Keylime (KEEP=1 leaves it running)
+	@node test/rig/demo.ts
+
+test: $(DEPS) ## Run every check and every test; the last line counts them
+	@node scripts/test.ts
+
+gen: $(DEPS) ## Generate plugins/gen from proto/
+	@scripts/gen.sh
+
+gen-check: $(DEPS) ## Fail when plugins/gen is not what proto/ gives
+	@scripts/gen.sh --check
+
+docs: $(DEPS) ## Write the generated tables of docs/ and README.md
+	@node scripts/docs.ts
+
+build: dist/SHA256SUMS ## Build dist/: one executable file for each half
+
+dist/SHA256SUMS: $(DEPS) $(SOURCES)
+	@node scripts/build.ts
+
+lint: $(DEPS) ## Check format, types, rules, dead code and import arrows
+	@node scripts/test.ts --only checks
+
+format: $(DEPS) ## Format the code
+	@biome check --write .
+
+fuzz: $(DEPS) ## Feed at least 100,000 mutants to each parser
+	@node test/fuzz/run.ts
+
+bench: $(DEPS) dist/SHA256SUMS ## Measure speed and memory, beside the Go plugins when GO_PLUGIN_DIR is set
+	@node test/bench/run.ts
+
+conformance: $(DEPS) dist/SHA256SUMS ## Print the table of the 62 conformance cases
+	@node test/conformance/run.ts
+
+clean: ## Remove what was built in this folder (the cache outside it stays)
+	@rm -rf dist .tmp coverage
+
+$(DEPS): package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or newer, then run this again' >&2; exit 1; }
+	npm ci && touch $(DEPS)

@@ -1,0 +1,153 @@
+/**
+ * Builds dist/: each attestor as one `.cjs` file and as one executable that needs no node_modules.
+ *
+ * Two builds of the same tree are byte-identical, so that an operator can compare `plugin_checksum` with a build of
+ * their own: esbuild is deterministic, and Node makes the code cache under `--predictable` from relative paths.
+ *
+ * Usage: node scripts/build.ts [--out DIR] [--arch x64|arm64] [--cjs-only]
+ */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { build, type Plugin } from 'esbuild'
+
+const HALVES = [
+  { name: 'keylime-attestor-server', entry: 'server-attestor/main.ts' },
+  { name: 'keylime-attestor-agent', entry: 'agent-attestor/main.ts' },
+] as const
+
+/** Oldest Node that runs the `.cjs` form: undici 8 needs it. */
+const NODE_TARGET = 'node22.19'
+
+/**
+ * Fixed flags of the executable.
+ *
+ * A small young generation keeps the memory of a busy plugin near 100 MB at the same throughput; the inspector must
+ * not open when SPIRE's SIGUSR1 (reconfigure) reaches the process group.
+ */
+const EXEC_ARGV = ['--max-semi-space-size=1', '--disable-sigusr1', '--no-warnings']
+
+const root = resolve(import.meta.dirname, '..')
+
+// grpc-js loads proto-loader only to serve channelz, which we switch off; without it the program is smaller and starts sooner.
+const withoutProtoLoader: Plugin = {
+  name: 'without-proto-loader',
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^@grpc\/proto-loader$/ }, (args) => ({ path: args.path, namespace: 'left-out' }))
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
+      contents: 'module.exports = {}',
+      loader: 'js',
+    }))
+  },
+}
+
+async function bundle(entry: string, outfile: string): Promise<string[]> {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: NODE_TARGET,
+    legalComments: 'none',
+    banner: { js: '#!/usr/bin/env node' },
+    define: { 'process.env.TOWER_VERSION': JSON.stringify(version()) },
+    plugins: [withoutProtoLoader],
+    metafile: true,
+    logLevel: 'warning',
+  })
+  chmodSync(outfile, 0o755)
+  return Object.keys(result.metafile.inputs)
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return (manifest as { version: string }).version
+}
+
+/** Returns the Node binary that goes into the executable: the one pinned in package-lock.json, never the machine's. */
+function pinnedNode(arch: string): string {
+  const path = join(root, 'node_modules', `node-linux-${arch}`, 'bin', 'node')
+  if (!existsSync(path)) {
+    throw new Error(
+      `${path} is missing: run \`npm ci\` (or \`node scripts/fetch-node.ts ${arch}\` for another architecture)`,
+    )
+  }
+  return path
+}
+
+function buildExecutable(name: string, outDir: string, arch: string): void {
+  const native = arch === process.arch
+  const work = join(outDir, '.sea')
+  mkdirSync(work, { recursive: true })
+  // Without the shebang line, and by a relative path, so that neither the place of the checkout nor the form changes the bytes.
+  const source = readFileSync(join(outDir, `${name}.cjs`), 'utf8').replace(/^#!.*\n/, '')
+  writeFileSync(join(work, `${name}.cjs`), source)
+  const config = {
+    main: `${name}.cjs`,
+    output: name,
+    executable: pinnedNode(arch),
+    disableExperimentalSEAWarning: true,
+    // A code cache is bound to the processor that made it.
+    useCodeCache: native,
+    execArgv: EXEC_ARGV,
+    execArgvExtension: 'none',
+  }
+  writeFileSync(join(work, `${name}.json`), JSON.stringify(config))
+  execFileSync(pinnedNode(process.arch), ['--predictable', '--build-sea', `${name}.json`], {
+    cwd: work,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { PATH: process.env['PATH'] },
+  })
+  const target = join(outDir, native ? name : `${name}-${arch}`)
+  writeFileSync(target, readFileSync(join(work, name)))
+  chmodSync(target, 0o755)
+}
+
+/** Builds both halves. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      out: { type: 'string', default: join(root, 'dist') },
+      arch: { type: 'string', default: process.arch },
+      'cjs-only': { type: 'boolean', default: false },
+    },
+  })
+  const outDir = resolve(values.out)
+  mkdirSync(outDir, { recursive: true })
+  const started = Date.now()
+  const inputs = new Set<string>()
+  for (const half of HALVES) {
+    for (const input of await bundle(half.entry, join(outDir, `${half.name}.cjs`))) inputs.add(input)
+  }
+  if (!values['cjs-only']) for (const half of HALVES) buildExecutable(half.name, outDir, values.arch)
+  rmSync(join(outDir, '.sea'), { recursive: true, force: true })
+  writeFileSync(join(outDir, 'bundled-modules.json'), `${JSON.stringify(packagesOf(inputs), null, 2)}\n`)
+  writeSums(outDir)
+  process.stderr.write(`built ${outDir} in ${((Date.now() - started) / 1000).toFixed(1)} s\n`)
+}
+
+/** Names the packages whose code is in the bundles, for the licence list and the bill of materials. */
+function packagesOf(inputs: ReadonlySet<string>): string[] {
+  const names = new Set<string>()
+  for (const input of inputs) {
+    const match = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)
+    if (match?.[1] !== undefined) names.add(match[1])
+  }
+  return [...names].toSorted()
+}
+
+function writeSums(outDir: string): void {
+  const files = HALVES.flatMap((half) => [half.name, `${half.name}-arm64`, `${half.name}-x64`, `${half.name}.cjs`])
+    .map((name) => join(outDir, name))
+    .filter((path) => existsSync(path))
+  const lines = files.map(
+    (path) => `${createHash('sha256').update(readFileSync(path)).digest('hex')}  ${basename(path)}`,
+  )
+  writeFileSync(join(outDir, 'SHA256SUMS'), `${lines.join('\n')}\n`)
+}
+
+await main()

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** Which room may import which: the arrows of CONTRIBUTING.md. `node:` is open to all, and a room to itself. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  'plugins/gen': ['@bufbuild/protobuf', '@grpc/grpc-js'],
+  'plugins/go-plugin': ['plugins/gen', '@grpc/grpc-js'],
+  'plugins/hcl': [],
+  'plugins/tpm': [],
+  'plugins/sdk': ['plugins/go-plugin', 'plugins/gen', 'plugins/hcl', '@grpc/grpc-js'],
+  'plugins/keylime': ['plugins/tpm', 'undici', 'valibot'],
+  'plugins/host': ['plugins/go-plugin', 'plugins/gen', '@grpc/grpc-js'],
+  'server-attestor': ['plugins/sdk', 'plugins/keylime', 'plugins/hcl', 'plugins/tpm'],
+  'agent-attestor': ['plugins/sdk', 'plugins/keylime', 'plugins/hcl'],
+}
+
+const sources = Object.keys(ARROWS).flatMap((room) => filesOf(join(root, room)).map((path) => ({ room, path })))
+
+describe('the rooms', () => {
+  it('import only along the arrows', () => {
+    const wrong = sources.flatMap(({ room, path }) =>
+      importsOf(path)
+        .map((specifier) => ({ specifier, target: roomOf(path, specifier) }))
+        .filter(({ target }) => target !== 'node:' && target !== room && !(ARROWS[room] ?? []).includes(target))
+        .map(({ specifier }) => `${relative(root, path)} imports ${specifier}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('hold every source file of plugins/ and the two attestors', () => {
+    const placed = new Set(sources.map(({ path }) => path))
+    const all = ['plugins', 'server-attestor', 'agent-attestor'].flatMap((folder) => filesOf(join(root, folder)))
+    expect(all.filter((path) => !placed.has(path)).map((path) => relative(root, path))).toEqual([])
+  })
+
+  it('load undici only after the handshake, so no module imports its values at the top', () => {
+    const eager = sources.filter(({ path }) =>
+      /^import (?!type )[^;]*? from 'undici'/m.test(readFileSync(path, 'utf8')),
+    )
+    expect(eager.map(({ path }) => relative(root, path))).toEqual([])
+  })
+})
+
+describe('every source file', () => {
+  const ours = sources.filter(({ room }) => room !== 'plugins/gen')
+
+  it('is named in kebab case for what it holds', () => {
+    const odd = ours.filter(({ path }) => !/^[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(path.slice(path.lastIndexOf('/') + 1)))
+    const vague = ours.filter(({ path }) => /\/(utils?|common|misc|types|helpers?)(\.ts|\/)/.test(path))
+    expect([...odd, ...vague].map(({ path }) => relative(root, path))).toEqual([])
+  })
+
+  it('documents each export', () => {
+    expect(ours.flatMap(({ path }) => undocumentedExports(path))).toEqual([])
+  })
+})
+
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+function importsOf(path: string): string[] {
+  const text = readFileSync(path, 'utf8')
+  const found = [
+    ...text.matchAll(/^(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?'([^']+)'/gm),
+    ...text.matchAll(/\bimport\('([^']+)'\)/g),
+  ]
+  return found.map(([, specifier = '']) => specifier)
+}
+
+function roomOf(importer: string, specifier: string): string {
+  if (specifier.startsWith('node:')) return 'node:'
+  if (!specifier.startsWith('.'))
+    return specifier
+      .split('/')
+      .slice(0, specifier.startsWith('@') ? 2 : 1)
+      .join('/')
+  const target = relative(root, resolve(dirname(importer), specifier))
+  return Object.keys(ARROWS).find((room) => target.startsWith(`${room}/`)) ?? target
+}
+
+function undocumentedExports(path: string): string[] {
+  const lines = readFileSync(path, 'utf8').split('\n')
+  const declaration = /^export (?:async |abstract |declare )?(?:function\*?|const|class|interface|type) ([A-Za-z0-9_]+)/
+  return lines.flatMap((line, index) => {
+    const name = declaration.exec(line)?.[1]
+    const overload = (lines[index - 1] ?? '').startsWith('export function ')
+    const documented = (lines[index - 1] ?? '').trimEnd().endsWith('*/')
+    return name === undefined || documented || overload ? [] : [`${relative(root, path)}: ${name}`]
+  })
+}
