@@ -1,0 +1,42 @@
+#!/bin/sh
+# Writes plugins/gen and the conformance tests' gen folder from the .proto files.
+#   scripts/gen.sh           replaces the generated folders
+#   scripts/gen.sh --check   generates to a temporary folder and fails when the checked-in files differ
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/node_modules/.bin:$PATH"
+
+# The generated code must be erasable TypeScript (Node runs it unbuilt) and pull in only @bufbuild/protobuf/wire.
+OPTIONS=esModuleInterop=true,env=node,importSuffix=.ts,oneof=unions-value,forceLong=bigint,outputServices=grpc-js
+OPTIONS=$OPTIONS,outputJsonMethods=false,exportCommonSymbols=false,useExactTypes=false,enumsAsLiterals=true
+
+generate() { # <folder of .proto files> <output folder>
+  mkdir -p "$2"
+  # Sorted, so that the order in which a disk lists its files never shows in the output.
+  find "$1" -name '*.proto' | LC_ALL=C sort | xargs protoc \
+    --plugin="protoc-gen-ts_proto=$PWD/node_modules/.bin/protoc-gen-ts_proto" \
+    --ts_proto_out="$2" --ts_proto_opt="$OPTIONS" --proto_path="$1"
+}
+
+# go-plugin's examples share package and message names, so each folder is a run of its own.
+generate_all() { # <output folder for proto> <output folder for test/conformance/proto>
+  generate proto "$1"
+  for folder in test/conformance/proto/*/; do
+    generate "${folder%/}" "$2/$(basename "$folder")"
+  done
+}
+
+if [ "${1:-}" = --check ]; then
+  fresh=$(mktemp -d)
+  trap 'rm -rf "$fresh"' EXIT
+  generate_all "$fresh/plugins" "$fresh/conformance"
+  if diff -r "$fresh/plugins" plugins/gen && diff -r "$fresh/conformance" test/conformance/gen; then
+    echo 'generated files are up to date'
+  else
+    echo 'generated files differ from their .proto files: run scripts/gen.sh and commit the result' >&2
+    exit 1
+  fi
+else
+  rm -rf plugins/gen test/conformance/gen
+  generate_all plugins/gen test/conformance/gen
+fi
