@@ -27,6 +27,9 @@ docs: $(DEPS) ## Write the generated tables of docs/ and README.md
 
 build: dist/SHA256SUMS ## Build dist/: one executable file for each half
 
+release: $(DEPS) ## Build everything that is shipped: executables, .deb, licences, bill of materials, sums
+	@node scripts/release.ts
+
 dist/SHA256SUMS: $(DEPS) $(SOURCES)
 	@node scripts/build.ts
 

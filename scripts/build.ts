@@ -12,6 +12,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build, type Plugin } from 'esbuild'
+import { projectVersion, root } from './release/lockfile.ts'
+import { pinnedNode } from './release/pinned-node.ts'
 
 const HALVES = [
   { name: 'keylime-attestor-server', entry: 'server-attestor/main.ts' },
@@ -28,8 +30,6 @@ const NODE_TARGET = 'node22.19'
  * not open when SPIRE's SIGUSR1 (reconfigure) reaches the process group.
  */
 const EXEC_ARGV = ['--max-semi-space-size=1', '--disable-sigusr1', '--no-warnings']
-
-const root = resolve(import.meta.dirname, '..')
 
 // grpc-js loads proto-loader only to serve channelz, which we switch off; without it the program is smaller and starts sooner.
 const withoutProtoLoader: Plugin = {
@@ -54,29 +54,13 @@ async function bundle(entry: string, outfile: string): Promise<string[]> {
     target: NODE_TARGET,
     legalComments: 'none',
     banner: { js: '#!/usr/bin/env node' },
-    define: { 'process.env.TOWER_VERSION': JSON.stringify(version()) },
+    define: { 'process.env.TOWER_VERSION': JSON.stringify(projectVersion()) },
     plugins: [withoutProtoLoader],
     metafile: true,
     logLevel: 'warning',
   })
   chmodSync(outfile, 0o755)
   return Object.keys(result.metafile.inputs)
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return (manifest as { version: string }).version
-}
-
-/** Returns the Node binary that goes into the executable: the one pinned in package-lock.json, never the machine's. */
-function pinnedNode(arch: string): string {
-  const path = join(root, 'node_modules', `node-linux-${arch}`, 'bin', 'node')
-  if (!existsSync(path)) {
-    throw new Error(
-      `${path} is missing: run \`npm ci\` (or \`node scripts/fetch-node.ts ${arch}\` for another architecture)`,
-    )
-  }
-  return path
 }
 
 function buildExecutable(name: string, outDir: string, arch: string): void {
