@@ -1,0 +1,36 @@
+// Answers recorded from a real Keylime, one file a request.
+import { readFileSync } from 'node:fs'
+
+/** Holds one recorded exchange. */
+export interface Recorded {
+  readonly request: string
+  readonly status: number
+  readonly contentType: string
+  /** HTTP date of the answer. */
+  readonly date: string
+  /** Exact text of the answer. */
+  readonly body: string
+}
+
+/**
+ * Reads a recorded answer.
+ * @param name File name under test/fixtures/keylime, without `.json`.
+ * @returns The exchange.
+ */
+export function recorded(name: string): Recorded {
+  const file = new URL(`../fixtures/keylime/${name}.json`, import.meta.url)
+  const { content_type: contentType, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as Omit<
+    Recorded,
+    'contentType'
+  > & { readonly content_type: string }
+  return { ...rest, contentType }
+}
+
+/**
+ * Reads the `results` of a recorded answer.
+ * @param name File name under test/fixtures/keylime, without `.json`.
+ * @returns Its fields as they are.
+ */
+export function recordedResults(name: string): Readonly<Record<string, unknown>> {
+  return (JSON.parse(recorded(name).body) as { readonly results: Record<string, unknown> }).results
+}
