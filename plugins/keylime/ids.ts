@@ -9,9 +9,6 @@ import { KeylimeError } from './errors.ts'
 /** Names a Keylime agent; only {@link parseAgentId} makes one, so it is safe in a URL and as a SPIFFE ID segment. */
 export type AgentId = string & { readonly __brand: 'AgentId' }
 
-/** Is the ID that every unconfigured Keylime agent claims, so it names nobody. @see rust-keylime 3a4d5654, keylime/src/config/base.rs */
-export const DEFAULT_AGENT_UUID = 'd432fbb3-d2f1-4a97-9ef7-75bd81c00000' as AgentId
-
 // The intersection of Keylime's `[\w.-]+` of at most 80 characters and a SPIFFE ID path segment.
 const AGENT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/
 
@@ -52,3 +49,6 @@ export function parseAgentId(text: string): AgentId {
 export function ekUuid(ekPem: string): string {
   return createHash('sha256').update(ekPem).digest('hex')
 }
+
+/** Is the ID that every unconfigured Keylime agent claims, so it names nobody. @see rust-keylime 3a4d5654, keylime/src/config/base.rs */
+export const DEFAULT_AGENT_UUID: AgentId = parseAgentId('d432fbb3-d2f1-4a97-9ef7-75bd81c00000')

@@ -1,0 +1,194 @@
+/**
+ * TPM2B_PUBLIC: the public part of a key inside a TPM, as a registrar keeps AK and EK.
+ *
+ * @see TCG TPM 2.0 Library, Part 2, 12.2 (TPMT_PUBLIC)
+ * @module
+ */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { ALG, type HashAlg, MAX_DIGEST_BYTES, requireHash } from './algorithms.ts'
+import { ByteReader } from './byte-reader.ts'
+import { TpmError } from './tpm-error.ts'
+
+/** Names the elliptic curves read here. */
+export type Curve = 'P-256' | 'P-384' | 'P-521'
+
+/** Names a key's scheme; `null` lets each use choose, `other` is valid but neither signs a quote nor encrypts to an EK. */
+export type SchemeName = 'rsassa' | 'rsapss' | 'ecdsa' | 'null' | 'other'
+
+/** Holds a key's scheme and its hash, where it has one. */
+export interface KeyScheme {
+  readonly name: SchemeName
+  readonly hashAlg: HashAlg | undefined
+}
+
+interface PublicFields {
+  readonly nameAlg: HashAlg
+  /** TPMA_OBJECT, a bit set. */
+  readonly attributes: number
+  readonly scheme: KeyScheme
+  /** Whether the key wraps children, as an EK does; an AK has none. */
+  readonly hasSymmetric: boolean
+  /** The TPMT_PUBLIC as received: what the Name hashes. */
+  readonly area: Buffer
+  readonly key: KeyObject
+  /** SPKI PEM with a final newline, byte for byte what OpenSSL writes. */
+  readonly pem: string
+}
+
+/** Holds a parsed RSA key. */
+export interface TpmRsaPublic extends PublicFields {
+  readonly type: 'rsa'
+  readonly bits: number
+}
+
+/** Holds a parsed elliptic curve key. */
+export interface TpmEccPublic extends PublicFields {
+  readonly type: 'ecc'
+  readonly curve: Curve
+}
+
+/** Holds a parsed public key of a TPM. */
+export type TpmPublic = TpmRsaPublic | TpmEccPublic
+
+const RSA_BITS: readonly number[] = [2048, 3072, 4096]
+const MAX_MODULUS_BYTES = 512
+const MAX_COORDINATE_BYTES = 66
+const DEFAULT_EXPONENT = 65537
+const CURVES: ReadonlyMap<number, { readonly curve: Curve; readonly bytes: number }> = new Map([
+  [0x0003, { curve: 'P-256', bytes: 32 }],
+  [0x0004, { curve: 'P-384', bytes: 48 }],
+  [0x0005, { curve: 'P-521', bytes: 66 }],
+])
+const BLOCK_CIPHERS: ReadonlySet<number> = new Set([ALG.tdes, ALG.aes, ALG.sm4, ALG.camellia])
+const KDFS: ReadonlySet<number> = new Set([ALG.mgf1, ALG.kdf1Sp80056a, ALG.kdf2, ALG.kdf1Sp800108])
+
+// What follows each scheme number: nothing, a hash, or a hash and a counter (ECDAA).
+type SchemeDetails = 'none' | 'hash' | 'hash_and_count'
+type SchemeTable = ReadonlyMap<number, readonly [SchemeName, SchemeDetails]>
+const RSA_SCHEMES: SchemeTable = new Map([
+  [ALG.null, ['null', 'none']],
+  [ALG.rsassa, ['rsassa', 'hash']],
+  [ALG.rsapss, ['rsapss', 'hash']],
+  [ALG.rsaes, ['other', 'none']],
+  [ALG.oaep, ['other', 'hash']],
+])
+const ECC_SCHEMES: SchemeTable = new Map([
+  [ALG.null, ['null', 'none']],
+  [ALG.ecdsa, ['ecdsa', 'hash']],
+  [ALG.ecdaa, ['other', 'hash_and_count']],
+  [ALG.sm2, ['other', 'hash']],
+  [ALG.ecschnorr, ['other', 'hash']],
+  [ALG.ecdh, ['other', 'hash']],
+  [ALG.ecmqv, ['other', 'hash']],
+])
+
+/**
+ * Parses a TPM2B_PUBLIC of an RSA (2048, 3072, 4096 bits) or elliptic curve key (P-256, P-384, P-521).
+ *
+ * @param bytes The structure, u16 length included, and nothing after it.
+ * @returns The key, with what decides its use.
+ * @throws {TpmError} `TPM_TRUNCATED`, `TPM_TRAILING`: the length does not fit. `TPM_MALFORMED`: a forbidden value, such
+ *   as a point that is not on its curve. `TPM_UNSUPPORTED`: another key type, size, curve or algorithm.
+ */
+export function parseTpm2bPublic(bytes: Uint8Array): TpmPublic {
+  const outer = new ByteReader(bytes, 'TPM2B_PUBLIC')
+  const area = outer.sized(0xffff, 'size')
+  outer.end()
+
+  const reader = new ByteReader(area, 'TPMT_PUBLIC')
+  const type = reader.u16('type')
+  const nameAlg = requireHash(reader, reader.u16('nameAlg'), 'nameAlg')
+  const attributes = reader.u32('objectAttributes')
+  reader.sized(MAX_DIGEST_BYTES, 'authPolicy')
+  const hasSymmetric = readSymmetric(reader)
+  const common = { nameAlg, attributes, hasSymmetric, area }
+  if (type === ALG.rsa) return { type: 'rsa', ...common, ...readRsa(reader) }
+  if (type === ALG.ecc) return { type: 'ecc', ...common, ...readEcc(reader) }
+  throw reader.unsupported('type', 'an RSA or ECC key', type)
+}
+
+function readSymmetric(reader: ByteReader): boolean {
+  const algorithm = reader.u16('symmetric')
+  if (algorithm === ALG.null) return false
+  if (!BLOCK_CIPHERS.has(algorithm)) throw reader.unsupported('symmetric', 'a block cipher or none', algorithm)
+  reader.u16('symmetric keyBits')
+  reader.u16('symmetric mode')
+  return true
+}
+
+function readScheme(reader: ByteReader, table: SchemeTable): KeyScheme {
+  const id = reader.u16('scheme')
+  const known = table.get(id)
+  if (known === undefined) throw reader.unsupported('scheme', 'a scheme of this key type', id)
+  const [name, details] = known
+  if (details === 'none') return { name, hashAlg: undefined }
+  const hashAlg = requireHash(reader, reader.u16('scheme hash'), 'scheme hash')
+  if (details === 'hash_and_count') reader.u16('scheme count')
+  return { name, hashAlg }
+}
+
+function readRsa(reader: ByteReader): { scheme: KeyScheme; bits: number; key: KeyObject; pem: string } {
+  const scheme = readScheme(reader, RSA_SCHEMES)
+  const bits = reader.u16('keyBits')
+  if (!RSA_BITS.includes(bits)) {
+    throw new TpmError('TPM_UNSUPPORTED', `TPMT_PUBLIC keyBits: expected 2048, 3072 or 4096, found ${bits}`)
+  }
+  const exponent = reader.u32('exponent') || DEFAULT_EXPONENT
+  if (exponent < 3 || exponent % 2 === 0) throw reader.malformed('exponent', 'an odd number above 2', `${exponent}`)
+  const modulus = reader.sized(MAX_MODULUS_BYTES, 'modulus')
+  reader.end()
+  const isFull =
+    modulus.length * 8 === bits && modulus.readUInt8(0) >= 0x80 && modulus.readUInt8(bits / 8 - 1) % 2 === 1
+  if (!isFull) throw reader.malformed('modulus', `an odd number of ${bits} bits`, `${modulus.length} bytes`)
+  const e = Buffer.alloc(4)
+  e.writeUInt32BE(exponent)
+  const jwk = { kty: 'RSA', n: modulus.toString('base64url'), e: withoutLeadingZeros(e).toString('base64url') }
+  return { scheme, bits, ...importKey(jwk) }
+}
+
+function readEcc(reader: ByteReader): { scheme: KeyScheme; curve: Curve; key: KeyObject; pem: string } {
+  const scheme = readScheme(reader, ECC_SCHEMES)
+  const curveId = reader.u16('curveID')
+  const facts = CURVES.get(curveId)
+  if (facts === undefined) throw reader.unsupported('curveID', 'P-256, P-384 or P-521', curveId)
+  readKdf(reader)
+  const x = readCoordinate(reader, 'x', facts.bytes)
+  const y = readCoordinate(reader, 'y', facts.bytes)
+  reader.end()
+  const jwk = { kty: 'EC', crv: facts.curve, x: x.toString('base64url'), y: y.toString('base64url') }
+  return { scheme, curve: facts.curve, ...importKey(jwk) }
+}
+
+function readKdf(reader: ByteReader): void {
+  const kdf = reader.u16('kdf')
+  if (kdf === ALG.null) return
+  if (!KDFS.has(kdf)) throw reader.unsupported('kdf', 'a key derivation function or none', kdf)
+  requireHash(reader, reader.u16('kdf hash'), 'kdf hash')
+}
+
+/** Some TPMs drop leading zeros of a coordinate; a JWK wants all of them. */
+function readCoordinate(reader: ByteReader, field: string, bytes: number): Buffer {
+  const value = reader.sized(MAX_COORDINATE_BYTES, field)
+  if (value.length === 0 || value.length > bytes) {
+    throw reader.malformed(field, `1 to ${bytes} bytes`, `${value.length}`)
+  }
+  return Buffer.concat([Buffer.alloc(bytes - value.length), value])
+}
+
+function withoutLeadingZeros(bytes: Buffer): Buffer {
+  const first = bytes.findIndex((byte) => byte !== 0)
+  return bytes.subarray(first === -1 ? bytes.length : first)
+}
+
+function importKey(jwk: Readonly<Record<string, string>>): { key: KeyObject; pem: string } {
+  try {
+    const key = createPublicKey({ key: jwk, format: 'jwk' })
+    return { key, pem: key.export({ type: 'spki', format: 'pem' }) }
+  } catch (cause) {
+    throw new TpmError(
+      'TPM_MALFORMED',
+      'TPMT_PUBLIC unique: expected a public key, found one that OpenSSL refuses',
+      cause,
+    )
+  }
+}
