@@ -1,0 +1,60 @@
+/**
+ * Catalogue entries about who the node is: its agent ID, its TPM's endorsement key, its quote.
+ *
+ * @module
+ */
+
+/** Holds the entries of identity and local proof. */
+export const IDENTITY_ENTRIES = {
+  'KL-ID-DEFAULT-UUID': {
+    status: 'PERMISSION_DENIED',
+    message: 'this is the ID that every unconfigured keylime agent claims, so it names no host',
+    cause: '`uuid` is missing in the agent.conf that the Keylime agent really reads.',
+    next: 'Set `uuid = "hash_ek"` on the node, restart its Keylime agent and enrol the new ID; or set `allow_default_uuid = true` for a single host.',
+  },
+  'KL-ID-IN-USE': {
+    status: 'PERMISSION_DENIED',
+    message:
+      'its ID is in use by the TPM with EK {admitted_ek} (at {admitted_at}); this host has EK {claimed_ek} (at {claimed_at})',
+    cause: 'Two hosts claim one agent ID: the default UUID, a copied agent.conf, or a replaced TPM or mainboard.',
+    next: 'Give the second host an ID of its own (`uuid = "hash_ek"`). If a TPM was replaced on purpose, evict the old node (`spire-server agent evict`) and let the new one attest.',
+  },
+  'KL-ID-NOT-EK-HASH': {
+    status: 'PERMISSION_DENIED',
+    message: "its ID is not the hash of its TPM's endorsement key, which would be {expected}",
+    cause: '`require_ek_uuid` is set and the Keylime agent uses another `uuid`.',
+    next: 'Set `uuid = "hash_ek"` in the agent.conf of the node and enrol the new ID, or turn `require_ek_uuid` off.',
+  },
+  'KL-EK-NO-CERTIFICATE': {
+    status: 'PERMISSION_DENIED',
+    message: 'the registrar holds no EK certificate of it, and ek_ca_path is set',
+    cause: 'The TPM has no certificate in its NV memory, or the Keylime agent could not read it.',
+    next: "Check the Keylime agent's log at start for the EK certificate; a TPM without one cannot pass `ek_ca_path`.",
+  },
+  'KL-EK-UNTRUSTED': {
+    status: 'PERMISSION_DENIED',
+    message: 'its EK certificate is not accepted: {reason}',
+    cause: "The TPM maker's root or intermediate is not in `ek_ca_path`, or the certificate belongs to another key.",
+    next: "Add the maker's certificates to `ek_ca_path`; the reason names the issuer that is missing. If the key differs, do not trust the host.",
+  },
+  'KL-QUOTE-REJECTED': {
+    status: 'PERMISSION_DENIED',
+    message: 'its identity quote is rejected',
+    cause:
+      'The quote was not made by the TPM that the registrar holds for this ID, is replayed, or was altered on the way.',
+    next: 'See which check failed. If the host was reinstalled, let its Keylime agent register again; else find out which machine answered.',
+  },
+  'KL-QUOTE-VERIFIER-REJECTED': {
+    status: 'PERMISSION_DENIED',
+    message: 'the keylime verifier rejects its identity quote',
+    cause:
+      'The verifier holds another attestation key than the registrar: the Keylime agent registered again after it was enrolled.',
+    next: 'Enrol the agent again at the verifier (`keylime_tenant -c update`); the reason is in the log of the SPIRE server.',
+  },
+  'KL-MESSAGE-MALFORMED': {
+    status: 'INVALID_ARGUMENT',
+    message: 'a message of the agent half cannot be read',
+    cause: 'Another program or version speaks on the other side, or the message was cut.',
+    next: 'Use `keylime-attestor-agent` or the Go agent plugin under the name `keylime` on both sides.',
+  },
+} as const

@@ -1,0 +1,58 @@
+/**
+ * The one table from what went wrong to what SPIRE is told. A starting SPIRE agent exits at once on `PERMISSION_DENIED`.
+ *
+ * @module
+ */
+import { KeylimeError, type KeylimeErrorCode } from '../plugins/keylime/errors.ts'
+import { RpcError } from '../plugins/sdk/rpc-error.ts'
+import { type ErrorCode, entryOf, oneLine } from './catalogue.ts'
+import { Refusal } from './refusal.ts'
+
+/** Maps each failure of the Keylime room to a code of the catalogue; a forgotten one does not compile. */
+export const KEYLIME_CODES: Readonly<Record<KeylimeErrorCode, ErrorCode>> = {
+  KEYLIME_UNREACHABLE: 'KL-KEYLIME-UNREACHABLE',
+  KEYLIME_TIMEOUT: 'KL-KEYLIME-TIMEOUT',
+  KEYLIME_UNAVAILABLE: 'KL-KEYLIME-UNAVAILABLE',
+  KEYLIME_CLIENT_REFUSED: 'KL-KEYLIME-REFUSED-US',
+  KEYLIME_PEER_UNTRUSTED: 'KL-KEYLIME-UNTRUSTED',
+  KEYLIME_AGENT_UNKNOWN: 'KL-AGENT-UNKNOWN',
+  KEYLIME_API_UNSUPPORTED: 'KL-API-UNSUPPORTED',
+  KEYLIME_BAD_RESPONSE: 'KL-KEYLIME-BAD-ANSWER',
+  KEYLIME_BAD_MESSAGE: 'KL-MESSAGE-MALFORMED',
+  KEYLIME_QUOTE_REJECTED: 'KL-QUOTE-REJECTED',
+  KEYLIME_CANCELLED: 'KL-CANCELLED',
+}
+
+/**
+ * Names the catalogue's code of an error.
+ *
+ * @param error Anything thrown by an attestation.
+ * @returns Its code; `KL-INTERNAL` for what this half does not know.
+ */
+export function codeOf(error: unknown): ErrorCode {
+  if (error instanceof Refusal) return error.code
+  if (error instanceof KeylimeError) return KEYLIME_CODES[error.code]
+  return 'KL-INTERNAL'
+}
+
+/**
+ * Turns an error into what SPIRE is told: a status, and one line that ends in the code.
+ *
+ * @param error Anything thrown by an attestation or by Configure.
+ * @returns The error with a status, or undefined for an unknown one: the SDK makes it `INTERNAL`, "internal error".
+ */
+export function toRpcError(error: unknown): RpcError | undefined {
+  if (error instanceof Refusal) {
+    return new RpcError(entryOf(error.code).status, oneLine(subject(error) + error.message), { cause: error })
+  }
+  if (error instanceof KeylimeError) {
+    const code = KEYLIME_CODES[error.code]
+    return new RpcError(entryOf(code).status, oneLine(`${error.message} [${code}]`), { cause: error })
+  }
+  return undefined
+}
+
+function subject(error: Refusal): string {
+  const agentId = error.facts['agent_id']
+  return agentId === undefined ? '' : `keylime agent ${String(agentId)}: `
+}
