@@ -1,5 +1,5 @@
 // Private keys for test certificates: one pool a process, since RSA keys take long to make.
-import { generateKeyPairSync, type KeyObject, type webcrypto } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, type webcrypto } from 'node:crypto'
 
 /** Names the kinds of key a test certificate can have. */
 export type KeyKind = 'ec-p256' | 'ec-p384' | 'ec-p521' | 'rsa-2048' | 'rsa-3072' | 'rsa-4096'
@@ -75,6 +75,17 @@ export function keyPem(key: TestKey, format: KeyFormat = 'pkcs8', passphrase = '
     return key.privateKey.export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase })
   }
   return key.privateKey.export({ type: format, format: 'pem' })
+}
+
+/**
+ * Reads a key back from the PEM that `keyPem` wrote.
+ * @param kind Kind of the key.
+ * @param pem Unencrypted PEM.
+ * @returns The key.
+ */
+export function testKeyFromPem(kind: KeyKind, pem: string): TestKey {
+  const privateKey = createPrivateKey(pem)
+  return { kind, privateKey, publicKey: createPublicKey(privateKey) }
 }
 
 /**

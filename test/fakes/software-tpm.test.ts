@@ -33,6 +33,14 @@ const [attest, signature, blob] = quote
   .split(':')
   .map((part) => Buffer.from(part, 'base64'))
 
+const facts = ({ subject, issuer, subjectAltName, keyUsage, ca }: X509Certificate) => [
+  subject,
+  issuer,
+  subjectAltName,
+  keyUsage,
+  ca,
+]
+
 describe('tpm-bytes', () => {
   it('writes the recorded endorsement and attestation keys byte for byte', () => {
     const sha256 = { nameAlg: 'sha256', schemeHash: 'sha256' } as const
@@ -100,13 +108,6 @@ describe('SoftwareTpm', () => {
     const { root, issuer } = await newEkCa(pki)
     const tpm = new SoftwareTpm({ ak: 'ec-p256' })
     const made = await issueEkCertificate(issuer, tpm)
-    const facts = ({ subject, issuer: by, subjectAltName, keyUsage, ca }: X509Certificate) => [
-      subject,
-      by,
-      subjectAltName,
-      keyUsage,
-      ca,
-    ]
     expect(facts(made.x509)).toEqual(facts(real))
     expect(made.x509.verify(issuer.x509.publicKey)).toBe(true)
     expect(issuer.x509.checkIssued(root.x509)).toBe(true)
