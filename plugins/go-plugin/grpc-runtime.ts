@@ -1,0 +1,80 @@
+/**
+ * Everything of a plugin that needs gRPC, in one module: it is loaded only after the handshake line is out, while the
+ * host is busy dialling.
+ *
+ * @module
+ */
+import type { Socket } from 'node:net'
+import { ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js'
+import type { PluginTls } from './auto-mtls.ts'
+import { type Broker, newSocketBroker } from './broker.ts'
+import { newBrokerLink } from './broker-link.ts'
+import { newFedServer } from './grpc-server.ts'
+import type { GoPluginService } from './guarded-service.ts'
+import type { HclogLogger } from './hclog.ts'
+import type { ListenPlace } from './listener.ts'
+import type { OutputCapture } from './output-capture.ts'
+import { brokerService, controllerService, healthService, stdioService } from './standard-services.ts'
+
+/** What the runtime is made of. */
+export interface RuntimeParts {
+  readonly log: HclogLogger
+  readonly capture: OutputCapture
+  readonly place: ListenPlace
+  /** Keys of AutoMTLS; `undefined` where the host did not ask for it. */
+  readonly tls: PluginTls | undefined
+  /** Makes the plugin's own services. */
+  readonly services: (broker: Broker) => Promise<readonly GoPluginService[]>
+  /** Starts the shutdown of the plugin. */
+  readonly shutdown: () => void
+}
+
+/** A plugin's gRPC side. */
+export interface GrpcRuntime {
+  /** Serves one connection of the host. */
+  handle(socket: Socket): void
+  /** Ends every call, connection and brokered server at once. */
+  close(): void
+}
+
+/**
+ * Builds the gRPC side of a plugin.
+ *
+ * @param parts See `RuntimeParts`.
+ * @returns Runtime that waits for connections.
+ */
+export async function newGrpcRuntime(parts: RuntimeParts): Promise<GrpcRuntime> {
+  const { log, capture, place, tls, shutdown } = parts
+  const link = newBrokerLink()
+  const secrets = credentialsFor(tls)
+  const broker = newSocketBroker({ link, place, log, ...secrets })
+  const services = [
+    brokerService(link),
+    stdioService(capture),
+    controllerService(shutdown),
+    healthService(),
+    ...(await parts.services(broker)),
+  ]
+  const server = newFedServer(services, secrets.serverCredentials, log)
+  return {
+    handle: (socket) => server.feed(socket),
+    close: () => {
+      broker.close()
+      server.close()
+    },
+  }
+}
+
+function credentialsFor(tls: PluginTls | undefined): {
+  readonly serverCredentials: ServerCredentials
+  readonly channelCredentials: ChannelCredentials
+} {
+  if (tls === undefined) {
+    return { serverCredentials: ServerCredentials.createInsecure(), channelCredentials: credentials.createInsecure() }
+  }
+  const { hostCert, key, cert } = tls
+  return {
+    serverCredentials: ServerCredentials.createSsl(hostCert, [{ private_key: key, cert_chain: cert }], true),
+    channelCredentials: ChannelCredentials.createSsl(hostCert, key, cert),
+  }
+}
