@@ -1,4 +1,5 @@
 // Endorsement key certificates as swtpm's local CA writes them.
+import 'reflect-metadata'
 import { BasicConstraintsExtension, Extension, KeyUsageFlags, KeyUsagesExtension } from '@peculiar/x509'
 import type { CertificateOptions, IssuedCertificate, TestCa, TestPki } from './pki.ts'
 import type { SoftwareTpm } from './software-tpm.ts'

@@ -103,8 +103,8 @@ export async function startFakeServer(
   let inFlight = 0
 
   const takeFault = (endpoint: string): Fault | undefined => {
-    const entry = faults.get(endpoint) ?? faults.get('*')
-    if (entry === undefined || entry.left <= 0) return undefined
+    const entry = [faults.get(endpoint), faults.get('*')].find((one) => one !== undefined && one.left > 0)
+    if (entry === undefined) return undefined
     entry.left -= 1
     return entry.fault
   }
