@@ -258,10 +258,15 @@ function sendAnswer(response: ServerResponse, answer: FakeAnswer, nowMs: number)
 // Waits for a turn: each request occupies the one worker for its service time, in order of arrival.
 function newPacer(paced: boolean): (serviceMs: number) => Promise<void> {
   let freeAt = 0
+  let turn = Promise.resolve()
   return async (serviceMs) => {
     if (!paced) return
-    const now = performance.now()
-    freeAt = Math.max(freeAt, now) + serviceMs
-    if (freeAt > now) await wait(freeAt - now)
+    freeAt = Math.max(freeAt, performance.now()) + serviceMs
+    const until = freeAt
+    turn = turn.then(async () => {
+      const left = until - performance.now()
+      if (left > 0) await wait(left)
+    })
+    await turn
   }
 }
