@@ -263,10 +263,13 @@ function newPacer(paced: boolean): (serviceMs: number) => Promise<void> {
     if (!paced) return
     freeAt = Math.max(freeAt, performance.now()) + serviceMs
     const until = freeAt
-    turn = turn.then(async () => {
-      const left = until - performance.now()
-      if (left > 0) await wait(left)
-    })
+    turn = takeTurn(turn, until)
     await turn
   }
+}
+
+async function takeTurn(before: Promise<void>, until: number): Promise<void> {
+  await before
+  const left = until - performance.now()
+  if (left > 0) await wait(left)
 }
