@@ -1,0 +1,110 @@
+/**
+ * The host's one gRPC connection to a plugin: clients, broker, captured output.
+ *
+ * @module
+ */
+import { tmpdir } from 'node:os'
+import { Channel } from '@grpc/grpc-js'
+import { type ConnInfo, GRPCBrokerClient } from '../gen/goplugin/broker.ts'
+import { GRPCControllerClient } from '../gen/goplugin/controller.ts'
+import { GRPCStdioClient, type StdioData } from '../gen/goplugin/stdio.ts'
+import { type Broker, type DialTarget, newSocketBroker } from '../go-plugin/broker.ts'
+import { newBrokerLink } from '../go-plugin/broker-link.ts'
+import { DIAL_OPTIONS } from '../go-plugin/grpc-server.ts'
+import type { Handshake } from '../go-plugin/handshake.ts'
+import { type HclogLogger, newHclogLogger } from '../go-plugin/hclog.ts'
+import { type HostKeys, hostCredentials } from './host-keys.ts'
+import type { ClientConstructor } from './plugin-process.ts'
+
+/** A dialled plugin. */
+export interface HostConnection {
+  readonly target: DialTarget
+  readonly broker: Broker
+  readonly client: <C>(kind: ClientConstructor<C>) => C
+  readonly printed: (channel: 1 | 2) => string
+  /** Asks the plugin to end; resolves when it has answered or dropped the connection. */
+  readonly requestShutdown: () => Promise<void>
+  readonly close: () => void
+}
+
+/** What to dial and how. */
+export interface ConnectOptions {
+  readonly handshake: Handshake
+  readonly keys: HostKeys | undefined
+  readonly multiplex: boolean
+  readonly readStdio: boolean
+}
+
+/**
+ * Dials a plugin and opens the two streams that live as long as it does.
+ *
+ * @param options See `ConnectOptions`.
+ * @returns The connection.
+ * @throws {Error} The plugin's certificate does not parse.
+ */
+export async function connectHost(options: ConnectOptions): Promise<HostConnection> {
+  const { handshake, keys } = options
+  const secrets = hostCredentials(keys, handshake.serverCert)
+  const address = handshake.network === 'unix' ? `unix:${handshake.address}` : handshake.address
+  const target = { target: address, credentials: secrets.channelCredentials, options: DIAL_OPTIONS }
+  const clients = clientsOn(target)
+  const link = newBrokerLink()
+  const place = { transport: handshake.network, folder: tmpdir(), group: undefined, ports: { min: 0, max: 0 } }
+  const broker = newSocketBroker({ link, place, log: silentLogger(), ...secrets })
+  const endBroker = openBrokerStream(clients.client(GRPCBrokerClient), link)
+  const stdio = options.readStdio ? openStdio(clients.client(GRPCStdioClient)) : undefined
+  return {
+    target,
+    broker,
+    client: clients.client,
+    printed: (channel) => stdio?.printed(channel) ?? '',
+    requestShutdown: () =>
+      new Promise((resolve) => {
+        clients.client(GRPCControllerClient).shutdown({}, () => resolve())
+      }),
+    close: () => {
+      endBroker()
+      stdio?.end()
+      broker.close()
+      clients.close()
+    },
+  }
+}
+
+function clientsOn(target: DialTarget): { client: <C>(kind: ClientConstructor<C>) => C; close: () => void } {
+  const channel = new Channel(target.target, target.credentials, target.options)
+  const made = new Map<unknown, unknown>()
+  const client = <C>(kind: ClientConstructor<C>): C => {
+    const known = made.get(kind)
+    if (known instanceof kind) return known
+    const fresh = new kind(target.target, target.credentials, { ...target.options, channelOverride: channel })
+    made.set(kind, fresh)
+    return fresh
+  }
+  return { client, close: () => channel.close() }
+}
+
+function openBrokerStream(client: GRPCBrokerClient, link: ReturnType<typeof newBrokerLink>): () => void {
+  const call = client.startStream()
+  const detach = link.attach(call)
+  call.on('data', (info: ConnInfo) => link.received(info))
+  // It ends with an error when the plugin does.
+  call.on('error', detach)
+  call.on('end', detach)
+  return () => call.cancel()
+}
+
+function openStdio(client: GRPCStdioClient): { printed: (channel: 1 | 2) => string; end: () => void } {
+  const call = client.streamStdio({})
+  const chunks: StdioData[] = []
+  call.on('data', (data: StdioData) => chunks.push(data))
+  call.on('error', () => undefined)
+  const printed = (channel: 1 | 2): string =>
+    Buffer.concat(chunks.filter((chunk) => chunk.channel === channel).map((chunk) => chunk.data)).toString()
+  return { printed, end: () => call.cancel() }
+}
+
+/** The host of the tests logs nothing of its own; what matters is what its services answer. */
+function silentLogger(): HclogLogger {
+  return newHclogLogger(() => undefined)
+}

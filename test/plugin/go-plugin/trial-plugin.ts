@@ -1,0 +1,13 @@
+/** A plugin for tests, run as a process of its own: `node trial-plugin.ts`. @module */
+import { serveGoPlugin } from '../../../plugins/go-plugin/server.ts'
+
+await serveGoPlugin({
+  name: 'trial-plugin',
+  cookie: { key: 'SomePlugin', value: 'SomePlugin' },
+  terminateGraceMs: Number(process.env['TRIAL_GRACE_MS'] ?? '15000'),
+  transport: process.env['TRIAL_TRANSPORT'] === 'tcp' ? 'tcp' : 'unix',
+  services: async (context) => (await import('./trial-actions.ts')).trialServices(context),
+  onShutdown: async () => {
+    if (process.env['TRIAL_HANG_SHUTDOWN'] !== undefined) await new Promise(() => undefined)
+  },
+})
