@@ -22,7 +22,7 @@ export function suggest(unknown: string, known: readonly string[]): string[] {
   if (key.length > MAX_LENGTH) return []
   const slips = nearest(known, (candidate) => {
     const apart = distance(key, candidate)
-    return apart <= Math.max(1, Math.floor(Math.min(key.length, candidate.length) / 4)) ? apart : undefined
+    return apart <= Math.ceil((Math.min(key.length, candidate.length) - 2) / 4) ? apart : undefined
   })
   if (slips.length > 0) return slips.slice(0, 1)
   const parts = nearest(known, (candidate) => {
