@@ -33,7 +33,8 @@ const CERTIFICATE_NAME = /\.(?:pem|crt|cer|cert|der)$/i
 /**
  * Reads trusted CA certificates from a PEM or DER file, or from every certificate file of a folder.
  *
- * Keylime's own collection, `tpm_cert_store`, is such a folder. Expired certificates are kept: they are judged when used.
+ * Keylime's own collection, `tpm_cert_store`, is such a folder, and so is the state of swtpm's local CA: PEM files that
+ * hold no certificate (keys) are passed over there. Expired certificates are kept: they are judged when used.
  *
  * @param path The file or folder. In a folder: names ending in .pem, .crt, .cer, .cert, .der; subfolders are not read.
  * @returns `problems`: every reason why the set is unusable, each naming its file. `anchors`: only without problems.
@@ -41,9 +42,10 @@ const CERTIFICATE_NAME = /\.(?:pem|crt|cer|cert|der)$/i
 export function loadEkAnchors(path: string): { readonly problems: readonly string[]; readonly anchors?: EkAnchors } {
   const problems: string[] = []
   const certificates: X509Certificate[] = []
-  for (const file of certificateFiles(path, problems)) {
+  const files = certificateFiles(path, problems)
+  for (const file of files) {
     try {
-      certificates.push(...readCertificates(file))
+      certificates.push(...readCertificates(file, file !== path))
     } catch (error) {
       problems.push(`${file}: ${error instanceof Error ? error.message : 'not readable'}`)
     }
@@ -68,11 +70,13 @@ function certificateFiles(path: string, problems: string[]): readonly string[] {
   }
 }
 
-function readCertificates(file: string): readonly X509Certificate[] {
+function readCertificates(file: string, isInFolder: boolean): readonly X509Certificate[] {
   const { size } = statSync(file)
   if (size > MAX_FILE_BYTES) throw new Error(`${size} bytes, expected at most ${MAX_FILE_BYTES}`)
   const bytes = readFileSync(file)
-  const blocks = bytes.toString('latin1').match(PEM_BLOCK)
+  const text = bytes.toString('latin1')
+  const blocks = text.match(PEM_BLOCK)
+  if (isInFolder && blocks === null && text.includes('-----BEGIN ')) return []
   const parsed = (blocks ?? [bytes]).map((block) => parseCertificate(block))
   const leaf = parsed.find((certificate) => !certificate.ca)
   if (leaf !== undefined) throw new Error(`${oneLine(leaf.subject)} is not a CA certificate`)
