@@ -1,0 +1,35 @@
+/**
+ * The rig's watchdog, a process of its own: when the pipe from its owner closes, it ends what the owner left running.
+ * That way a killed test run or a closed terminal leaves no process behind either.
+ *
+ * @module
+ */
+import { rmSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { endGroup, type GroupRecord } from './process-group.ts'
+
+/** What the owner tells its keeper, one JSON object a line. */
+export type KeeperMessage =
+  | { readonly op: 'add'; readonly group: GroupRecord }
+  | { readonly op: 'remove'; readonly pid: number }
+  | { readonly op: 'folder'; readonly path: string }
+  | { readonly op: 'keep' }
+
+async function main(): Promise<void> {
+  for (const name of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(name, () => {})
+  const groups = new Map<number, GroupRecord>()
+  let folder: string | undefined
+  let keep = false
+  for await (const line of createInterface({ input: process.stdin })) {
+    const message = JSON.parse(line) as KeeperMessage
+    if (message.op === 'add') groups.set(message.group.pid, message.group)
+    else if (message.op === 'remove') groups.delete(message.pid)
+    else if (message.op === 'folder') folder = message.path
+    else keep = true
+  }
+  if (keep) return
+  for (const group of [...groups.values()].toReversed()) await endGroup(group)
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+}
+
+await main()

@@ -1,0 +1,142 @@
+/**
+ * The node's Keylime agent: a real one given by path, or the stand-in; either way over the rig's software TPM.
+ *
+ * @module
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { RigError } from './errors.ts'
+import type { Keylime } from './keylime.ts'
+import { pollUntil } from './poll.ts'
+import { freePorts } from './ports.ts'
+import type { Processes, ProcessSpec, RigProcess } from './processes.ts'
+import type { StandInConfig } from './stand-in-agent.ts'
+import type { Swtpm } from './swtpm.ts'
+
+/** What the agent needs around it. */
+export interface KeylimeAgentOptions {
+  /** Existing private folder. */
+  readonly dir: string
+  readonly name?: string
+  readonly tpm: Swtpm
+  readonly keylime: Keylime
+  /** Path of a real keylime_agent; without it the stand-in runs. */
+  readonly realAgent?: string | undefined
+  /** "hash_ek" (default), or the ID itself. */
+  readonly uuid?: string
+  /** PEM files accepted as client certificates besides Keylime's own CA. */
+  readonly clientCaFiles: readonly string[]
+}
+
+/** A running Keylime agent. */
+export interface KeylimeAgent {
+  readonly kind: 'real' | 'stand-in'
+  readonly port: number
+  /** Its self-signed server certificate. */
+  readonly certFile: string
+  /** The ID it registered under. */
+  agentId(): string
+  process(): RigProcess
+  stop(): Promise<void>
+  /** Starts it (again), on the same port and TPM. */
+  start(): Promise<void>
+}
+
+/**
+ * Starts the agent and waits until it is registered and serves.
+ *
+ * @param processes Where its process is kept.
+ * @param options Folder, TPM, Keylime, which agent.
+ * @returns The agent.
+ * @throws {RigError} It ends, or does not serve within 60 s.
+ */
+export async function startKeylimeAgent(processes: Processes, options: KeylimeAgentOptions): Promise<KeylimeAgent> {
+  const port = await freePorts()
+  const name = options.name ?? 'keylime-agent'
+  await mkdir(options.dir, { recursive: true, mode: 0o700 })
+  const spec = options.realAgent === undefined ? await standIn(options, port) : await real(options, port)
+  let agentId = ''
+  let running: RigProcess | undefined
+  const start = async (): Promise<void> => {
+    // There is no resource manager behind swtpm: what an agent left loaded fills the TPM's three slots.
+    await options.tpm.flush()
+    const started = processes.start({ name, ...spec })
+    running = started
+    agentId = await pollUntil('the keylime agent to register and listen', () => listeningId(started.readLog()), {
+      deadlineMs: 60_000,
+      logFile: started.logFile,
+      abort: () => started.requireRunning(),
+    })
+  }
+  await start()
+  return {
+    kind: options.realAgent === undefined ? 'stand-in' : 'real',
+    port,
+    certFile: join(options.dir, 'server-cert.crt'),
+    agentId: () => agentId,
+    process: () => {
+      if (running === undefined) throw new RigError('the keylime agent was never started')
+      return running
+    },
+    stop: async () => void (await running?.stop()),
+    start,
+  }
+}
+
+/** Both agents log the same two lines; the second comes when the port is open. */
+function listeningId(log: string): string | undefined {
+  const id = /Agent UUID: ([A-Za-z0-9._-]+)/.exec(log)?.[1]
+  return log.includes('Listening on') ? id : undefined
+}
+
+async function standIn(options: KeylimeAgentOptions, port: number): Promise<Omit<ProcessSpec, 'name'>> {
+  const config: StandInConfig = {
+    tcti: options.tpm.tcti,
+    dir: options.dir,
+    uuid: options.uuid ?? 'hash_ek',
+    host: '127.0.0.1',
+    port,
+    registrarUrl: `http://127.0.0.1:${options.keylime.registrarPort}`,
+    certFile: join(options.dir, 'server-cert.crt'),
+    keyFile: join(options.dir, 'server-private.pem'),
+    clientCaFiles: [join(options.keylime.caDir, 'cacert.crt'), ...options.clientCaFiles],
+  }
+  const configFile = join(options.dir, 'stand-in.json')
+  await writeFile(configFile, JSON.stringify(config, undefined, 2), { mode: 0o600 })
+  const program = fileURLToPath(new URL('./stand-in-agent.ts', import.meta.url))
+  return { command: process.execPath, args: [program, configFile] }
+}
+
+async function real(options: KeylimeAgentOptions, port: number): Promise<Omit<ProcessSpec, 'name'>> {
+  const { dir, keylime, realAgent = '' } = options
+  const trusted = [join(keylime.caDir, 'cacert.crt'), ...options.clientCaFiles]
+  const configFile = join(dir, 'agent.conf')
+  const settings: Readonly<Record<string, string | number | boolean>> = {
+    version: '2.4',
+    uuid: options.uuid ?? 'hash_ek',
+    ip: '127.0.0.1',
+    port,
+    contact_ip: '127.0.0.1',
+    contact_port: port,
+    registrar_ip: '127.0.0.1',
+    registrar_port: keylime.registrarPort,
+    enable_agent_mtls: true,
+    keylime_dir: dir,
+    trusted_client_ca: `[${trusted.join(', ')}]`,
+    extract_payload_zip: false,
+    payload_script: '',
+    run_as: '',
+    // Absent on purpose: the masks of the rig leave out PCR 10 and 0 to 9's event log.
+    ima_ml_path: join(dir, 'no-ima-log'),
+    measuredboot_ml_path: join(dir, 'no-boot-log'),
+  }
+  const text = Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+  await writeFile(configFile, `[agent]\n${text.join('')}`, { mode: 0o600 })
+  return {
+    // The agent mounts a tmpfs for its secrets; in a mount namespace of its own it is gone when the agent is.
+    command: 'unshare',
+    args: ['--mount', '--propagation', 'private', realAgent],
+    env: { TCTI: options.tpm.tcti, KEYLIME_AGENT_CONFIG: configFile, RUST_LOG: 'info', TSS2_LOG: 'all+NONE' },
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Process groups by /proc: who is alive in one, and how to end it without touching anything else.
+ *
+ * @module
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** One process group the rig started: the leader's pid, and its start time, which tells a reused pid apart. */
+export interface GroupRecord {
+  readonly name: string
+  readonly pid: number
+  readonly startTime: string
+  /** Whether SIGTERM goes to the leader only, which then ends its own children. */
+  readonly leaderOnly: boolean
+}
+
+interface ProcessStat {
+  readonly pid: number
+  readonly state: string
+  readonly group: number
+  readonly startTime: string
+}
+
+/**
+ * Reads when a process started.
+ *
+ * @param pid Process id.
+ * @returns Clock ticks since boot as text, or `undefined` when there is no such process.
+ * @see proc(5), /proc/pid/stat field 22
+ */
+export function startTimeOf(pid: number): string | undefined {
+  return statOf(pid)?.startTime
+}
+
+/**
+ * Lists the living processes of a group; zombies do not count.
+ *
+ * @param group Process group id.
+ * @returns Their pids.
+ */
+export function membersOf(group: number): readonly number[] {
+  const members: number[] = []
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    const stat = statOf(Number(entry))
+    if (stat?.group === group && stat.state !== 'Z' && stat.state !== 'X') members.push(stat.pid)
+  }
+  return members
+}
+
+/**
+ * Ends a group: SIGTERM, then SIGKILL to what is left after the grace.
+ *
+ * @param group The group, as recorded when it was started.
+ * @param graceMs Milliseconds between the two signals.
+ * @returns Whether it ended on SIGTERM (or was gone already).
+ */
+export async function endGroup(group: GroupRecord, graceMs = 8_000): Promise<boolean> {
+  const leaderStart = startTimeOf(group.pid)
+  if (leaderStart !== undefined && leaderStart !== group.startTime) return true
+  if (membersOf(group.pid).length === 0) return true
+  const leaderAlive = leaderStart === group.startTime
+  signal(group.leaderOnly && leaderAlive ? group.pid : -group.pid, 'SIGTERM')
+  if (await emptyWithin(group.pid, graceMs)) return true
+  signal(-group.pid, 'SIGKILL')
+  await emptyWithin(group.pid, 5_000)
+  return false
+}
+
+async function emptyWithin(group: number, ms: number): Promise<boolean> {
+  const end = performance.now() + ms
+  while (membersOf(group).length > 0) {
+    if (performance.now() >= end) return false
+    await delay(25)
+  }
+  return true
+}
+
+function signal(target: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(target, name)
+  } catch {
+    // Gone between the look and the signal.
+  }
+}
+
+function statOf(pid: number): ProcessStat | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The command name stands in parentheses and may hold anything, so count from the last one.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { pid, state: fields[0] ?? '', group: Number(fields[2]), startTime: fields[19] ?? '' }
+  } catch {
+    return undefined
+  }
+}

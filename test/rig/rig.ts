@@ -1,0 +1,245 @@
+/**
+ * One host with real parts: software TPM, Keylime verifier, registrar and agent, SPIRE server and agent with our
+ * plugins. `make demo` and test/e2e share it.
+ *
+ * @module
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { newLogDir } from './cache.ts'
+import { writeSelfSigned } from './certificates.ts'
+import type { ConfObject } from './hcl-text.ts'
+import { type Keylime, startKeylime } from './keylime.ts'
+import type { TpmPolicy, VerifierEntry } from './keylime-admin.ts'
+import { type KeylimeAgent, startKeylimeAgent } from './keylime-agent.ts'
+import type { Parts } from './parts.ts'
+import { freePorts } from './ports.ts'
+import { Processes } from './processes.ts'
+import { newSpireAgent, type SpireAgent } from './spire-agent.ts'
+import { newSpireServer, type PluginSpec, type SpireServer } from './spire-server.ts'
+import { type Swtpm, startSwtpm } from './swtpm.ts'
+
+/** The trust domain of every rig. */
+export const TRUST_DOMAIN = 'tower.example'
+/** The PCR that the default policy pins and that `tamper` extends; on PCs it holds the Secure Boot policy. */
+export const PINNED_PCR = 7
+
+const STATE_INVALID_QUOTE = 9
+
+/** What a test changes of a plugin's block: any key of it, and further keys of its data. */
+export type PluginChange = Partial<PluginSpec>
+
+/** What can differ from one rig to the next. */
+export interface RigOptions {
+  /** For the log folder: "demo", or the test file's name. */
+  readonly name: string
+  readonly parts: Parts
+  /** "hash_ek" (default), or the Keylime agent's ID itself. */
+  readonly uuid?: string
+  /** Seconds between two quotes; default 2, as Keylime's. */
+  readonly quoteInterval?: number
+  /** Life of the agent's SVID; default "1h". */
+  readonly agentTtl?: string
+  /** How often the SPIRE agent asks its server; default "5s", as SPIRE's. */
+  readonly syncInterval?: string
+  readonly serverPlugin?: PluginChange
+  readonly agentPlugin?: PluginChange
+  /** Syntax of server.conf. */
+  readonly serverFormat?: 'hcl' | 'json'
+  /** Told about each part as it comes up. */
+  readonly onPart?: (what: string) => void
+}
+
+/** A running host: Keylime agent registered but not enrolled, SPIRE server up, SPIRE agent not started. */
+export interface Rig {
+  readonly dir: string
+  readonly logDir: string
+  readonly processes: Processes
+  readonly tpm: Swtpm
+  readonly keylime: Keylime
+  readonly keylimeAgent: KeylimeAgent
+  readonly spireServer: SpireServer
+  readonly spireAgent: SpireAgent
+  /** The Keylime agent's ID. */
+  readonly agentId: string
+  /** The SPIRE agent's SPIFFE ID once it is attested. */
+  readonly spiffeId: string
+  /** Enrols the Keylime agent at the verifier, by default pinning PCR 7 to its present value. */
+  enrol(options?: { readonly policy?: TpmPolicy; readonly wait?: boolean }): Promise<void>
+  /** Extends the pinned PCR and waits until Keylime has failed the node for it. */
+  tamper(): Promise<VerifierEntry>
+  /** Restarts the TPM with its Keylime agent, as a reboot does: PCRs begin at zero again. */
+  reboot(): Promise<void>
+  /** Creates the entry of a workload that runs as this user, below the agent; returns its SPIFFE ID. */
+  createWorkload(name: string, ttlSeconds?: number): Promise<string>
+  /** Ends every process and removes the work folder; the logs stay. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a host.
+ *
+ * @param options What differs.
+ * @returns The host.
+ * @throws {RigError} A part does not come up; what had been started is ended again.
+ */
+export async function startRig(options: RigOptions): Promise<Rig> {
+  process.umask(0o077)
+  const dir = mkdtempSync(join(tmpdir(), 'tower-of-omens-'))
+  const logDir = newLogDir(options.name)
+  const processes = new Processes(dir, logDir)
+  const stop = async (): Promise<void> => {
+    await processes.stopAll()
+    rmSync(dir, { recursive: true, force: true })
+  }
+  try {
+    const parts = await startParts(options, dir, processes)
+    return { dir, logDir, processes, ...parts, ...newActions(parts), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+type RigParts = Pick<Rig, 'tpm' | 'keylime' | 'keylimeAgent' | 'spireServer' | 'spireAgent' | 'agentId' | 'spiffeId'>
+
+async function startParts(options: RigOptions, dir: string, processes: Processes): Promise<RigParts> {
+  const { parts, onPart = () => {} } = options
+  const folders = { tpm: join(dir, 'tpm'), keylime: join(dir, 'keylime'), server: join(dir, 'spire-server') }
+  for (const folder of Object.values(folders)) await mkdir(folder, { mode: 0o700 })
+  const client = { certFile: join(dir, 'plugin.crt'), keyFile: join(dir, 'plugin.key') }
+  const quoteInterval = options.quoteInterval ?? 2
+
+  const [tpm, keylime] = await Promise.all([
+    startSwtpm(processes, { dir: folders.tpm }),
+    startKeylime(processes, { dir: folders.keylime, binDir: parts.keylimeBin, quoteInterval }),
+    writeSelfSigned({ ...client, commonName: 'spire-agent', usage: 'clientAuth', altNames: 'DNS:localhost' }),
+  ])
+  onPart('a software TPM; the Keylime verifier and registrar')
+
+  const serverPort = await freePorts()
+  const spireServer = await newSpireServer(processes, {
+    dir: folders.server,
+    binDir: parts.spireBin,
+    port: serverPort,
+    trustDomain: TRUST_DOMAIN,
+    plugin: changed(serverPlugin(parts, keylime), options.serverPlugin),
+    ...(options.agentTtl === undefined ? {} : { agentTtl: options.agentTtl }),
+    ...(options.serverFormat === undefined ? {} : { format: options.serverFormat }),
+  })
+  const [keylimeAgent] = await Promise.all([
+    startKeylimeAgent(processes, {
+      dir: join(dir, 'keylime-agent'),
+      tpm,
+      keylime,
+      realAgent: parts.realAgent,
+      clientCaFiles: [client.certFile],
+      ...(options.uuid === undefined ? {} : { uuid: options.uuid }),
+    }),
+    spireServer.start(),
+  ])
+  onPart('the Keylime agent, registered; spire-server with its plugin')
+
+  const bundleFile = join(dir, 'bundle.pem')
+  await spireServer.writeBundle(bundleFile)
+  const spireAgent = await newSpireAgent(processes, {
+    dir: join(dir, 'spire-agent'),
+    binDir: parts.spireBin,
+    serverPort,
+    trustDomain: TRUST_DOMAIN,
+    bundleFile,
+    plugin: changed(agentPlugin(parts, keylimeAgent, client), options.agentPlugin),
+    ...(options.syncInterval === undefined ? {} : { syncInterval: options.syncInterval }),
+  })
+  const agentId = keylimeAgent.agentId()
+  const spiffeId = `spiffe://${TRUST_DOMAIN}/spire/agent/keylime/${agentId}`
+  return { tpm, keylime, keylimeAgent, spireServer, spireAgent, agentId, spiffeId }
+}
+
+function newActions(parts: RigParts): Pick<Rig, 'enrol' | 'tamper' | 'reboot' | 'createWorkload'> {
+  const { tpm, keylime, keylimeAgent, agentId } = parts
+  return {
+    async enrol({ policy, wait = true } = {}) {
+      const pinned = { mask: `0x${(1 << PINNED_PCR).toString(16)}`, [PINNED_PCR]: [await tpm.readPcr(PINNED_PCR)] }
+      await keylime.admin.enrol(agentId, policy ?? pinned, { wait })
+    },
+    async tamper() {
+      await tpm.extendPcr(PINNED_PCR, createHash('sha256').update(`tampered ${randomUUID()}`).digest('hex'))
+      return keylime.admin.waitFor(
+        agentId,
+        'Keylime to fail the node',
+        (entry) => entry.operational_state === STATE_INVALID_QUOTE,
+      )
+    },
+    async reboot() {
+      await keylimeAgent.stop()
+      await tpm.reboot()
+      await keylimeAgent.start()
+    },
+    async createWorkload(name, ttlSeconds) {
+      const spiffeId = `spiffe://${TRUST_DOMAIN}/workload/${name}`
+      await parts.spireServer.createEntry({
+        spiffeId,
+        parentId: parts.spiffeId,
+        selectors: [`unix:uid:${userInfo().uid}`],
+        ...(ttlSeconds === undefined ? {} : { x509SvidTtl: ttlSeconds }),
+      })
+      return spiffeId
+    },
+  }
+}
+
+function serverPlugin(parts: Parts, keylime: Keylime): PluginSpec {
+  return {
+    command: parts.serverPlugin,
+    data: {
+      keylime_verifier_host: '127.0.0.1',
+      keylime_verifier_port: String(keylime.verifierPort),
+      keylime_registrar_host: '127.0.0.1',
+      keylime_registrar_port: String(keylime.registrarTlsPort),
+      keylime_tls_ca_cert_file: join(keylime.caDir, 'cacert.crt'),
+      keylime_tls_cert_file: join(keylime.caDir, 'client-cert.crt'),
+      keylime_tls_key_file: join(keylime.caDir, 'client-private.pem'),
+    },
+  }
+}
+
+function agentPlugin(
+  parts: Parts,
+  agent: KeylimeAgent,
+  client: { readonly certFile: string; readonly keyFile: string },
+): PluginSpec {
+  return {
+    command: parts.agentPlugin,
+    data: {
+      keylime_agent_host: '127.0.0.1',
+      keylime_agent_port: String(agent.port),
+      keylime_agent_use_tls: true,
+      keylime_agent_ca_cert: agent.certFile,
+      keylime_agent_client_cert: client.certFile,
+      keylime_agent_client_key: client.keyFile,
+    },
+  }
+}
+
+function changed(plugin: PluginSpec, change: PluginChange | undefined): PluginSpec {
+  const data: ConfObject = { ...plugin.data, ...change?.data }
+  return { ...plugin, ...change, data }
+}
+
+/**
+ * Writes what `stop.ts` needs to end a host that is left running, and lets go of it.
+ *
+ * @param rig The host.
+ * @returns The state file.
+ */
+export async function keepRig(rig: Rig): Promise<string> {
+  const file = join(rig.dir, 'rig.json')
+  const state = { dir: rig.dir, logDir: rig.logDir, groups: rig.processes.groups() }
+  await writeFile(file, JSON.stringify(state, undefined, 2), { mode: 0o600 })
+  rig.processes.keep()
+  return file
+}
