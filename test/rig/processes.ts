@@ -49,6 +49,9 @@ export interface RigProcess {
   stop(graceMs?: number): Promise<ProcessExit>
 }
 
+/** Starts processes: on this host, or, wrapped, on another one's network. */
+export type ProcessStarter = Pick<Processes, 'start'>
+
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'TZ', 'USER']
 
 /**

@@ -11,7 +11,7 @@ import { RigError } from './errors.ts'
 import { isServing } from './grpc-health.ts'
 import { type ConfObject, renderHcl } from './hcl-text.ts'
 import { pollUntil } from './poll.ts'
-import type { Processes, RigProcess } from './processes.ts'
+import type { ProcessStarter, RigProcess } from './processes.ts'
 import { type PluginSpec, pluginBlock } from './spire-server.ts'
 
 /** One agent. */
@@ -27,6 +27,10 @@ export interface SpireAgentOptions {
   readonly plugin: PluginSpec
   /** How often it asks the server; default "5s", as SPIRE's. */
   readonly syncInterval?: string
+  /** Default 127.0.0.1. */
+  readonly serverAddress?: string
+  /** More keys of the `agent` block. */
+  readonly more?: ConfObject
 }
 
 /** A workload's X509-SVID, as it came from the Workload API. */
@@ -65,7 +69,7 @@ export interface SpireAgent {
  * @param options Folder, programs, plugin.
  * @returns The agent, not yet started.
  */
-export async function newSpireAgent(processes: Processes, options: SpireAgentOptions): Promise<SpireAgent> {
+export async function newSpireAgent(processes: ProcessStarter, options: SpireAgentOptions): Promise<SpireAgent> {
   const { dir } = options
   const dataDir = join(dir, 'data')
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -120,7 +124,7 @@ export async function newSpireAgent(processes: Processes, options: SpireAgentOpt
 async function agentConf(options: SpireAgentOptions, dataDir: string, socketPath: string): Promise<ConfObject> {
   return {
     agent: {
-      server_address: '127.0.0.1',
+      server_address: options.serverAddress ?? '127.0.0.1',
       server_port: options.serverPort,
       socket_path: socketPath,
       trust_domain: options.trustDomain,
@@ -128,6 +132,7 @@ async function agentConf(options: SpireAgentOptions, dataDir: string, socketPath
       data_dir: dataDir,
       log_level: 'DEBUG',
       ...(options.syncInterval === undefined ? {} : { experimental: { sync_interval: options.syncInterval } }),
+      ...options.more,
     },
     plugins: {
       'NodeAttestor "keylime"': await pluginBlock(options.plugin),

@@ -11,7 +11,7 @@ import { type CommandResult, runCommand, tryCommand } from './commands.ts'
 import { isServing } from './grpc-health.ts'
 import { type ConfObject, renderHcl, renderJson } from './hcl-text.ts'
 import { pollUntil } from './poll.ts'
-import type { Processes, RigProcess } from './processes.ts'
+import type { ProcessStarter, RigProcess } from './processes.ts'
 
 /** How SPIRE shall start a plugin. */
 export interface PluginSpec {
@@ -37,6 +37,10 @@ export interface SpireServerOptions {
   readonly svidTtl?: string
   /** Syntax of server.conf. */
   readonly format?: 'hcl' | 'json'
+  /** Default 127.0.0.1. */
+  readonly bindAddress?: string
+  /** More keys of the `server` block. */
+  readonly more?: ConfObject
 }
 
 /** An attested agent as `spire-server agent show -output json` gives it. */
@@ -88,7 +92,7 @@ export interface SpireServer {
  * @param options Folder, programs, plugin.
  * @returns The server, not yet started.
  */
-export async function newSpireServer(processes: Processes, options: SpireServerOptions): Promise<SpireServer> {
+export async function newSpireServer(processes: ProcessStarter, options: SpireServerOptions): Promise<SpireServer> {
   const { dir } = options
   await mkdir(join(dir, 'data'), { recursive: true, mode: 0o700 })
   const socketPath = join(dir, 'api.sock')
@@ -158,7 +162,7 @@ async function serverConf(options: SpireServerOptions, socketPath: string): Prom
   const dataDir = join(options.dir, 'data')
   return {
     server: {
-      bind_address: '127.0.0.1',
+      bind_address: options.bindAddress ?? '127.0.0.1',
       bind_port: options.port,
       socket_path: socketPath,
       trust_domain: options.trustDomain,
@@ -170,6 +174,7 @@ async function serverConf(options: SpireServerOptions, socketPath: string): Prom
       // All agents of a rig share 127.0.0.1, and one attestation a second for each address would be the limit.
       ratelimit: { attestation: false },
       experimental: { cache_reload_interval: '500ms' },
+      ...options.more,
     },
     plugins: {
       'DataStore "sql"': {
