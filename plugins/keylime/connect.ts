@@ -1,0 +1,156 @@
+/**
+ * Opens TCP and TLS connections for undici and remembers about each what a later failure needs to be explained.
+ *
+ * @module
+ */
+import { X509Certificate } from 'node:crypto'
+import * as net from 'node:net'
+import * as tls from 'node:tls'
+import type { buildConnector } from 'undici'
+import { explainConnectFailure } from './network-failures.ts'
+import type { Target } from './target.ts'
+import type { TlsMaterial } from './tls-files.ts'
+
+/** Says how far a connection came. */
+export type ConnectionPhase = 'connecting' | 'handshake' | 'open'
+
+/** Holds the facts of one connection. */
+export interface Connection {
+  phase: ConnectionPhase
+  readonly socket: net.Socket
+  /** Whether an earlier TLS session was taken up again. */
+  resumed: boolean
+  /** Certificates the server sent, leaf first; empty for plain HTTP and resumed sessions. */
+  presented: readonly X509Certificate[]
+}
+
+/** Makes and remembers the connections of one pool. */
+export interface Connector {
+  /** The function undici calls for each new connection. */
+  readonly connect: buildConnector.connector
+  /** Finds the connection an error came from. */
+  connectionOf(error: unknown): Connection | undefined
+  /** How far the connection came that is being opened, if any. */
+  opening(): ConnectionPhase | undefined
+  /** Opens a connection that undici does not know of; rejects with a `KeylimeError`. */
+  open(): Promise<Connection>
+}
+
+/** Holds what every connection of a pool has in common. */
+export interface ConnectorOptions {
+  readonly target: Target
+  /** Absent for plain HTTP. */
+  readonly material?: TlsMaterial
+  /** Milliseconds for DNS, TCP and TLS together. */
+  readonly timeoutMs: number
+}
+
+interface Session {
+  readonly ticket: Buffer
+  /** Milliseconds since the epoch: not used when the server's certificate is past its end. */
+  readonly until: number
+}
+
+/**
+ * Makes the connector of one pool. TLS sessions are kept within it, so new material never resumes an old identity.
+ *
+ * @param options The target and its material.
+ * @returns The connector.
+ */
+export function newConnector(options: ConnectorOptions): Connector {
+  const origins = new WeakMap<object, Connection>()
+  const opening = new Set<Connection>()
+  let session: Session | undefined
+
+  const start = (done: (error: Error | null, connection: Connection) => void): void => {
+    const used = session !== undefined && session.until > Date.now() ? session : undefined
+    const connection = dial(options, used?.ticket)
+    const { socket } = connection
+    opening.add(connection)
+    let settled = false
+    const settle = (error: Error | null): void => {
+      if (settled) return
+      settled = true
+      clearTimeout(timer)
+      opening.delete(connection)
+      // A ticket the server no longer likes must not fail the next connection too.
+      if (error !== null && used !== undefined && session === used) session = undefined
+      done(error, connection)
+    }
+    const timer = setTimeout(() => socket.destroy(new ConnectTimeout()), options.timeoutMs)
+    socket.on('error', (error) => {
+      origins.set(error, connection)
+      settle(explainConnectFailure(error, { ...options, connection }))
+    })
+    socket.once('close', () => settle(explainConnectFailure(new Error('closed'), { ...options, connection })))
+    socket.once(options.material === undefined ? 'connect' : 'secureConnect', () => {
+      connection.phase = 'open'
+      settle(null)
+    })
+    socket.on('session', (ticket: Buffer) => {
+      const leaf = connection.presented[0]
+      const until = leaf === undefined ? (used?.until ?? 0) : Date.parse(leaf.validTo)
+      session = { ticket, until }
+    })
+  }
+
+  return {
+    connect: (_options, callback) =>
+      start((error, { socket }) => {
+        if (error === null) callback(null, socket)
+        else callback(error, null)
+      }),
+    connectionOf: (error) => (typeof error === 'object' && error !== null ? origins.get(error) : undefined),
+    opening: () => [...opening].at(0)?.phase,
+    open: () =>
+      new Promise((resolve, reject) => {
+        start((error, connection) => (error === null ? resolve(connection) : reject(error)))
+      }),
+  }
+}
+
+/** Marks a connection that was not open in time. */
+export class ConnectTimeout extends Error {
+  override readonly name = 'ConnectTimeout'
+}
+
+function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined): Connection {
+  const { host, port } = target
+  if (material === undefined) {
+    const socket = net.connect({ host, port, noDelay: true, keepAlive: true })
+    return { phase: 'connecting', socket, resumed: false, presented: [] }
+  }
+  const socket = tls.connect({
+    host,
+    port,
+    secureContext: material.secureContext,
+    // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes nothing.
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+    ...(ticket !== undefined && { session: ticket }),
+    // SNI must not be an address; the name checked is the expected one whatever was dialled.
+    servername: net.isIP(target.expectedName) === 0 ? target.expectedName : '',
+    checkServerIdentity: (_host, certificate) => tls.checkServerIdentity(target.expectedName, certificate),
+  })
+  socket.setNoDelay(true).setKeepAlive(true, 60_000)
+  const connection: Connection = { phase: 'connecting', socket, resumed: false, presented: [] }
+  socket.once('connect', () => {
+    connection.phase = 'handshake'
+  })
+  // Before Node's own listener, which destroys a connection that does not verify and with it what the server sent.
+  socket.prependOnceListener('secure', () => {
+    connection.resumed = socket.isSessionReused()
+    if (!connection.resumed) connection.presented = presentedBy(socket)
+  })
+  return connection
+}
+
+function presentedBy(socket: tls.TLSSocket): readonly X509Certificate[] {
+  const chain: X509Certificate[] = []
+  let next: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  while (next?.raw !== undefined && chain.length < 10) {
+    chain.push(new X509Certificate(next.raw))
+    next = next.issuerCertificate === next ? undefined : next.issuerCertificate
+  }
+  return chain
+}

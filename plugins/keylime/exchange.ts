@@ -1,0 +1,143 @@
+/**
+ * One HTTP request over one undici pool: bounded, never redirected, never decompressed, and over when its scope is.
+ *
+ * @module
+ */
+import type { Dispatcher, Pool } from 'undici'
+import { newFailure } from './failures.ts'
+import type { RequestScope } from './request-scope.ts'
+
+/** Holds an answer, whatever its status. */
+export interface HttpAnswer {
+  readonly status: number
+  /** Media type in lower case without parameters; `''` when none was sent. */
+  readonly contentType: string
+  /** The answer's `Date` header, seconds since the epoch of the server's clock. */
+  readonly date?: number
+  readonly body: string
+  /** The `Server` header, such as `nginx/1.22.1`: tells a proxy from Keylime. */
+  readonly server: string
+  /** The `Location` header. */
+  readonly location: string
+}
+
+/** Describes one request. */
+export interface Exchange {
+  readonly path: string
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly maxBodyBytes: number
+  /** Begins messages, such as `keylime verifier 127.0.0.1:8881`. */
+  readonly who: string
+}
+
+/** Says whether anything of an answer had come when an exchange failed. */
+export interface ExchangeProgress {
+  started: boolean
+  answered: boolean
+}
+
+/**
+ * Sends one request and reads its answer.
+ *
+ * @param pool Where to.
+ * @param exchange What.
+ * @param scope Until when; the request's socket is destroyed when the scope ends first.
+ * @param progress Filled in on the way.
+ * @returns The answer.
+ * @throws {Error} Errors of socket and undici as they are; `KeylimeError` of the scope, and `KEYLIME_BAD_RESPONSE` for a body that is too large.
+ */
+export function sendExchange(
+  pool: Pool,
+  exchange: Exchange,
+  scope: RequestScope,
+  progress: ExchangeProgress,
+): Promise<HttpAnswer> {
+  if (scope.ended !== undefined) return Promise.reject(scope.ended)
+  return new Promise((resolve, reject) => {
+    let controller: Dispatcher.DispatchController | undefined
+    scope.waitFor((error) => {
+      reject(error)
+      controller?.abort(error)
+    })
+    const reader = new AnswerReader(exchange)
+    const { path, method, headers, body } = exchange
+    pool.dispatch(
+      { path, method, headers: { ...headers }, ...(body !== undefined && { body }) },
+      {
+        onRequestStart(started) {
+          controller = started
+          progress.started = true
+          if (scope.ended !== undefined) started.abort(scope.ended)
+        },
+        onResponseStart(_controller, status, answerHeaders) {
+          // 1xx are news, not answers.
+          if (status < 200) return
+          progress.answered = true
+          reader.begin(status, answerHeaders)
+        },
+        onResponseData(started, chunk) {
+          const tooLarge = reader.add(chunk)
+          if (tooLarge !== undefined) started.abort(tooLarge)
+        },
+        onResponseEnd() {
+          resolve(reader.answer())
+        },
+        onResponseError(_controller, error) {
+          reject(error)
+        },
+      },
+    )
+  })
+}
+
+class AnswerReader {
+  readonly #exchange: Exchange
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+  #status = 0
+  #headers: Dispatcher.ResponseData['headers'] = {}
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+  }
+
+  begin(status: number, headers: Dispatcher.ResponseData['headers']): void {
+    this.#status = status
+    this.#headers = headers
+  }
+
+  add(chunk: Buffer): Error | undefined {
+    this.#bytes += chunk.length
+    const { maxBodyBytes, who } = this.#exchange
+    if (this.#bytes <= maxBodyBytes) {
+      this.#chunks.push(chunk)
+      return undefined
+    }
+    return newFailure(
+      'answer-too-large',
+      `${who} answers with more than ${maxBodyBytes} bytes (HTTP ${this.#status}); is it the right service?`,
+      { facts: { http_status: this.#status } },
+    )
+  }
+
+  answer(): HttpAnswer {
+    const date = Date.parse(this.#header('date'))
+    const [only] = this.#chunks
+    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
+    return {
+      status: this.#status,
+      contentType: (this.#header('content-type').split(';')[0] ?? '').trim().toLowerCase(),
+      ...(Number.isNaN(date) ? {} : { date: date / 1000 }),
+      body: bytes.toString('utf8'),
+      server: this.#header('server'),
+      location: this.#header('location'),
+    }
+  }
+
+  #header(name: string): string {
+    const value = this.#headers[name]
+    return (Array.isArray(value) ? value[0] : value) ?? ''
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * PEM text to blocks (RFC 7468), with a sentence and a line number for whatever is not well formed.
+ *
+ * @module
+ */
+
+/** Holds one block between its BEGIN and END lines. */
+export interface PemBlock {
+  /** What stands after BEGIN, such as `CERTIFICATE` or `EC PRIVATE KEY`. */
+  readonly label: string
+  /** Line of the BEGIN, from 1. */
+  readonly line: number
+  /** The block as it stood, BEGIN to END, with a final newline. */
+  readonly pem: string
+  /** The decoded body; empty for a block under a passphrase of the old form. */
+  readonly der: Buffer
+  /** Whether a passphrase is needed. */
+  readonly encrypted: boolean
+}
+
+/** Holds every whole block in order, and what is wrong with the text. */
+export interface PemBlocks {
+  readonly blocks: readonly PemBlock[]
+  readonly problems: readonly string[]
+}
+
+const BEGIN = /-----BEGIN ([A-Z0-9 #]*)-----/g
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/**
+ * Reads every PEM block of a text; text between blocks is comment.
+ *
+ * @param text Contents of one file.
+ * @returns Blocks and problems; a text without any block has exactly one problem.
+ */
+export function readPem(text: string): PemBlocks {
+  const blocks: PemBlock[] = []
+  const problems: string[] = []
+  let until = 0
+  for (const begin of text.matchAll(BEGIN)) {
+    if (begin.index < until) continue
+    const label = begin[1] ?? ''
+    const line = lineAt(text, begin.index)
+    const end = `-----END ${label}-----`
+    const bodyStart = begin.index + begin[0].length
+    const bodyEnd = text.indexOf(end, bodyStart)
+    const body = bodyEnd < 0 ? '' : text.slice(bodyStart, bodyEnd)
+    if (bodyEnd < 0 || body.includes('-----')) {
+      problems.push(`the ${label} block that begins in line ${line} has no end: half written?`)
+      continue
+    }
+    until = bodyEnd + end.length
+    const read = readBody(body)
+    if (typeof read === 'string') problems.push(`the ${label} block in line ${line} ${read}`)
+    else blocks.push({ label, line, pem: `${text.slice(begin.index, until)}\n`, ...read })
+  }
+  if (blocks.length === 0 && problems.length === 0) problems.push(noBlock(text))
+  return { blocks, problems }
+}
+
+function readBody(body: string): Pick<PemBlock, 'der' | 'encrypted'> | string {
+  const encrypted = /^\s*Proc-Type:\s*4\s*,\s*ENCRYPTED/i.test(body)
+  const base64 = (encrypted ? '' : body).replace(/\s+/g, '')
+  if (base64 === '' && !encrypted) return 'is empty'
+  if (!BASE64.test(base64)) return 'is not base64: half written or damaged'
+  return { der: Buffer.from(base64, 'base64'), encrypted }
+}
+
+function noBlock(text: string): string {
+  // DER of a certificate or key begins with SEQUENCE and a long length.
+  if (text.charCodeAt(0) === 0x30 && (text.charCodeAt(1) & 0x80) !== 0) {
+    return 'is DER, expected PEM; convert it, for example with: openssl x509 -inform der -in FILE -out FILE.pem'
+  }
+  return 'is not PEM: there is no BEGIN line'
+}
+
+function lineAt(text: string, index: number): number {
+  let line = 1
+  for (let at = text.indexOf('\n'); at >= 0 && at < index; at = text.indexOf('\n', at + 1)) line += 1
+  return line
+}

@@ -1,0 +1,139 @@
+/**
+ * The CA, certificate and key files of one TLS client: read, checked together, and made into what a connection needs.
+ *
+ * @module
+ */
+import type { X509Certificate } from 'node:crypto'
+import * as tls from 'node:tls'
+import { isSelfSigned, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
+import { type ClientCertificate, checkClientFiles } from './client-certificate.ts'
+import { readTextFile } from './readable-file.ts'
+
+/** Names the files; each may be absent. Without `caFile` the system's roots count. */
+export interface TlsFiles {
+  readonly caFile?: string | undefined
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+}
+
+/** Says how messages call each file: the configuration keys that name them. */
+export interface TlsFileNames {
+  readonly caFile: string
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** Holds what one generation of the files gives a TLS connection. Never changes: new files make a new one. */
+export interface TlsMaterial {
+  readonly secureContext: tls.SecureContext
+  /** The path of the CA file; absent when the system's roots count. */
+  readonly caFile?: string
+  /** How the configuration calls the CA file, for messages. */
+  readonly caName: string
+  /** Every certificate of the CA file; empty when the system's roots count. */
+  readonly anchors: readonly X509Certificate[]
+  readonly client?: ClientCertificate
+}
+
+/** Holds every problem and warning of the files as sentences, and the material when there is no problem. */
+export interface TlsFilesLoaded {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+  readonly material?: TlsMaterial
+}
+
+/** Holds what can be chosen when files are loaded. */
+export interface TlsLoadOptions {
+  /** Milliseconds since the epoch; default: now. */
+  readonly now?: number
+  /** How messages call each file. */
+  readonly names?: TlsFileNames
+}
+
+/** Is how messages call the files when the configuration keys are not known. */
+export const DEFAULT_TLS_FILE_NAMES: TlsFileNames = {
+  caFile: 'CA file',
+  certFile: 'client certificate',
+  keyFile: 'client key',
+}
+
+interface Findings {
+  readonly problems: string[]
+  readonly warnings: string[]
+}
+
+/**
+ * Reads and checks the files of a TLS client.
+ *
+ * A CA file may hold several roots and intermediates; each counts as a trust anchor, an intermediate alone too, as in
+ * Go. Keys may be PKCS#8, SEC1 or PKCS#1. All problems are found at once; nothing is thrown.
+ *
+ * @param files Paths; a certificate needs its key and the reverse.
+ * @param options The clock, and the names used in messages.
+ * @returns Problems (then no material), warnings, and the material.
+ */
+export function loadTlsFiles(files: TlsFiles, options: TlsLoadOptions = {}): TlsFilesLoaded {
+  const now = options.now ?? Date.now()
+  const names = options.names ?? DEFAULT_TLS_FILE_NAMES
+  const found: Findings = { problems: [], warnings: [] }
+  const anchors =
+    files.caFile === undefined ? [] : readAnchors(`${names.caFile} ${files.caFile}`, files.caFile, now, found)
+  const client = checkClientFiles(files, names, { anchors, now, found })
+  if (found.problems.length > 0) return found
+  try {
+    const secureContext = newSecureContext(anchors, client)
+    const material: TlsMaterial = {
+      secureContext,
+      ...(files.caFile !== undefined && { caFile: files.caFile }),
+      caName: names.caFile,
+      anchors,
+      ...(client !== undefined && { client: client.identity }),
+    }
+    return { ...found, material }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    const what = client === undefined ? names.caFile : `${names.certFile} ${files.certFile}`
+    found.problems.push(`${what}: cannot be used for TLS (${code})`)
+    return found
+  }
+}
+
+function readAnchors(what: string, path: string, now: number, found: Findings): readonly X509Certificate[] {
+  const file = readTextFile(path)
+  if ('problem' in file) {
+    found.problems.push(`${what}: ${file.problem}`)
+    return []
+  }
+  const { certificates, problems, warnings } = readCertificates(file.text)
+  found.problems.push(...problems.map((problem) => `${what}: ${problem}`))
+  found.warnings.push(...warnings.map((warning) => `${what}: ${warning}`))
+  const usable = certificates.filter((one) => ['valid', 'expires-soon'].includes(lifeStage(one, now)))
+  const report = usable.length === 0 ? found.problems : found.warnings
+  for (const one of certificates) {
+    if (lifeStage(one, now) === 'valid') continue
+    const kind = isSelfSigned(one) ? 'root' : 'certificate'
+    const target = usable.includes(one) ? found.warnings : report
+    target.push(`${what}: ${kind} ${nameInOneLine(one.subject)} ${lifeInWords(one, now)}`)
+  }
+  return certificates
+}
+
+function newSecureContext(
+  anchors: readonly X509Certificate[],
+  client: { readonly chainPem: string; readonly keyPem: string } | undefined,
+): tls.SecureContext {
+  const ca = anchors.length > 0 ? anchors.map((one) => one.toString()) : systemRoots()
+  return tls.createSecureContext({
+    ...(ca !== undefined && { ca }),
+    ...(client !== undefined && { cert: client.chainPem, key: client.keyPem }),
+    minVersion: 'TLSv1.2',
+    // Without it a CA file that holds only an intermediate is "unable to get issuer certificate" in Node, and fine in Go.
+    allowPartialTrustChain: true,
+  })
+}
+
+// Node's own default is the list of Mozilla it was built with; the administrator's roots are the system's.
+function systemRoots(): string[] | undefined {
+  const roots = typeof tls.getCACertificates === 'function' ? tls.getCACertificates('system') : []
+  return roots.length > 0 ? roots : undefined
+}
