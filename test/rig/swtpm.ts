@@ -13,7 +13,7 @@ import { runCommand } from './commands.ts'
 import { RigError } from './errors.ts'
 import { type PollOptions, pollUntil } from './poll.ts'
 import { freePorts } from './ports.ts'
-import type { Processes, RigProcess } from './processes.ts'
+import type { ProcessStarter, RigProcess } from './processes.ts'
 
 /** A running TPM. */
 export interface Swtpm {
@@ -29,7 +29,14 @@ export interface Swtpm {
   extendPcr(index: number, digest: string): Promise<void>
   /** Flushes transient objects and sessions; only while no Keylime agent uses the TPM. */
   flush(): Promise<void>
-  /** Shuts the TPM down and starts it again: PCRs are zero. Stop its Keylime agent first. */
+  /**
+   * Ends the TPM's processes. `shutdown` keeps its clock going on, as a reboot does; after `power cut` the clock jumps
+   * back, and Keylime takes the next quote for a forgery. Stop its Keylime agent first.
+   */
+  stop(how: 'shutdown' | 'power cut'): Promise<void>
+  /** Starts it again: PCRs are zero. */
+  start(): Promise<void>
+  /** Shuts it down and starts it again. */
   reboot(): Promise<void>
 }
 
@@ -39,6 +46,12 @@ export interface SwtpmOptions {
   readonly dir: string
   /** Distinguishes the log files of several TPMs; default "swtpm". */
   readonly name?: string
+  /** Clients' port, and the one after it; default: free ones. */
+  readonly port?: number
+  /** Folder of the CA that signs the EK certificate, shared by several TPMs; default: a folder of its own. */
+  readonly ekCaDir?: string
+  /** Words a command so that it runs where the TPM's port is; default: here. */
+  readonly on?: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
 }
 
 /**
@@ -49,14 +62,15 @@ export interface SwtpmOptions {
  * @returns The TPM, answering.
  * @throws {RigError} swtpm_setup fails, or the TPM does not answer within 15 s.
  */
-export async function startSwtpm(processes: Processes, options: SwtpmOptions): Promise<Swtpm> {
+export async function startSwtpm(processes: ProcessStarter, options: SwtpmOptions): Promise<Swtpm> {
   const { dir } = options
   const name = options.name ?? 'swtpm'
-  await manufacture(dir)
-  const port = await freePorts(2)
+  const ca = options.ekCaDir ?? join(dir, 'ca')
+  await manufacture(dir, ca)
+  const port = options.port ?? (await freePorts(2))
   const data = join(dir, 'data.sock')
   const control = join(dir, 'control.sock')
-  const run = newToolRunner(`swtpm:host=127.0.0.1,port=${port}`)
+  const run = newToolRunner(`swtpm:host=127.0.0.1,port=${port}`, options.on)
 
   const boot = async (): Promise<readonly RigProcess[]> => {
     for (const socket of [data, control]) await rm(socket, { force: true })
@@ -69,9 +83,19 @@ export async function startSwtpm(processes: Processes, options: SwtpmOptions): P
     return [mux, tpm]
   }
   let running = await boot()
+  const stop: Swtpm['stop'] = async (how) => {
+    if (how === 'shutdown') await run('tpm2_shutdown', ['-c'])
+    for (const process of running) {
+      if (how === 'power cut') process.kill('SIGKILL')
+      await process.stop()
+    }
+  }
+  const start = async (): Promise<void> => {
+    running = await boot()
+  }
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
-    ekRootFile: join(dir, 'ca', 'swtpm-localca-rootca-cert.pem'),
+    ekRootFile: join(ca, 'swtpm-localca-rootca-cert.pem'),
     run,
     async readPcr(index) {
       const value = /0x([0-9A-F]{64})/i.exec(await run('tpm2_pcrread', [`sha256:${index}`]))?.[1]
@@ -82,11 +106,11 @@ export async function startSwtpm(processes: Processes, options: SwtpmOptions): P
     async flush() {
       for (const kind of ['-t', '-l', '-s']) await run('tpm2_flushcontext', [kind])
     },
+    stop,
+    start,
     async reboot() {
-      // Without an orderly shutdown the TPM's clock jumps back, and Keylime takes the next quote for a forgery.
-      await run('tpm2_shutdown', ['-c'])
-      for (const process of running) await process.stop()
-      running = await boot()
+      await stop('shutdown')
+      await start()
     },
   }
 }
@@ -106,14 +130,15 @@ function swtpmArgs(state: string, data: string, control: string): readonly strin
   ]
 }
 
-function newToolRunner(tcti: string): Swtpm['run'] {
-  return (tool, args) =>
-    runCommand(tool, args, { env: { TPM2TOOLS_TCTI: tcti, TSS2_LOG: 'all+NONE' }, timeoutMs: 15_000 })
+function newToolRunner(tcti: string, on: SwtpmOptions['on'] = (command) => command): Swtpm['run'] {
+  return (tool, args) => {
+    const [command, ...rest] = on([tool, ...args])
+    return runCommand(command, rest, { env: { TPM2TOOLS_TCTI: tcti, TSS2_LOG: 'all+NONE' }, timeoutMs: 15_000 })
+  }
 }
 
 /** Without a configuration of its own, swtpm_setup signs with one CA for the whole machine. */
-async function manufacture(dir: string): Promise<void> {
-  const ca = join(dir, 'ca')
+async function manufacture(dir: string, ca: string): Promise<void> {
   const state = join(dir, 'state')
   await mkdir(ca, { recursive: true, mode: 0o700 })
   await mkdir(state, { recursive: true, mode: 0o700 })
