@@ -7,12 +7,13 @@
 import type { Socket } from 'node:net'
 import { ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js'
 import type { PluginTls } from './auto-mtls.ts'
-import { type Broker, newSocketBroker } from './broker.ts'
+import { type Broker, type BrokerParts, newSocketBroker } from './broker.ts'
 import { newBrokerLink } from './broker-link.ts'
 import { newFedServer } from './grpc-server.ts'
 import type { GoPluginService } from './guarded-service.ts'
 import type { HclogLogger } from './hclog.ts'
 import type { ListenPlace } from './listener.ts'
+import type { MuxTransport } from './mux-transport.ts'
 import type { OutputCapture } from './output-capture.ts'
 import { brokerService, controllerService, healthService, stdioService } from './standard-services.ts'
 
@@ -23,6 +24,8 @@ export interface RuntimeParts {
   readonly place: ListenPlace
   /** Keys of AutoMTLS; `undefined` where the host did not ask for it. */
   readonly tls: PluginTls | undefined
+  /** Whether the host carries everything over one connection. */
+  readonly multiplex: boolean
   /** Makes the plugin's own services. */
   readonly services: (broker: Broker) => Promise<readonly GoPluginService[]>
   /** Starts the shutdown of the plugin. */
@@ -47,7 +50,7 @@ export async function newGrpcRuntime(parts: RuntimeParts): Promise<GrpcRuntime> 
   const { log, capture, place, tls, shutdown } = parts
   const link = newBrokerLink()
   const secrets = credentialsFor(tls)
-  const broker = newSocketBroker({ link, place, log, ...secrets })
+  const { broker, handle } = await transportFor(parts.multiplex, { link, place, log, ...secrets })
   const services = [
     brokerService(link),
     stdioService(capture),
@@ -57,12 +60,19 @@ export async function newGrpcRuntime(parts: RuntimeParts): Promise<GrpcRuntime> 
   ]
   const server = newFedServer(services, secrets.serverCredentials, log)
   return {
-    handle: (socket) => server.feed(socket),
+    handle: (socket) => handle(socket, (connection) => server.feed(connection)),
     close: () => {
       broker.close()
       server.close()
     },
   }
+}
+
+/** Without multiplexing every connection is for the main server, and the broker opens sockets of its own. */
+async function transportFor(multiplex: boolean, parts: BrokerParts): Promise<MuxTransport> {
+  if (!multiplex) return { broker: newSocketBroker(parts), handle: (connection, serveMain) => serveMain(connection) }
+  const { newMuxTransport } = await import('./mux-transport.ts')
+  return newMuxTransport(parts)
 }
 
 function credentialsFor(tls: PluginTls | undefined): {

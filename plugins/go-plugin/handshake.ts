@@ -107,6 +107,16 @@ export function parseHandshake(line: string): Handshake {
     network,
     address,
     serverCert: serverCert ?? '',
-    multiplex: multiplex === undefined ? undefined : ['1', 't', 'true', 'TRUE', 'True', 'T'].includes(multiplex),
+    multiplex: multiplex === undefined ? undefined : isTrue(multiplex),
   }
+}
+
+/**
+ * Reads a boolean in Go's spelling.
+ *
+ * @param text Such as `true` or `1`.
+ * @returns Whether it is one of the texts that mean true.
+ */
+export function isTrue(text: string): boolean {
+  return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)
 }

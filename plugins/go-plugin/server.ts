@@ -10,10 +10,10 @@ import type { Socket } from 'node:net'
 import type { PluginTls } from './auto-mtls.ts'
 import type { Broker } from './broker.ts'
 import type { GoPluginService } from './guarded-service.ts'
-import { chooseVersion, formatHandshake, hasCookie, type MagicCookie, notForHumans } from './handshake.ts'
+import { chooseVersion, formatHandshake, hasCookie, isTrue, type MagicCookie, notForHumans } from './handshake.ts'
 import { type HclogLogger, newHclogLogger } from './hclog.ts'
 import { newLifetime } from './lifetime.ts'
-import { type Listener, listen, listenPlace } from './listener.ts'
+import { listen, listenPlace } from './listener.ts'
 import { captureProcessOutput, OutputCapture } from './output-capture.ts'
 import { ignoreHostSignals, logStrayErrors, onTerminate, trackChildren, watchParent } from './process-events.ts'
 import { writeFully } from './stderr-writer.ts'
@@ -115,18 +115,26 @@ async function start(options: GoPluginOptions, env: NodeJS.ProcessEnv, around: S
     listener.close()
     queue.destroyAll()
   })
-  writeFully(1, handshakeLine(version, listener, tls))
+  const asked = env['PLUGIN_MULTIPLEX_GRPC'] ?? ''
+  // Any text asks for the seventh field; only a true value, in Go's spelling, turns multiplexing on.
+  const multiplex = asked === '' ? undefined : isTrue(asked)
+  const { network, address } = listener
+  const serverCert = tls?.encodedCert ?? ''
+  writeFully(1, formatHandshake({ appVersion: version, network, address, serverCert, multiplex }))
 
   const { newGrpcRuntime } = await import('./grpc-runtime.ts')
   const services = async (broker: Broker): Promise<readonly GoPluginService[]> => options.services({ broker, log })
-  const runtime = await newGrpcRuntime({ log, capture, place, tls, services, shutdown: end })
+  const runtime = await newGrpcRuntime({
+    log,
+    capture,
+    place,
+    tls,
+    multiplex: multiplex === true,
+    services,
+    shutdown: end,
+  })
   whenClosed(() => runtime.close())
   queue.forward((socket) => runtime.handle(socket))
-}
-
-function handshakeLine(appVersion: number, listener: Listener, tls: PluginTls | undefined): string {
-  const { network, address } = listener
-  return formatHandshake({ appVersion, network, address, serverCert: tls?.encodedCert ?? '', multiplex: undefined })
 }
 
 async function tlsFor(env: NodeJS.ProcessEnv): Promise<PluginTls | undefined> {

@@ -1,5 +1,5 @@
 /** What the trial plugin does when asked. @module */
-// oxlint-disable no-console: printing is what is tried here
+/* oxlint-disable no-console -- printing is what is tried here */
 import { spawn } from 'node:child_process'
 import type { Metadata } from '@grpc/grpc-js'
 import { serveBidi, type WireStatus } from '../../../plugins/go-plugin/bidi.ts'
@@ -50,9 +50,9 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   dial: async (request, { broker }) => {
     const { target, credentials, options } = await broker.dial(request.id ?? 1)
     const client = new TrialClient(target, credentials, options)
-    const answer = await unary<TrialResponse>((done) => client.run({ action: 'echo', text: request.text ?? '' }, done))
+    const echoed = await unary<TrialResponse>((done) => client.run({ action: 'echo', text: request.text ?? '' }, done))
     client.close()
-    return { text: `plugin(${answer.text})` }
+    return { text: `plugin(${echoed.text})` }
   },
   accept: async (request, context) => {
     await context.broker.accept(request.id ?? 1, trialServices(context))
