@@ -14,9 +14,15 @@ import { isQuotableNonce } from './nonce.ts'
 /** Bounds every message, in bytes; a response with an identity quote takes about 3 KiB. */
 export const MAX_MESSAGE_BYTES = 65_536
 
-/** Opens an attestation: which Keylime agent this node claims to be. Nothing in it is proved. */
-export interface Payload {
+/** Says which Keylime agent a node claims to be, in its own words. */
+export interface ClaimedIdentity {
   readonly agentId: AgentId
+  /** As the Keylime agent names it; the server half judges it. */
+  readonly hashAlg: string
+}
+
+/** Opens an attestation: which Keylime agent this node claims to be. Nothing in it is proved. */
+export interface Payload extends ClaimedIdentity {
   readonly hashAlg: HashAlg
 }
 
@@ -32,8 +38,8 @@ export interface ChallengeResponse {
   readonly pubkey?: string | undefined
 }
 
-/** Encodes a payload. @param payload Both fields. @returns JSON bytes. */
-export function encodePayload({ agentId, hashAlg }: Payload): Buffer {
+/** Encodes a payload. @param identity Both fields. @returns JSON bytes. */
+export function encodePayload({ agentId, hashAlg }: ClaimedIdentity): Buffer {
   return encode('payload', { AgentID: agentId, HashAlg: hashAlg })
 }
 

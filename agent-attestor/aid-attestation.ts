@@ -1,0 +1,82 @@
+/**
+ * The node's side of one Keylime attestation: who this node is, then its quote over the server's nonce.
+ *
+ * @module
+ */
+import type { AgentClient } from '../plugins/keylime/agent-client.ts'
+import { type AgentId, DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
+import {
+  type ClaimedIdentity,
+  encodeChallengeResponse,
+  encodePayload,
+  parseChallenge,
+} from '../plugins/keylime/messages.ts'
+import { newNonce } from '../plugins/keylime/nonce.ts'
+import { type AidAttestationStream, RpcError } from '../plugins/sdk/index.ts'
+import { waitForAgent } from './wait-for-agent.ts'
+
+/** What one attestation needs, fixed when its stream opens: a later Configure does not reach it. */
+export interface AidContext {
+  readonly keylimeAgent: Pick<AgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
+  /** `keylime_agent_uuid`. */
+  readonly pinnedId: AgentId | undefined
+  /** `wait_for_agent`, in milliseconds. */
+  readonly waitForAgentMs: number
+}
+
+/**
+ * Speaks for this node: sends its payload, then answers each challenge with a quote of its TPM.
+ *
+ * Everything the Keylime agent says goes to the server unjudged; only what the server sends is checked before it
+ * reaches the Keylime agent. The verdict is the server's, so this half never says `PERMISSION_DENIED`.
+ *
+ * @param stream One `AidAttestation` call.
+ * @param context The Keylime agent and what is configured about it.
+ * @throws {RpcError} `FAILED_PRECONDITION`: the Keylime agent has another ID than `keylime_agent_uuid`, or does not
+ *   tell it and none is configured.
+ * @throws {KeylimeError} The Keylime agent cannot answer, or the challenge does not parse. `status.ts` maps each.
+ * @see spire-plugin-sdk 13afea2, proto/spire/plugin/agent/nodeattestor/v1/nodeattestor.proto
+ */
+export async function aidAttestation(stream: AidAttestationStream, context: AidContext): Promise<void> {
+  const { signal, log } = stream
+  const wait = { waitMs: context.waitForAgentMs, signal, log }
+  const payload = await waitForAgent(() => readPayload(context, signal), wait)
+  if (payload.agentId === DEFAULT_AGENT_UUID) {
+    log.warn(
+      'Keylime agent has the default ID, which every unconfigured Keylime agent claims; set uuid = "hash_ek" there',
+      {
+        agent_id: payload.agentId,
+      },
+    )
+  }
+  await stream.sendPayload(encodePayload(payload))
+
+  for (;;) {
+    const challenge = await stream.receiveChallenge()
+    if (challenge === undefined) return
+    const { nonce } = parseChallenge(challenge)
+    const { quote, pubkey } = await context.keylimeAgent.getIdentityQuote(nonce, { signal })
+    await stream.respond(encodeChallengeResponse({ quote, pubkey }))
+    log.debug('Identity quote sent', { agent_id: payload.agentId })
+  }
+}
+
+async function readPayload({ keylimeAgent, pinnedId }: AidContext, signal: AbortSignal): Promise<ClaimedIdentity> {
+  if (await keylimeAgent.hasInfo({ signal })) {
+    const { agentId, hashAlg } = await keylimeAgent.getInfo({ signal })
+    if (pinnedId === undefined || agentId === pinnedId) return { agentId, hashAlg }
+    throw new RpcError(
+      'FAILED_PRECONDITION',
+      `${keylimeAgent.name} has id ${agentId}, expected ${pinnedId} (keylime_agent_uuid): correct that key, or uuid in the keylime agent's configuration`,
+    )
+  }
+  if (pinnedId === undefined) {
+    throw new RpcError(
+      'FAILED_PRECONDITION',
+      `${keylimeAgent.name} speaks API 2.1 only, which does not tell its id: set keylime_agent_uuid, or update it`,
+    )
+  }
+  // There its hash algorithm stands only beside a quote.
+  const { hashAlg } = await keylimeAgent.getIdentityQuote(newNonce(), { signal })
+  return { agentId: pinnedId, hashAlg }
+}

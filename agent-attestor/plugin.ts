@@ -1,0 +1,21 @@
+/**
+ * The agent half, put together.
+ *
+ * @module
+ */
+import { agentNodeAttestor, type PluginOptions } from '../plugins/sdk/index.ts'
+import { aidAttestation } from './aid-attestation.ts'
+import { type AgentConfig, buildAgentConfig } from './config.ts'
+import { toRpcError } from './status.ts'
+
+/** Holds what `servePlugin` needs to serve the agent half. */
+export const AGENT_PLUGIN: PluginOptions<AgentConfig> = {
+  name: 'keylime-attestor-agent',
+  type: 'NodeAttestor',
+  services: [agentNodeAttestor<AgentConfig>({ aidAttestation })],
+  config: {
+    build: ({ hcl }, { log, mode }) => buildAgentConfig(hcl, log, mode),
+    dispose: (config) => config.close(),
+  },
+  mapError: toRpcError,
+}
