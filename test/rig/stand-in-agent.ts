@@ -24,11 +24,17 @@ export interface StandInConfig {
   readonly port: number
   /** Base URL of the registrar's plain HTTP port. */
   readonly registrarUrl: string
-  /** Written at start, as the real agent does: a self-signed certificate named for the agent. */
+  /** Written at start when missing, as the real agent does: a self-signed certificate named for the agent. */
   readonly certFile: string
   readonly keyFile: string
   /** PEM files of the clients' CAs, or of a self-signed client itself. */
   readonly clientCaFiles: readonly string[]
+  /** Address it registers for the verifier to poll; default: `host`. */
+  readonly contactIp?: string
+  /** IMA list as the kernel would show it; sent with integrity quotes whose mask holds PCR 10. */
+  readonly imaListFile?: string
+  /** Firmware event log; sent with integrity quotes whose mask holds PCR 0. */
+  readonly bootLogFile?: string
 }
 
 const REGISTRAR_API = '/v2.5'
@@ -44,7 +50,7 @@ async function main(): Promise<void> {
 
   await register(config, agentId, identity, (blob) => tpm.activate(blob))
   log(`Agent UUID: ${agentId}`)
-  await serve(config, { agentId, tpm, publicKeyPem })
+  await serve(config, { agentId, tpm, publicKeyPem, imaListFile: config.imaListFile, bootLogFile: config.bootLogFile })
   log(`Listening on https://${config.host}:${config.port}`)
 }
 
@@ -56,10 +62,12 @@ async function main(): Promise<void> {
 async function requireKeys(config: StandInConfig, agentId: string): Promise<string> {
   const { certFile, keyFile } = config
   const payloadKeyFile = join(config.dir, 'payload-private.pem')
-  if (!existsSync(payloadKeyFile)) {
+  if (!existsSync(certFile)) {
     const altNames = 'DNS:localhost,DNS:localhost.domain,IP:127.0.0.1,IP:::1'
     // A common name holds 64 characters at most, just enough for a hash in hex.
     await writeSelfSigned({ certFile, keyFile, commonName: agentId.slice(0, 64), usage: 'serverAuth', altNames })
+  }
+  if (!existsSync(payloadKeyFile)) {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     writeFileSync(payloadKeyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
   }
@@ -78,7 +86,7 @@ async function register(
     ekcert: identity.ekCert,
     aik_tpm: identity.akTpm,
     mtls_cert: readFileSync(config.certFile, 'utf8'),
-    ip: config.host,
+    ip: config.contactIp ?? config.host,
     port: config.port,
   })
   const secret = await activate(Buffer.from(String(registered.blob), 'base64'))

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFileSync } from 'node:fs'
 import type { StandInTpm } from './stand-in-tpm.ts'
 
 /** The agent behind the API. */
@@ -11,6 +12,10 @@ export interface StandInAgent {
   readonly tpm: StandInTpm
   /** PEM of the payload key's public half, which every quote binds through PCR 16. */
   readonly publicKeyPem: string
+  /** IMA list, when there is one. */
+  readonly imaListFile?: string | undefined
+  /** Firmware event log, when there is one. */
+  readonly bootLogFile?: string | undefined
 }
 
 /** One answer: status code, and the `status` and `results` of Keylime's envelope. */
@@ -24,6 +29,7 @@ export interface StandInAnswer {
 export const STAND_IN_API_VERSIONS: readonly string[] = ['2.1', '2.2', '2.3', '2.4', '2.5', '2.6']
 
 const MAX_NONCE_BYTES = 64
+const IMA_PCR = 10
 
 /**
  * Answers one request.
@@ -85,11 +91,32 @@ async function quote(
   }
   try {
     const text = await agent.tpm.quote(nonce, mask, agent.publicKeyPem)
-    return ok({ quote: text, ...algorithms, ...(withKey ? { pubkey: agent.publicKeyPem } : {}) })
+    const key = withKey ? { pubkey: agent.publicKeyPem } : {}
+    return ok({ quote: text, ...algorithms, ...key, ...(integrity ? measurements(agent, mask, query) : {}) })
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return refuse(500, 'Unable to retrieve quote')
   }
+}
+
+/** Adds the lists behind the quoted PCRs; the IMA list from the entry on that the verifier asks for. */
+function measurements(agent: StandInAgent, mask: number, query: URLSearchParams): Readonly<Record<string, unknown>> {
+  const { imaListFile, bootLogFile } = agent
+  const results: Record<string, unknown> = {}
+  if (imaListFile !== undefined && (mask & (1 << IMA_PCR)) !== 0) {
+    const lines = readFileSync(imaListFile, 'utf8').split('\n').slice(0, -1)
+    const asked = Number(query.get('ima_ml_entry') ?? 0)
+    const first = asked > lines.length ? 0 : asked
+    results.ima_measurement_list = lines
+      .slice(first)
+      .map((line) => `${line}\n`)
+      .join('')
+    results.ima_measurement_list_entry = first
+  }
+  if (bootLogFile !== undefined && (mask & 1) !== 0) {
+    results.mb_measurement_list = readFileSync(bootLogFile).toString('base64')
+  }
+  return results
 }
 
 function ok(results: Readonly<Record<string, unknown>>): StandInAnswer {
