@@ -7,12 +7,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RigError } from './errors.ts'
-import type { Keylime } from './keylime.ts'
 import { pollUntil } from './poll.ts'
 import { freePorts } from './ports.ts'
-import type { Processes, ProcessSpec, RigProcess } from './processes.ts'
+import type { ProcessSpec, ProcessStarter, RigProcess } from './processes.ts'
 import type { StandInConfig } from './stand-in-agent.ts'
 import type { Swtpm } from './swtpm.ts'
+
+const LOCALHOST = '127.0.0.1'
 
 /** What the agent needs around it. */
 export interface KeylimeAgentOptions {
@@ -20,13 +21,25 @@ export interface KeylimeAgentOptions {
   readonly dir: string
   readonly name?: string
   readonly tpm: Swtpm
-  readonly keylime: Keylime
+  /** The registrar's plain HTTP port. */
+  readonly registrar: { readonly host: string; readonly port: number }
   /** Path of a real keylime_agent; without it the stand-in runs. */
   readonly realAgent?: string | undefined
   /** "hash_ek" (default), or the ID itself. */
   readonly uuid?: string
-  /** PEM files accepted as client certificates besides Keylime's own CA. */
+  /** PEM files of the clients' CAs, or of a self-signed client itself. */
   readonly clientCaFiles: readonly string[]
+  /** Address to listen on; default 127.0.0.1. */
+  readonly listen?: string
+  /** Address the verifier shall poll; default 127.0.0.1. */
+  readonly contactIp?: string
+  /** Default: a free one. */
+  readonly port?: number
+  /** Server certificate (leaf first) and key; default: it makes its own, self-signed. */
+  readonly serverPair?: { readonly certFile: string; readonly keyFile: string }
+  /** IMA list and firmware event log; default: none. */
+  readonly imaListFile?: string
+  readonly bootLogFile?: string
 }
 
 /** A running Keylime agent. */
@@ -51,8 +64,11 @@ export interface KeylimeAgent {
  * @returns The agent.
  * @throws {RigError} It ends, or does not serve within 60 s.
  */
-export async function startKeylimeAgent(processes: Processes, options: KeylimeAgentOptions): Promise<KeylimeAgent> {
-  const port = await freePorts()
+export async function startKeylimeAgent(
+  processes: ProcessStarter,
+  options: KeylimeAgentOptions,
+): Promise<KeylimeAgent> {
+  const port = options.port ?? (await freePorts())
   const name = options.name ?? 'keylime-agent'
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
   const spec = options.realAgent === undefined ? await standIn(options, port) : await real(options, port)
@@ -73,7 +89,7 @@ export async function startKeylimeAgent(processes: Processes, options: KeylimeAg
   return {
     kind: options.realAgent === undefined ? 'stand-in' : 'real',
     port,
-    certFile: join(options.dir, 'server-cert.crt'),
+    certFile: pairOf(options).certFile,
     agentId: () => agentId,
     process: () => {
       if (running === undefined) throw new RigError('the keylime agent was never started')
@@ -90,17 +106,24 @@ function listeningId(log: string): string | undefined {
   return log.includes('Listening on') ? id : undefined
 }
 
+/** The real agent makes its own pair under these names when it finds none. */
+function pairOf({ dir, serverPair }: KeylimeAgentOptions): { readonly certFile: string; readonly keyFile: string } {
+  return serverPair ?? { certFile: join(dir, 'server-cert.crt'), keyFile: join(dir, 'server-private.pem') }
+}
+
 async function standIn(options: KeylimeAgentOptions, port: number): Promise<Omit<ProcessSpec, 'name'>> {
   const config: StandInConfig = {
     tcti: options.tpm.tcti,
     dir: options.dir,
     uuid: options.uuid ?? 'hash_ek',
-    host: '127.0.0.1',
+    host: options.listen ?? LOCALHOST,
+    contactIp: options.contactIp ?? LOCALHOST,
     port,
-    registrarUrl: `http://127.0.0.1:${options.keylime.registrarPort}`,
-    certFile: join(options.dir, 'server-cert.crt'),
-    keyFile: join(options.dir, 'server-private.pem'),
-    clientCaFiles: [join(options.keylime.caDir, 'cacert.crt'), ...options.clientCaFiles],
+    registrarUrl: `http://${options.registrar.host}:${options.registrar.port}`,
+    ...pairOf(options),
+    clientCaFiles: options.clientCaFiles,
+    ...(options.imaListFile === undefined ? {} : { imaListFile: options.imaListFile }),
+    ...(options.bootLogFile === undefined ? {} : { bootLogFile: options.bootLogFile }),
   }
   const configFile = join(options.dir, 'stand-in.json')
   await writeFile(configFile, JSON.stringify(config, undefined, 2), { mode: 0o600 })
@@ -109,27 +132,27 @@ async function standIn(options: KeylimeAgentOptions, port: number): Promise<Omit
 }
 
 async function real(options: KeylimeAgentOptions, port: number): Promise<Omit<ProcessSpec, 'name'>> {
-  const { dir, keylime, realAgent = '' } = options
-  const trusted = [join(keylime.caDir, 'cacert.crt'), ...options.clientCaFiles]
+  const { dir, realAgent = '', serverPair } = options
   const configFile = join(dir, 'agent.conf')
   const settings: Readonly<Record<string, string | number | boolean>> = {
     version: '2.4',
     uuid: options.uuid ?? 'hash_ek',
-    ip: '127.0.0.1',
+    ip: options.listen ?? LOCALHOST,
     port,
-    contact_ip: '127.0.0.1',
+    contact_ip: options.contactIp ?? LOCALHOST,
     contact_port: port,
-    registrar_ip: '127.0.0.1',
-    registrar_port: keylime.registrarPort,
+    registrar_ip: options.registrar.host,
+    registrar_port: options.registrar.port,
     enable_agent_mtls: true,
     keylime_dir: dir,
-    trusted_client_ca: `[${trusted.join(', ')}]`,
+    ...(serverPair === undefined ? {} : { server_cert: serverPair.certFile, server_key: serverPair.keyFile }),
+    trusted_client_ca: `[${options.clientCaFiles.join(', ')}]`,
     extract_payload_zip: false,
     payload_script: '',
     run_as: '',
-    // Absent on purpose: the masks of the rig leave out PCR 10 and 0 to 9's event log.
-    ima_ml_path: join(dir, 'no-ima-log'),
-    measuredboot_ml_path: join(dir, 'no-boot-log'),
+    // Files that are not there only warn; then a mask must leave out PCR 10 and 0 to 9.
+    ima_ml_path: options.imaListFile ?? join(dir, 'no-ima-log'),
+    measuredboot_ml_path: options.bootLogFile ?? join(dir, 'no-boot-log'),
   }
   const text = Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
   await writeFile(configFile, `[agent]\n${text.join('')}`, { mode: 0o600 })

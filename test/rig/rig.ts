@@ -134,9 +134,9 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
     startKeylimeAgent(processes, {
       dir: join(dir, 'keylime-agent'),
       tpm,
-      keylime,
+      registrar: { host: '127.0.0.1', port: keylime.registrarPort },
       realAgent: parts.realAgent,
-      clientCaFiles: [client.certFile],
+      clientCaFiles: [join(keylime.caDir, 'cacert.crt'), client.certFile],
       ...(options.uuid === undefined ? {} : { uuid: options.uuid }),
     }),
     spireServer.start(),
