@@ -15,6 +15,7 @@ import type { HclogLogger } from './hclog.ts'
 import type { ListenPlace } from './listener.ts'
 import type { MuxTransport } from './mux-transport.ts'
 import type { OutputCapture } from './output-capture.ts'
+import { withReflection } from './reflection.ts'
 import { brokerService, controllerService, healthService, stdioService } from './standard-services.ts'
 
 /** What the runtime is made of. */
@@ -58,7 +59,7 @@ export async function newGrpcRuntime(parts: RuntimeParts): Promise<GrpcRuntime> 
     healthService(),
     ...(await parts.services(broker)),
   ]
-  const server = newFedServer(services, secrets.serverCredentials, log)
+  const server = newFedServer(withReflection(services), secrets.serverCredentials, log)
   return {
     handle: (socket) => handle(socket, (connection) => server.feed(connection)),
     close: () => {

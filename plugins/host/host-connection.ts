@@ -3,16 +3,21 @@
  *
  * @module
  */
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { Channel } from '@grpc/grpc-js'
 import { type ConnInfo, GRPCBrokerClient } from '../gen/goplugin/broker.ts'
 import { GRPCControllerClient } from '../gen/goplugin/controller.ts'
 import { GRPCStdioClient, type StdioData } from '../gen/goplugin/stdio.ts'
-import { type Broker, type DialTarget, newSocketBroker } from '../go-plugin/broker.ts'
+import { type Broker, type BrokerParts, type DialTarget, newSocketBroker } from '../go-plugin/broker.ts'
 import { newBrokerLink } from '../go-plugin/broker-link.ts'
 import { DIAL_OPTIONS } from '../go-plugin/grpc-server.ts'
 import type { Handshake } from '../go-plugin/handshake.ts'
 import { type HclogLogger, newHclogLogger } from '../go-plugin/hclog.ts'
+import { newMuxBroker } from '../go-plugin/mux-broker.ts'
+import { newStreamBridge } from '../go-plugin/stream-bridge.ts'
+import { newYamuxSession } from '../go-plugin/yamux-session.ts'
 import { type HostKeys, hostCredentials } from './host-keys.ts'
 import type { ClientConstructor } from './plugin-process.ts'
 
@@ -45,17 +50,17 @@ export interface ConnectOptions {
 export async function connectHost(options: ConnectOptions): Promise<HostConnection> {
   const { handshake, keys } = options
   const secrets = hostCredentials(keys, handshake.serverCert)
-  const address = handshake.network === 'unix' ? `unix:${handshake.address}` : handshake.address
-  const target = { target: address, credentials: secrets.channelCredentials, options: DIAL_OPTIONS }
-  const clients = clientsOn(target)
-  const link = newBrokerLink()
   const place = { transport: handshake.network, folder: tmpdir(), group: undefined, ports: { min: 0, max: 0 } }
-  const broker = newSocketBroker({ link, place, log: silentLogger(), ...secrets })
+  const link = newBrokerLink()
+  const parts = { link, place, log: silentLogger(), ...secrets }
+  const line = options.multiplex ? await muxLine(handshake, parts) : socketLine(handshake, parts)
+  const target = { target: line.target, credentials: secrets.channelCredentials, options: DIAL_OPTIONS }
+  const clients = clientsOn(target)
   const endBroker = openBrokerStream(clients.client(GRPCBrokerClient), link)
   const stdio = options.readStdio ? openStdio(clients.client(GRPCStdioClient)) : undefined
   return {
     target,
-    broker,
+    broker: line.broker,
     client: clients.client,
     printed: (channel) => stdio?.printed(channel) ?? '',
     requestShutdown: () =>
@@ -65,10 +70,47 @@ export async function connectHost(options: ConnectOptions): Promise<HostConnecti
     close: () => {
       endBroker()
       stdio?.end()
-      broker.close()
       clients.close()
+      line.close()
     },
   }
+}
+
+/** How the plugin's address is reached, and the broker that goes with it. */
+interface Line {
+  readonly target: string
+  readonly broker: Broker
+  readonly close: () => void
+}
+
+function socketLine(handshake: Handshake, parts: BrokerParts): Line {
+  const broker = newSocketBroker(parts)
+  const target = handshake.network === 'unix' ? `unix:${handshake.address}` : handshake.address
+  return { target, broker, close: () => broker.close() }
+}
+
+/** One raw connection carries everything: grpc-js reaches it through a bridge. */
+async function muxLine(handshake: Handshake, parts: BrokerParts): Promise<Line> {
+  const socket = createConnection(socketOptions(handshake))
+  await once(socket, 'connect')
+  const session = newYamuxSession(socket, 'client', (stream) => {
+    if (!broker.claim(stream)) stream.destroy()
+  })
+  const broker = newMuxBroker({ ...parts, muxer: () => session })
+  // The async function turns an ended session into a dropped connection.
+  const bridge = await newStreamBridge(parts.place, async () => session.open())
+  const close = (): void => {
+    bridge.close()
+    broker.close()
+    session.close()
+  }
+  return { target: bridge.target, broker, close }
+}
+
+function socketOptions(handshake: Handshake): { path: string } | { host: string; port: number } {
+  if (handshake.network === 'unix') return { path: handshake.address }
+  const at = handshake.address.lastIndexOf(':')
+  return { host: handshake.address.slice(0, at), port: Number(handshake.address.slice(at + 1)) }
 }
 
 function clientsOn(target: DialTarget): { client: <C>(kind: ClientConstructor<C>) => C; close: () => void } {
