@@ -4,11 +4,13 @@
  * @module
  */
 
+export { type Decoded, defineSchema, type FieldSpecs, type Schema } from '../hcl/index.ts'
 export { agentKeyManager } from './agent-key-manager.ts'
 export { type AgentNodeAttestor, type AidAttestationStream, agentNodeAttestor } from './agent-node-attestor.ts'
 export { type BundlePublisher, bundlePublisher } from './bundle-publisher.ts'
 export type { CallContext, CallMetadata, Logger } from './call.ts'
 export { type CredentialComposer, type CredentialSubject, credentialComposer } from './credential-composer.ts'
+export { hclConfig } from './hcl-config.ts'
 export type { AgentStore } from './host-agent-store.ts'
 export type { IdentityProvider, X509Identity } from './host-identity-provider.ts'
 export type { MetricLabels, Metrics } from './host-metrics.ts'

@@ -1,0 +1,84 @@
+/**
+ * The plugin of plugins/sdk/README.md, run as a real process and driven as SPIRE drives it.
+ *
+ * @module
+ */
+import { createHmac } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  attestOnce,
+  configure,
+  deinitPlugin,
+  HOST_SERVICES,
+  initPlugin,
+  launchPlugin,
+  type PluginProcess,
+  validate,
+} from '../../../plugins/host/index.ts'
+
+const SDK = join(import.meta.dirname, '../../../plugins/sdk')
+const cookie = { key: 'NodeAttestor', value: 'NodeAttestor' }
+const trustDomain = 'example.org'
+
+function snippet(language: string): string {
+  const readme = readFileSync(join(SDK, 'README.md'), 'utf8')
+  const found = new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(readme)?.[1]
+  if (found === undefined) throw new Error(`README.md has no ${language} snippet`)
+  return found
+}
+
+const answerWith = (word: string) => (challenge: Uint8Array) => createHmac('sha256', word).update(challenge).digest()
+
+describe('the plugin of the README', () => {
+  let folder: string
+  let plugin: PluginProcess
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'readme-'))
+    const file = join(folder, 'shared-word.ts')
+    writeFileSync(file, snippet('ts').replace("'./plugins/sdk/", `'${SDK}/`))
+    plugin = await launchPlugin({ command: process.execPath, args: [file], cookie })
+  })
+
+  afterAll(async () => {
+    await plugin.kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('has fewer than 30 lines', () => {
+    expect(snippet('ts').trimEnd().split('\n').length).toBeLessThan(30)
+  })
+
+  it('is loaded, configured, asked and unloaded like any plugin', async () => {
+    expect(await initPlugin(plugin, HOST_SERVICES.server)).toEqual([
+      'spire.plugin.server.nodeattestor.v1.NodeAttestor',
+      'spire.service.common.config.v1.Config',
+    ])
+    await expect(attestOnce(plugin, { payload: Buffer.from('node-1'), answer: (c) => c })).rejects.toMatchObject({
+      code: 9,
+      details: 'not configured',
+    })
+    const hcl = /plugin_data \{\n(.*?)\n {2}\}/s.exec(snippet('hcl'))?.[1] ?? ''
+    expect(await validate(plugin, { trustDomain, hcl })).toEqual({ valid: true, notes: [] })
+    await configure(plugin, { trustDomain, hcl })
+
+    expect(await attestOnce(plugin, { payload: Buffer.from('node-1'), answer: answerWith('sesame') })).toEqual({
+      spiffeId: 'spiffe://example.org/spire/agent/shared_word/node-1',
+      selectorValues: ['id:node-1'],
+      canReattest: true,
+    })
+    await expect(
+      attestOnce(plugin, { payload: Buffer.from('node-1'), answer: answerWith('barley') }),
+    ).rejects.toMatchObject({ code: 7, details: 'node does not know the word' })
+    await expect(
+      attestOnce(plugin, { payload: Buffer.from('../evil'), answer: answerWith('sesame') }),
+    ).rejects.toMatchObject({ code: 3 })
+
+    await deinitPlugin(plugin)
+    expect(await plugin.shutdown()).toMatchObject({ code: 0, forced: false })
+    expect(plugin.stdoutRest()).toBe('')
+  })
+})
