@@ -52,6 +52,8 @@ export interface FakeRoute {
 /** Counts what a server has seen since it started or since `resetStats`. */
 export interface FakeStats {
   readonly requests: Record<string, number>
+  /** Requests by CN of the client certificate. */
+  readonly clients: Record<string, number>
   connections: number
   resumedSessions: number
   refusedClients: number
@@ -110,9 +112,11 @@ export async function startFakeServer(
   }
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     request.resume()
-    const found = route(readRequest(request))
+    const asked = readRequest(request)
+    const found = route(asked)
     const { endpoint } = found
     stats.requests[endpoint] = (stats.requests[endpoint] ?? 0) + 1
+    if (asked.clientName !== undefined) stats.clients[asked.clientName] = (stats.clients[asked.clientName] ?? 0) + 1
     if (seen.push(request.url ?? '') > SEEN_MAX) seen.shift()
     inFlight += 1
     stats.inFlightMax = Math.max(stats.inFlightMax, inFlight)
@@ -158,8 +162,8 @@ export async function startFakeServer(
     seen,
     resetStats: () => {
       seen.length = 0
-      for (const endpoint of Object.keys(stats.requests)) delete stats.requests[endpoint]
-      Object.assign(stats, { ...newStats(), requests: stats.requests })
+      for (const counts of [stats.requests, stats.clients]) for (const name of Object.keys(counts)) delete counts[name]
+      Object.assign(stats, { ...newStats(), requests: stats.requests, clients: stats.clients })
     },
     fail: (endpoint, fault, times = Number.POSITIVE_INFINITY) => {
       faults.set(endpoint, { fault, left: times })
@@ -182,7 +186,7 @@ export async function startFakeServer(
 }
 
 function newStats(): FakeStats {
-  return { requests: {}, connections: 0, resumedSessions: 0, refusedClients: 0, inFlightMax: 0 }
+  return { requests: {}, clients: {}, connections: 0, resumedSessions: 0, refusedClients: 0, inFlightMax: 0 }
 }
 
 function newServer(
