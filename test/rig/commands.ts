@@ -10,6 +10,8 @@ import { cleanEnv } from './processes.ts'
 /** How to run it. */
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
+  /** Passes on this process's whole environment: package tools need their proxies and mirrors. Default false. */
+  readonly inheritEnv?: boolean
   readonly cwd?: string
   /** Milliseconds; default 60,000. */
   readonly timeoutMs?: number
@@ -23,6 +25,18 @@ export interface CommandResult {
   readonly stdout: string
   readonly stderr: string
 }
+
+const running = new Set<number>()
+// Whoever exits in the middle of a build ends the build.
+process.once('exit', () => {
+  for (const pid of running) {
+    try {
+      process.kill(-pid, 'SIGTERM')
+    } catch {
+      // It has just ended by itself.
+    }
+  }
+})
 
 /**
  * Runs a command, whatever its exit code.
@@ -41,13 +55,14 @@ export function tryCommand(
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: cleanEnv(options.env),
+      env: options.inheritEnv === true ? { ...process.env, ...options.env } : cleanEnv(options.env),
       // A session of its own, so that Ctrl-C reaches the rig, which then ends things in its order.
       detached: true,
       timeout: options.timeoutMs ?? 60_000,
       killSignal: 'SIGKILL',
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     })
+    if (child.pid !== undefined) running.add(child.pid)
     const out: Buffer[] = []
     const err: Buffer[] = []
     const notify = newLineSplitter(options.onLine)
@@ -61,6 +76,7 @@ export function tryCommand(
     })
     child.once('error', (cause) => reject(new RigError(`cannot run ${command}: ${cause.message}`, { cause })))
     child.once('close', (code, signal) => {
+      if (child.pid !== undefined) running.delete(child.pid)
       const result = { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }
       if (signal === 'SIGKILL') {
         reject(new RigError(`${command} ${args[0] ?? ''} did not end within ${options.timeoutMs ?? 60_000} ms`))

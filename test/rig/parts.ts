@@ -22,13 +22,14 @@ export interface Parts {
 }
 
 /**
- * Finds our two executables, and the real Keylime agent when `KEYLIME_AGENT` names one.
+ * Finds our two executables (in dist/, or in `PLUGIN_DIR` to try another build), and the real Keylime agent when
+ * `KEYLIME_AGENT` names one.
  *
  * @returns Absolute paths.
- * @throws {RigError} dist/ is not built, or `KEYLIME_AGENT` names no file.
+ * @throws {RigError} The executables are not built, or `KEYLIME_AGENT` names no file.
  */
 export function ownParts(): Pick<Parts, 'realAgent' | 'serverPlugin' | 'agentPlugin'> {
-  const dist = fileURLToPath(new URL('../../dist', import.meta.url))
+  const dist = process.env.PLUGIN_DIR || fileURLToPath(new URL('../../dist', import.meta.url))
   const serverPlugin = resolve(dist, 'keylime-attestor-server')
   const agentPlugin = resolve(dist, 'keylime-attestor-agent')
   for (const file of [serverPlugin, agentPlugin]) {

@@ -58,6 +58,8 @@ export interface SpireAgent {
   waitForExit(deadlineMs?: number): Promise<void>
   /** Fetches SVIDs as a workload of this user does. */
   fetchX509(): Promise<readonly FetchedSvid[]>
+  /** Waits until a workload of this user is given this SVID. */
+  waitForSvid(spiffeId: string, deadlineMs?: number): Promise<FetchedSvid>
   /** Forgets the agent's SVID, so that the next start attests anew. */
   forget(): Promise<void>
 }
@@ -114,6 +116,12 @@ export async function newSpireAgent(processes: ProcessStarter, options: SpireAge
         },
       )),
     fetchX509: () => fetchX509(program, socketPath, dir),
+    waitForSvid: (spiffeId, deadlineMs = 30_000) =>
+      pollUntil(
+        `the workload's SVID ${spiffeId}`,
+        async () => (await fetchX509(program, socketPath, dir)).find((svid) => svid.spiffeId === spiffeId),
+        { deadlineMs, intervalMs: 250, logFile: process().logFile },
+      ),
     async forget() {
       await rm(dataDir, { recursive: true, force: true })
       await mkdir(dataDir, { mode: 0o700 })

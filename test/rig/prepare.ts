@@ -1,0 +1,69 @@
+/**
+ * Everything a rig needs before it starts: checks, installs or builds what is missing, side by side.
+ *
+ * @module
+ */
+import { ownParts, type Parts } from './parts.ts'
+import { type Board, newBoard, type Task } from './progress.ts'
+import { requireDebianPackages } from './setup-debian.ts'
+import { KEYLIME_VERSION, requireKeylime } from './setup-keylime.ts'
+import { requireSpire, SPIRE_VERSION, spireMustBeBuilt } from './setup-spire.ts'
+
+/** The parts others made. */
+export type ForeignParts = Pick<Parts, 'spireBin' | 'keylimeBin'>
+
+/**
+ * Makes sure Debian packages, SPIRE and Keylime are there.
+ *
+ * @param out Where progress is shown.
+ * @returns Folders of the programs.
+ * @throws {RigError} Something cannot be had: the message says what to do.
+ */
+export async function prepareForeignParts(out: NodeJS.WriteStream): Promise<ForeignParts> {
+  const board = newBoard(out)
+  try {
+    const needs = { python: !process.env.KEYLIME_BIN_DIR || spireMustBeBuilt(), compiler: spireMustBeBuilt() }
+    await tracked(
+      board,
+      'Debian packages',
+      (task) => requireDebianPackages(needs, task),
+      () => 'all there',
+    )
+    const [spireBin, keylimeBin] = await Promise.all([
+      tracked(board, `SPIRE ${SPIRE_VERSION}`, requireSpire, (dir) => dir),
+      tracked(board, `Keylime ${KEYLIME_VERSION}`, requireKeylime, (dir) => dir),
+    ])
+    return { spireBin, keylimeBin }
+  } finally {
+    board.close()
+  }
+}
+
+/**
+ * Makes sure of everything, our own executables included.
+ *
+ * @param out Where progress is shown.
+ * @returns All parts.
+ * @throws {RigError} Something cannot be had.
+ */
+export async function prepareParts(out: NodeJS.WriteStream): Promise<Parts> {
+  const own = ownParts()
+  return { ...own, ...(await prepareForeignParts(out)) }
+}
+
+async function tracked<T>(
+  board: Board,
+  name: string,
+  work: (task: Task) => Promise<T>,
+  summary: (result: T) => string,
+): Promise<T> {
+  const task = board.task(name)
+  try {
+    const result = await work(task)
+    task.done(summary(result))
+    return result
+  } catch (error) {
+    task.failed()
+    throw error
+  }
+}
