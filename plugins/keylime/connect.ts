@@ -142,12 +142,16 @@ function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined
     connection.resumed = socket.isSessionReused()
     if (!connection.resumed) connection.presented = presentedBy(socket)
   })
+  // In TLS 1.2 a refusal of our certificate can be an end in mid handshake: what the server had shown by then tells.
+  socket.prependOnceListener('end', () => {
+    if (connection.phase === 'handshake') connection.presented = presentedBy(socket)
+  })
   return connection
 }
 
 function presentedBy(socket: tls.TLSSocket): readonly X509Certificate[] {
   const chain: X509Certificate[] = []
-  let next: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  let next: Partial<tls.DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true)
   while (next?.raw !== undefined && chain.length < 10) {
     chain.push(new X509Certificate(next.raw))
     next = next.issuerCertificate === next ? undefined : next.issuerCertificate

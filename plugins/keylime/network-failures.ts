@@ -7,7 +7,7 @@ import type { Connection, ConnectionPhase } from './connect.ts'
 import type { KeylimeError } from './errors.ts'
 import { type FailureReason, newFailure } from './failures.ts'
 import { type Target, targetInWords } from './target.ts'
-import { explainTlsFailure } from './tls-failures.ts'
+import { explainTlsFailure, refusalInWords } from './tls-failures.ts'
 import type { TlsMaterial } from './tls-files.ts'
 
 /** Holds what is known about a connection that failed. */
@@ -81,12 +81,14 @@ function explainParser({ target, connection }: FailureContext): readonly [Failur
   return ['answer-not-json', 'answers in something that is not HTTP; check host and port']
 }
 
-function explainCut(
-  code: string,
-  error: Error,
-  { target, connection, answered }: FailureContext,
-): readonly [FailureReason, string] {
+function explainCut(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
+  const { target, connection, material, answered } = context
   const detail = code === '' ? '' : ` (${code})`
+  if (connection?.phase === 'handshake' && connection.presented.length > 0 && material !== undefined) {
+    // It had shown its own certificate, so what it did not like was ours.
+    const reason = material.client === undefined ? 'client-missing' : 'client-certificate'
+    return [reason, refusalInWords(reason, material)]
+  }
   if (connection?.phase === 'handshake') {
     return [
       'reset',
