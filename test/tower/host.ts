@@ -1,0 +1,218 @@
+/**
+ * One host of the tower: TPM, Keylime agent, SPIRE agent, and the certificates that let them talk.
+ *
+ * @module
+ */
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type KeylimeAgent, startKeylimeAgent } from '../rig/keylime-agent.ts'
+import type { Parts } from '../rig/parts.ts'
+import type { ProcessStarter } from '../rig/processes.ts'
+import { newSpireAgent, type SpireAgent } from '../rig/spire-agent.ts'
+import type { BootStory } from './boot-log.ts'
+import { GOOD_BOOT } from './boot-log.ts'
+import { DOMAIN, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import { KEYLIME_PORTS } from './keylime-services.ts'
+import { MeasuredHost } from './measured-host.ts'
+import type { NetworkHost } from './network.ts'
+import type { OpenBao } from './openbao.ts'
+import { installPair, type RootCa } from './pki.ts'
+import { Supervised } from './supervised.ts'
+
+/** Port of the SPIRE server. */
+export const SPIRE_PORT = 8081
+
+const AGENT_PORT = 9002
+
+/** What a host needs from the tower around it. */
+export interface HostOptions {
+  readonly host: NetworkHost
+  /** Private folder of this host. */
+  readonly dir: string
+  readonly parts: Parts
+  readonly root: RootCa
+  readonly bao: OpenBao
+  /** Folder of the EK CA all TPMs share. */
+  readonly ekCaDir: string
+  /** Words a command so that it runs on this host. */
+  readonly on: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
+  readonly starter: ProcessStarter
+}
+
+/** Files of a host, as its services and its operator know them. */
+export interface HostFiles {
+  readonly certDir: string
+  readonly agentCert: string
+  readonly agentKey: string
+  readonly pluginCert: string
+  readonly pluginKey: string
+  readonly chain: string
+}
+
+/** One host, from its TPM to its SPIRE agent. */
+export class TowerHost {
+  readonly name: string
+  readonly ip: string
+  readonly files: HostFiles
+  readonly measured: MeasuredHost
+  readonly #options: HostOptions
+  #agent: KeylimeAgent | undefined
+  #spire: Supervised<SpireAgent> | undefined
+
+  private constructor(options: HostOptions, files: HostFiles, measured: MeasuredHost) {
+    this.name = options.host.name
+    this.ip = options.host.ip
+    this.files = files
+    this.measured = measured
+    this.#options = options
+  }
+
+  /** Manufactures the TPM, boots the host and gives it its certificates; nothing is registered yet. */
+  static async raise(options: HostOptions): Promise<TowerHost> {
+    const files = hostFiles(join(options.dir, 'certs'))
+    mkdirSync(files.certDir, { recursive: true, mode: 0o700 })
+    const { on, ekCaDir } = options
+    const measured = await MeasuredHost.start(options.starter, join(options.dir, 'tpm'), { on, ekCaDir })
+    return new TowerHost(options, files, measured)
+  }
+
+  /** The Keylime agent's ID, once it has registered. */
+  get agentId(): string {
+    return this.#keylimeAgent().agentId()
+  }
+
+  /** The SPIRE agent's ID. */
+  get spiffeId(): string {
+    return `spiffe://${DOMAIN}/spire/agent/keylime/${this.agentId}`
+  }
+
+  /** Which Keylime agent runs: a real one or the stand-in. */
+  get agentKind(): 'real' | 'stand-in' {
+    return this.#keylimeAgent().kind
+  }
+
+  /** The SPIRE agent with its restarts. */
+  get spire(): Supervised<SpireAgent> {
+    if (this.#spire === undefined) throw new Error(`${this.name}: the SPIRE agent was never started`)
+    return this.#spire
+  }
+
+  /**
+   * Issues the host's certificates anew: one that only serves, and one that only this host's Keylime agent accepts.
+   *
+   * @param ttl Life of the server certificate, such as `24h`.
+   */
+  async issueCertificates(ttl = '24h'): Promise<void> {
+    const { bao, root, host } = this.#options
+    const { chain, agentCert, agentKey, pluginCert, pluginKey } = this.files
+    const agent = await bao.issue({
+      role: 'keylime-agents',
+      commonName: `${host.name}.${DOMAIN}`,
+      names: ['localhost'],
+      ips: [host.ip, '127.0.0.1'],
+      ttl,
+    })
+    writeFileSync(chain, `${bao.intermediate.trim()}\n${root.certificate()}`)
+    installPair(agent, agentCert, agentKey)
+    installPair(root.selfSignedClient(`plugin.${host.name}`), pluginCert, pluginKey)
+  }
+
+  /** Starts the Keylime agent; the first time it registers. */
+  async startKeylimeAgent(): Promise<void> {
+    if (this.#agent !== undefined) return this.#agent.start()
+    const { dir, starter, parts, host } = this.#options
+    this.#agent = await startKeylimeAgent(starter, {
+      dir: join(dir, 'keylime'),
+      tpm: this.measured.tpm,
+      registrar: { host: SERVICES_IP, port: KEYLIME_PORTS.registrar },
+      realAgent: parts.realAgent,
+      listen: '0.0.0.0',
+      contactIp: host.ip,
+      port: AGENT_PORT,
+      serverPair: { certFile: this.files.agentCert, keyFile: this.files.agentKey },
+      clientCaFiles: [this.files.chain, this.files.pluginCert],
+      imaListFile: this.measured.imaListFile,
+      bootLogFile: this.measured.bootLogFile,
+    })
+  }
+
+  /** Ends the Keylime agent. */
+  async stopKeylimeAgent(): Promise<void> {
+    await this.#agent?.stop()
+  }
+
+  /**
+   * Starts the SPIRE agent under supervision: it is started again when it ends.
+   *
+   * @param bundleFile PEM of the SPIRE server's CA.
+   */
+  async startSpireAgent(bundleFile: string): Promise<void> {
+    const { dir, starter, parts } = this.#options
+    const ownBundle = join(dir, 'bundle.pem')
+    copyFileSync(bundleFile, ownBundle)
+    const agent = await newSpireAgent(starter, {
+      dir: join(dir, 'spire'),
+      binDir: parts.spireBin,
+      serverAddress: SERVICE_NAMES.spire,
+      serverPort: SPIRE_PORT,
+      trustDomain: DOMAIN,
+      bundleFile: ownBundle,
+      syncInterval: '1s',
+      plugin: {
+        command: parts.agentPlugin,
+        data: {
+          keylime_agent_host: '127.0.0.1',
+          keylime_agent_port: String(AGENT_PORT),
+          keylime_agent_use_tls: true,
+          keylime_agent_ca_cert: this.files.chain,
+          keylime_agent_client_cert: this.files.pluginCert,
+          keylime_agent_client_key: this.files.pluginKey,
+        },
+      },
+    })
+    this.#spire = new Supervised(`${this.name}'s SPIRE agent`, agent)
+    this.#spire.start()
+  }
+
+  /**
+   * Reboots the host: an orderly shutdown, an absence, the same or another boot.
+   *
+   * @param options `how`: orderly or by pulling the plug; `story`: what boots; `log`: what its event log claims;
+   *   `awayMs`: milliseconds without power.
+   */
+  async reboot(
+    options: {
+      readonly how?: 'shutdown' | 'power cut'
+      readonly story?: BootStory
+      readonly log?: BootStory
+      readonly away?: Promise<void>
+    } = {},
+  ): Promise<void> {
+    await this.#spire?.pause()
+    await this.stopKeylimeAgent()
+    await this.measured.tpm.stop(options.how ?? 'shutdown')
+    await options.away
+    await this.measured.tpm.start()
+    const story = options.story ?? GOOD_BOOT
+    await this.measured.boot(story, options.log ?? story)
+    await this.startKeylimeAgent()
+    this.#spire?.start()
+  }
+
+  #keylimeAgent(): KeylimeAgent {
+    if (this.#agent === undefined) throw new Error(`${this.name}: the Keylime agent was never started`)
+    return this.#agent
+  }
+}
+
+function hostFiles(certDir: string): HostFiles {
+  const file = (name: string): string => join(certDir, name)
+  return {
+    certDir,
+    agentCert: file('agent.crt'),
+    agentKey: file('agent.key'),
+    pluginCert: file('plugin.crt'),
+    pluginKey: file('plugin.key'),
+    chain: file('ca-complete-chain.crt'),
+  }
+}

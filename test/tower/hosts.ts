@@ -1,0 +1,52 @@
+/**
+ * The hosts of the tower, and the names it is known by.
+ *
+ * @module
+ */
+import type { NetworkHost } from './network.ts'
+
+/** Trust domain and DNS suffix of the tower. */
+export const DOMAIN = 'funlab.casa'
+
+/** Address of the verifier, the registrar, OpenBao and the SPIRE server. */
+export const SERVICES_IP = '10.10.2.62'
+
+/** Names of the services, all on host `spire`. */
+export const SERVICE_NAMES = {
+  spire: `spire.${DOMAIN}`,
+  verifier: `verifier.keylime.${DOMAIN}`,
+  registrar: `registrar.keylime.${DOMAIN}`,
+  openbao: `openbao.${DOMAIN}`,
+} as const
+
+const ADDRESSES: readonly (readonly [string, string])[] = [
+  ['spire', SERVICES_IP],
+  ['auth', '10.10.2.70'],
+  ['ca', '10.10.2.60'],
+]
+
+/** First address for hosts beyond the three. */
+const FIRST_MORE = 101
+
+/**
+ * Describes the first hosts of the tower: spire, auth, ca, then node1, node2, …
+ *
+ * @param count How many, 1 to 100.
+ */
+export function towerHosts(count: number): readonly NetworkHost[] {
+  return Array.from({ length: count }, (_, index) => {
+    const [name, ip] = ADDRESSES[index] ?? [`node${index - 2}`, `10.10.2.${FIRST_MORE + index - ADDRESSES.length}`]
+    return newHost(name, ip)
+  })
+}
+
+/**
+ * Describes one host.
+ *
+ * @param name Short name, lower-case letters and digits, at most 10: it becomes part of a network link's name.
+ * @param ip Its address.
+ */
+export function newHost(name: string, ip: string): NetworkHost {
+  const services = name === 'spire' ? Object.values(SERVICE_NAMES) : [`${name}.${DOMAIN}`]
+  return { name, ip, names: [...services, name] }
+}
