@@ -1,0 +1,322 @@
+/**
+ * Texts that reach every rule of HCL 1 and its JSON form, for the comparison with Go and for the fuzz.
+ *
+ * @module
+ */
+
+const SPIRE_SERVER = `keylime_verifier_host = "verifier.example"
+
+keylime_verifier_port = "443"
+
+tpm_policy = "{\\"mask\\": \\"0x90\\"}"
+
+# kept
+list = [
+  "a",
+  "b",
+]
+
+block {
+  text = "x"
+}
+`
+
+const SPIRE_FROM_JSON = `"text" = "x"
+
+"count" = 1
+
+"list" = ["a", "b"]
+
+"sub" "k" {
+  "z" = 1
+}
+
+"m" = {
+  "a" = 1
+}
+
+"m" = {
+  "a" = 2
+}
+`
+
+const WHOLE_FILE = `server {
+    bind_address = "0.0.0.0"
+    bind_port = "8081"
+    trust_domain = "example.org"
+}
+plugins {
+    DataStore "sql" {
+        plugin_data { database_type = "sqlite3" }
+    }
+    NodeAttestor "keylime" {
+        plugin_cmd = "/opt/keylime-attestor-server"
+        plugin_data { keylime_verifier_host = "127.0.0.1" } /* end */
+    }
+}
+`
+
+/** Whole texts, good and bad. */
+export const HCL_CORPUS: readonly string[] = [
+  SPIRE_SERVER,
+  SPIRE_FROM_JSON,
+  WHOLE_FILE,
+  '',
+  ' \t\r\n',
+  '# only a comment',
+  '/* a\n * b\n */ // c\n',
+  'text = "x"\ncount = 5\nflag = true\nlist = ["a"]\nblock { text = "y" }\n',
+  'a = 1 b = "2" c = true d = [1, 2.5, "x", [true], { e = 1 }]',
+  'a = -7\nb = 017\nc = 0xFf\nd = 1e3\ne = 1.5\nf = 1.\ng = .5\nh = 0\ni = -0x10\nj = 2.5E-2\n',
+  'a = 08',
+  'a = 0179',
+  'a = 0x',
+  'a = 1e',
+  'a = .5e3',
+  'a = -.5',
+  'a = +1',
+  'a = 1.2.3',
+  'a = 00',
+  'a = -0',
+  'a = 9223372036854775807',
+  'a = 9223372036854775808',
+  'a = 0e5',
+  'a = 089.5',
+  'a = 1e400',
+  'a = "\\a\\b\\f\\n\\r\\t\\v\\\\\\"\\101\\x41\\u00e4\\U0001F600"',
+  'a = "\\xc3\\xa4\\303\\244"',
+  'a = "\\xff"',
+  'a = "\\400"',
+  'a = "\\ud83d"',
+  'a = "\\U00110000"',
+  'a = "\\q"',
+  "a = '\\'",
+  'a = "${f("x", "\\\\.", {})}$${y}%{z}$"',
+  'a = "${x\ny}"',
+  'a = "${"',
+  'a = "${\\q}"',
+  'a = "${a{b}c}"',
+  'a = "\n"',
+  'a = "\t"',
+  'a = "x',
+  'a = "\u00e4\u{1F600}\u2028"',
+  '\u00e4-b.c = 1',
+  'a = <<EOF\nx\n  y\n\nEOF\n',
+  'a = <<EOF\n  x\n  EOF\n',
+  'a = <<-EOF\n    x\n  y\n  EOF\n',
+  'a = <<-EOF\n    x\n y\n  EOF\n',
+  'a = <<-EOF\nx\nEOF\n',
+  'a = <<-EOF\n  x\n\n  EOF\n',
+  'a = <<-EOF\n\tx\n\tEOF\nb = 1\n',
+  'a = <<EOF\nEOF\n',
+  'a = <<EOF\nx\nEOF',
+  'a = <<-EOF\n EOF\n',
+  'a = [<<A\nx\nA\n, <<B\ny\nB\n]',
+  'a = <<\nx\n',
+  'a = <EOF\nx\nEOF\n',
+  'a = <<E_1\u00e4\nx\nE_1\u00e4\n',
+  'a = <<EOF\r\nx\r\nEOF\r\n',
+  'a = <<EOF\nEOFx\n xEOF\nEOF\n',
+  'a { }',
+  'a = { }',
+  'a = { b = 1, c = 2, }',
+  'a "b" "c" { d = 1 }',
+  'a b { }',
+  'a { x = 1 }\na { x = 2 }',
+  'a "x" { p = 1 }\na "y" { p = 2 }\na "x" { q = 3 }',
+  'a { }\na "x" { }',
+  'a "x" { y = { z = 1 } }',
+  'a "x" "y" { }\na "x" { }',
+  'a = 1\na = 2',
+  'a = [1]\na = [2]',
+  'a { }\na = { }',
+  'x { a = 1 a = 2 }',
+  'b =',
+  'a { b = }',
+  'a',
+  '"x"',
+  '= 1',
+  'a = b',
+  'a = null',
+  'a: 1',
+  'a = 1,, b = 2',
+  ', a = 1',
+  'a b = {}',
+  'true = 1',
+  '1 = 2',
+  'a = [1, 2,]',
+  'a = [1 2]',
+  'a = [1,,2]',
+  'a = [,1]',
+  'a = [["a"]["b"]]',
+  'a = [["a"], []]',
+  'a = [',
+  'a = [{ b = 1 }, { b = 2 }]',
+  'a = [[{ b = [1] }]]',
+  'a { b { c { d = [1] } } }',
+  'a { b "c" { d = 1 } b "e" { } }',
+  'a = 1 }',
+  'a = "x" /',
+  'a = 1 /* x',
+  'a = 1 // x',
+  '\uFEFFa = 1',
+  'a = "\uE123"',
+  'a\0 = 1',
+  'a =\u00a01',
+  'a = 1\rb = 2',
+  '{}',
+  '{',
+  '{"a"',
+  '{"a": 1',
+  '{"a": 1} x',
+  '{"a":}',
+  '{"a": 1,}',
+  '{,}',
+  '{"a": [1,]}',
+  '{"a": [1 2]}',
+  '{"a": [,1]}',
+  '{"a": [null]}',
+  '{"a": 1, "b": "x", "c": true, "d": null, "e": [1, "x", {"f": 1}], "g": -1.5e3}',
+  '{"a": {"b": {"c": 1}}}',
+  '{"a": {"b": {}}}',
+  '{"a": [{"b": 1}, {"b": 2}]}',
+  '{"a": {"b": [{"c": 1}], "d": {"e": 2}}}',
+  '{"a": {"b": {"c": 1}, "d": {"c": 2}}}',
+  '{"a": [{}]}',
+  '{"a": [[1], [2]]}',
+  '{"a": [true, false]}',
+  '{"a": {"b": [{"c": {"d": {}}}]}}',
+  '{"a" "b": 1}',
+  '{"a" = 1}',
+  '{a: 1}',
+  '{"a": "\\n\\/"}',
+  '{"a": "\\ud83d\\ude00"}',
+  '{"a": "\\u00e4\\x41\\101"}',
+  '{"a": "${x}"}',
+  '{"a": "${"}',
+  '{"a": 01}',
+  '{"a": 0x1}',
+  '{"a": .5}',
+  '{"a": "x\ty"}',
+  '{"a": 1, "a": 2}',
+  '{"text": "x", "count": "5", "flag": true, "list": ["a", 5], "block": {"text": "y"}}',
+  '{"text": null, "count": null}',
+  '{"block": [{"text": "y"}]}',
+  '{"a": yes}',
+  '\n {"a": 1}\n',
+  '{"a": 1e400}',
+  '{"a": 0}',
+  '{"a": 0.5}',
+  '{"a": 01.5}',
+  'text = 5\ncount = "0x10"',
+  'text = true',
+  'text = 1.5',
+  'count = 1.5',
+  'count = "x"',
+  'count = ""',
+  'count = "08"',
+  'count = "1_000"',
+  'count = " 5"',
+  'flag = "true"',
+  'flag = 1',
+  'list = "a"',
+  'list = [1, "b"]',
+  'list = [true]',
+  'list = [""]',
+  'list = []',
+  'list { }',
+  'list = [["a"]]',
+  'TEXT = "x"\nCount = 3',
+  'text = 08',
+  'text = <<E\nx\nE\n',
+  'count = <<E\n5\nE\n',
+  'block = { text = "x" }',
+  'block "text" { }',
+  'block = 1',
+  'block = [{ text = "x" }]',
+  'block { text = "a" }\nblock { text = "b" }',
+  'block "x" { text = "y" }',
+  'count = 9007199254740993',
+  'text { }',
+]
+
+/** Pieces that mean something, to put anywhere. */
+export const HCL_PIECES: readonly string[] = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  '=',
+  ':',
+  '"',
+  '\\',
+  '$',
+  '${',
+  '}',
+  '$${',
+  '#',
+  '//',
+  '/*',
+  '*/',
+  '\n',
+  '\r\n',
+  '\r',
+  '\t',
+  ' ',
+  '-',
+  '+',
+  '.',
+  '<<EOF\n',
+  '<<-EOF\n',
+  '\nEOF\n',
+  '\n  EOF\n',
+  '<<',
+  'EOF',
+  '\0',
+  '\u00e4',
+  '\u{1F600}',
+  '\uFEFF',
+  '\uE123',
+  '\uFFFD',
+  '\u00a0',
+  '\u2028',
+  '\u0661',
+  'true',
+  'false',
+  'null',
+  'a',
+  'text',
+  'count',
+  'flag',
+  'list',
+  'block',
+  '"a"',
+  '"text"',
+  'a = 1\n',
+  '"a": 1,',
+  'a { }',
+  'a "b" { }',
+  '[1, 2]',
+  '0',
+  '1',
+  '-1',
+  '0x1f',
+  '017',
+  '08',
+  '1.5',
+  '1e3',
+  '.5',
+  '1.',
+  'e',
+  'E5',
+  '\\n',
+  '\\"',
+  '\\x41',
+  '\\xff',
+  '\\101',
+  '\\400',
+  '\\u00e4',
+  '\\ud800',
+  '\\U0001F600',
+]

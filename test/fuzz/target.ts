@@ -1,0 +1,36 @@
+/**
+ * What a parser offers to be fuzzed.
+ *
+ * @module
+ */
+import { mutate, type Stock } from './mutate.ts'
+import { Random } from './random.ts'
+
+/** One parser under fuzz. To add one: export such a value from `test/fuzz/<name>.ts` and list it in `targets.ts`. */
+export interface FuzzTarget extends Stock {
+  readonly name: string
+  /** How many mutants one run makes. */
+  readonly mutants: number
+  /** How long one input may take, in milliseconds; generous, since other work shares the machine. */
+  readonly maxMs: number
+  /**
+   * Feeds one input.
+   *
+   * @param input Any bytes.
+   * @returns Whether the parser took it; a refusal with its own typed error is `refused`.
+   * @throws Anything: a crash, which is what the fuzz looks for.
+   */
+  run(input: Buffer): 'accepted' | 'refused'
+}
+
+/**
+ * Makes the same mutant each time it is asked.
+ *
+ * @param target Whose corpus to use.
+ * @param seed Of the run.
+ * @param index From 0.
+ * @returns The input.
+ */
+export function mutantOf(target: Stock, seed: number, index: number): Buffer {
+  return mutate(target, new Random(Math.imul(seed, 0x01000193) ^ index))
+}

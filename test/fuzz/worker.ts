@@ -1,0 +1,41 @@
+/**
+ * Feeds one target in a thread of its own, so that the parent sees an input that never ends.
+ *
+ * @module
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Finding, FuzzOrder, FuzzReport } from './run.ts'
+import { type FuzzTarget, mutantOf } from './target.ts'
+import { TARGETS } from './targets.ts'
+
+const MAX_FINDINGS = 20
+
+function feed(target: FuzzTarget, order: FuzzOrder): FuzzReport {
+  const progress = new Int32Array(order.progress)
+  const counts = { accepted: 0, refused: 0 }
+  const findings: Finding[] = []
+  const deadline = performance.now() + order.maxSeconds * 1000
+  let slowest = 0
+  let done = 0
+  for (; done < order.mutants && findings.length < MAX_FINDINGS && performance.now() < deadline; done += 1) {
+    Atomics.store(progress, 0, done)
+    const input = mutantOf(target, order.seed, done)
+    const start = performance.now()
+    try {
+      counts[target.run(input)] += 1
+    } catch (error) {
+      findings.push({ index: done, problem: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    }
+    const took = performance.now() - start
+    slowest = Math.max(slowest, took)
+    if (took > target.maxMs) findings.push({ index: done, problem: `took ${Math.round(took)} ms` })
+  }
+  return { done, ...counts, slowestMs: slowest, findings }
+}
+
+const order = workerData as FuzzOrder
+const target = TARGETS.find(({ name }) => name === order.target)
+if (target === undefined) throw new Error(`no fuzz target ${order.target}`)
+// A thread has no origin to name.
+// oxlint-disable-next-line unicorn/require-post-message-target-origin
+parentPort?.postMessage(feed(target, order))
