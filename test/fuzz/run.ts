@@ -25,6 +25,8 @@ export interface FuzzOrder {
 export interface Finding {
   readonly index: number
   readonly problem: string
+  /** The input itself, in base64: a corpus with fresh keys is another in each run. */
+  readonly input: string
 }
 
 /** What the worker found. */
@@ -45,7 +47,7 @@ async function runTarget(target: FuzzTarget, seed: number, mutants: number, maxS
   const workerData: FuzzOrder = { target: target.name, seed, mutants, maxSeconds, progress }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
   try {
-    return await Promise.race([reportOf(worker), hangOf(progress)])
+    return await Promise.race([reportOf(worker), hangOf(progress, target, seed)])
   } finally {
     await worker.terminate()
   }
@@ -59,7 +61,7 @@ function reportOf(worker: Worker): Promise<FuzzReport> {
 }
 
 /** Resolves when the same input is under work for too long. */
-function hangOf(progress: SharedArrayBuffer): Promise<FuzzReport> {
+function hangOf(progress: SharedArrayBuffer, target: FuzzTarget, seed: number): Promise<FuzzReport> {
   const view = new Int32Array(progress)
   return new Promise((resolve) => {
     let last = -1
@@ -70,7 +72,8 @@ function hangOf(progress: SharedArrayBuffer): Promise<FuzzReport> {
         return
       }
       clearInterval(timer)
-      const findings = [{ index, problem: `still running after ${HANG_MS} ms` }]
+      const input = mutantOf(target, seed, index).toString('base64')
+      const findings = [{ index, problem: `still running after ${HANG_MS} ms`, input }]
       resolve({ done: index, accepted: 0, refused: 0, slowestMs: HANG_MS, findings })
     }, HANG_MS)
     timer.unref()
@@ -83,8 +86,7 @@ function show(target: FuzzTarget, seed: number, report: FuzzReport): void {
     `fuzz ${target.name}: seed ${seed}, ${done} mutants, ${accepted} accepted, ${refused} refused, ` +
       `slowest ${slowestMs.toFixed(1)} ms, ${findings.length} crashed\n`,
   )
-  for (const { index, problem } of findings) {
-    const input = mutantOf(target, seed, index).toString('base64')
+  for (const { index, problem, input } of findings) {
     process.stdout.write(`  mutant ${index}: ${problem}\n    input (base64): ${input.slice(0, 4000)}\n`)
   }
 }

@@ -21,14 +21,17 @@ function feed(target: FuzzTarget, order: FuzzOrder): FuzzReport {
     Atomics.store(progress, 0, done)
     const input = mutantOf(target, order.seed, done)
     const start = performance.now()
+    const found = (problem: string): void => {
+      findings.push({ index: done, problem, input: input.toString('base64') })
+    }
     try {
       counts[target.run(input)] += 1
     } catch (error) {
-      findings.push({ index: done, problem: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      found(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
     const took = performance.now() - start
     slowest = Math.max(slowest, took)
-    if (took > target.maxMs) findings.push({ index: done, problem: `took ${Math.round(took)} ms` })
+    if (took > target.maxMs) found(`took ${Math.round(took)} ms`)
   }
   return { done, ...counts, slowestMs: slowest, findings }
 }
