@@ -84,9 +84,9 @@ export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): D
     hashAlgClause(record, hashAlg),
     weakPolicyClause(policy, rules),
     pinnedPolicyClause(record, policy, rules),
-  ].filter((clause) => clause !== undefined)
-  const inForce = rules.enforce ? failed : failed.filter((clause) => !isNewWithUs(clause.code))
-  const shadowed = rules.enforce ? [] : failed.filter((clause) => isNewWithUs(clause.code))
+  ].filter((one) => one !== undefined)
+  const inForce = rules.enforce ? failed : failed.filter(({ code }) => !isNewWithUs(code))
+  const shadowed = rules.enforce ? [] : failed.filter(({ code }) => isNewWithUs(code))
   const [first, ...rest] = inForce.toSorted((left, right) => rank(left) - rank(right))
   if (first === undefined) return { kind: 'admit', policy, shadowed }
   const status = isVerdict(first) ? 'PERMISSION_DENIED' : 'FAILED_PRECONDITION'
@@ -186,22 +186,13 @@ const STATE_NAMES: Readonly<Record<number, string>> = {
 function stateClause(record: AgentRecord): Clause | undefined {
   const state = record.operationalState
   const event = record.lastEventId ?? 'none'
-  switch (state) {
-    case 3:
-    case 5:
-      return undefined
-    case 7:
-      return clause(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
-    case 9:
-      return clause('KL-GATE-INVALID-QUOTE', { event })
-    case 10:
-      return clause('KL-GATE-STOPPED', {})
-    default: {
-      const name = state === null ? undefined : STATE_NAMES[state]
-      if (name === undefined) return clause('KL-GATE-UNKNOWN-STATE', { state: String(state) })
-      return clause('KL-GATE-PENDING', { state: `${String(state)} ${name}` })
-    }
-  }
+  if (state === 3 || state === 5) return undefined
+  if (state === 7) return clause(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
+  if (state === 9) return clause('KL-GATE-INVALID-QUOTE', { event })
+  if (state === 10) return clause('KL-GATE-STOPPED', {})
+  const name = state === null ? undefined : STATE_NAMES[state]
+  if (name === undefined) return clause('KL-GATE-UNKNOWN-STATE', { state: String(state) })
+  return clause('KL-GATE-PENDING', { state: `${String(state)} ${name}` })
 }
 
 // Only in state 7: the event is never reset, so elsewhere it may be an old one.
@@ -227,7 +218,6 @@ function statusClause(record: AgentRecord): Clause | undefined {
   const status = record.attestationStatus
   switch (status) {
     case undefined:
-    case null:
     case 'PASS':
       return undefined
     case 'FAIL':
@@ -244,8 +234,9 @@ function statusClause(record: AgentRecord): Clause | undefined {
 
 function hashAlgClause(record: AgentRecord, hashAlg: string): Clause | undefined {
   const accepted = record.acceptTpmHashAlgs
-  if (accepted.includes(hashAlg)) return undefined
-  return clause('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') || 'none' })
+  // Empty: some clients store text there, which Keylime accepts; `allowed_hash_algs` holds all the same.
+  if (accepted.length === 0 || accepted.includes(hashAlg)) return undefined
+  return clause('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') })
 }
 
 function weakPolicyClause(policy: EnrolledPolicy, rules: GateRules): Clause | undefined {

@@ -32,11 +32,13 @@ export const KEYLIME_CODES: Readonly<Record<KeylimeErrorCode, ErrorCode>> = {
 export function codeOf(error: unknown): ErrorCode {
   if (error instanceof Refusal) return error.code
   if (error instanceof KeylimeError) return KEYLIME_CODES[error.code]
+  if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') return 'KL-MESSAGE-MALFORMED'
+  if (error instanceof RpcError && error.status === 'CANCELLED') return 'KL-CANCELLED'
   return 'KL-INTERNAL'
 }
 
 /**
- * Turns an error into what SPIRE is told: a status, and one line that ends in the code.
+ * Turns an error into what SPIRE is told: a status, and one line in which each reason is followed by its code.
  *
  * @param error Anything thrown by an attestation or by Configure.
  * @returns The error with a status, or undefined for an unknown one: the SDK makes it `INTERNAL`, "internal error".
@@ -48,6 +50,10 @@ export function toRpcError(error: unknown): RpcError | undefined {
   if (error instanceof KeylimeError) {
     const code = KEYLIME_CODES[error.code]
     return new RpcError(entryOf(code).status, oneLine(`${error.message} [${code}]`), { cause: error })
+  }
+  // The SDK's own, about messages that are too large or missing.
+  if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') {
+    return new RpcError(error.status, oneLine(`${error.message} [KL-MESSAGE-MALFORMED]`), { cause: error })
   }
   return undefined
 }

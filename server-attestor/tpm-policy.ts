@@ -59,7 +59,7 @@ export class TpmPolicyError extends Error {
 export function parseTpmPolicy(text: string): TpmPolicy {
   const allowed = new Map<number, readonly string[]>()
   let mask: number | undefined
-  for (const [key, value] of Object.entries(parseObject(text))) {
+  for (const [key, value] of parseMembers(text)) {
     if (key === 'mask') mask = parseMask(value)
     else {
       const values = parseValues(key, value)
@@ -71,7 +71,7 @@ export function parseTpmPolicy(text: string): TpmPolicy {
   return { mask, allowed, canonical, sha256: createHash('sha256').update(canonical).digest('hex') }
 }
 
-function parseObject(text: string): Record<string, unknown> {
+function parseMembers(text: string): readonly (readonly [string, unknown])[] {
   if (text.length > MAX_POLICY_CHARACTERS) {
     throw new TpmPolicyError(`longer than ${String(MAX_POLICY_CHARACTERS)} characters`)
   }
@@ -84,7 +84,7 @@ function parseObject(text: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TpmPolicyError('not a JSON object')
   }
-  return value as Record<string, unknown>
+  return Object.entries(value)
 }
 
 // Only "0x" hex: a bare "90" is hex to the Keylime agent and decimal to people, so it is refused rather than guessed.
@@ -173,11 +173,10 @@ export function checksNothing(strength: PolicyStrength): boolean {
  * @returns One line such as `PCR 7 compared, PCR 4 only quoted, boot log unchecked, IMA log unchecked`.
  */
 export function describeStrength(strength: PolicyStrength): string {
-  const pcrs = (numbers: readonly number[], how: string): string =>
-    numbers.length === 0 ? `no PCR ${how}` : `PCR ${numbers.join(', ')} ${how}`
+  const { comparedPcrs, quotedPcrs } = strength
   return [
-    pcrs(strength.comparedPcrs, 'compared'),
-    ...(strength.quotedPcrs.length === 0 ? [] : [pcrs(strength.quotedPcrs, 'only quoted')]),
+    comparedPcrs.length === 0 ? 'no PCR compared' : `PCR ${comparedPcrs.join(', ')} compared`,
+    ...(quotedPcrs.length === 0 ? [] : [`PCR ${quotedPcrs.join(', ')} only quoted`]),
     `boot log ${strength.measuredBoot ? 'checked' : 'unchecked'}`,
     `IMA log ${strength.runtime ? 'checked' : 'unchecked'}`,
   ].join(', ')

@@ -172,7 +172,7 @@ describe('judge', () => {
 
   describe('in push mode', () => {
     it('refuses by name, whatever else the record says', () => {
-      const decision = judge(agentRecord({ ip: null, port: null }), 'sha256', RULES)
+      const decision = judge(agentRecord({ ip: undefined, port: undefined }), 'sha256', RULES)
       expect(decision).toMatchObject({
         status: 'FAILED_PRECONDITION',
         clauses: [{ code: 'KL-GATE-PUSH-MODE', message: expect.stringContaining('push mode') }],
@@ -182,8 +182,8 @@ describe('judge', () => {
     it('names every clause of a push-mode node that never attested', () => {
       const decision = judge(
         agentRecord({
-          ip: null,
-          port: null,
+          ip: undefined,
+          port: undefined,
           attestationCount: 0,
           lastSuccessfulAttestation: 0,
           attestationStatus: 'PENDING',
@@ -200,7 +200,7 @@ describe('judge', () => {
     })
 
     it('takes TIMEOUT for not yet and FAIL for a verdict', () => {
-      const push = { ip: null, port: null }
+      const push = { ip: undefined, port: undefined }
       expect(statusOf(judge(agentRecord({ ...push, attestationStatus: 'TIMEOUT' }), 'sha256', RULES))).toBe(
         'FAILED_PRECONDITION',
       )

@@ -1,0 +1,159 @@
+/**
+ * The server side of one Keylime attestation: payload, challenge, local proof, second opinion, gate.
+ *
+ * @module
+ */
+import type { AgentId } from '../plugins/keylime/ids.ts'
+import { encodeChallenge, parseChallengeResponse, parsePayload } from '../plugins/keylime/messages.ts'
+import { newNonce } from '../plugins/keylime/nonce.ts'
+import type { AgentAttributes, AttestStream } from '../plugins/sdk/server-node-attestor.ts'
+import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
+import { type Attestor, PLUGIN_NAME } from './attestor.ts'
+import { type Deadline, untilAborted, withDeadline } from './deadline.ts'
+import { attestationAge } from './gate.ts'
+import { defaultUuidReason } from './identity.ts'
+import { identify, type NodeEvidence, type ProvedNode, prove } from './proof.ts'
+import { type LogFacts, type Reason, Refusal, refusal } from './refusal.ts'
+import { selectorsFor } from './selectors.ts'
+import { type Standing, standingOf, waitForStanding } from './standing.ts'
+
+/** Is the limit of one attestation from the challenge on, `wait_for_attestation` not included. */
+export const ATTESTATION_LIMIT_MS = 30_000
+
+/** Gathers what is known of an attestation for its one log line, also when it fails. */
+export interface AttestationNotes {
+  agentId?: AgentId
+  facts: LogFacts
+}
+
+/**
+ * Attests one node: has it quote a fresh nonce, proves the quote, and asks Keylime how the node stands.
+ *
+ * The payload only names a Keylime agent. The quote, verified here with the AK that the registrar holds for that name,
+ * proves that the caller commands that TPM; the selectors come from Keylime's two records. Nothing else the caller says
+ * reaches the result.
+ *
+ * @param stream One `Attest` call, whose messages are bounded to 64 KiB.
+ * @param attestor Configuration in force and the services made from it.
+ * @param notes Filled in on the way.
+ * @returns SPIFFE ID `spiffe://<trust domain>/spire/agent/keylime/<agent id>` and its selectors.
+ * @throws {Refusal} A verdict, a "not yet", or a fault of the verifier, with its code.
+ * @throws {KeylimeError} A message does not parse, the local proof fails (`KEYLIME_QUOTE_REJECTED`), or registrar or
+ *   verifier cannot answer. `status.ts` maps each.
+ * @see spire-plugin-sdk 13afea2, proto/spire/plugin/server/nodeattestor/v1/nodeattestor.proto
+ */
+export async function attest(
+  stream: AttestStream,
+  attestor: Attestor,
+  notes: AttestationNotes,
+): Promise<AgentAttributes> {
+  const { config } = attestor
+  const payload = parsePayload(await stream.receivePayload())
+  notes.agentId = payload.agentId
+  const nameless = defaultUuidReason(payload.agentId, config.identity)
+  requireNone(nameless === undefined ? [] : [nameless], stream, attestor, notes)
+
+  const { node, standing } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
+    const nonce = newNonce()
+    const response = await challenge(stream, nonce, deadline)
+    const evidence: NodeEvidence = { ...payload, nonce, ...response }
+    const proved = await proveNode(evidence, stream, attestor, notes, deadline)
+    // After the proof, not before: a caller can hold the challenge while its node turns bad.
+    return { node: proved, standing: await standingOf(evidence, proved, attestor, deadline) }
+  })
+  return admit(node, await waitForStanding(standing, node, attestor, stream), payload.hashAlg, {
+    stream,
+    attestor,
+    notes,
+  })
+}
+
+async function challenge(
+  stream: AttestStream,
+  nonce: string,
+  deadline: Deadline,
+): Promise<ReturnType<typeof parseChallengeResponse>> {
+  try {
+    const answer = stream.challenge(encodeChallenge({ nonce }))
+    return parseChallengeResponse(await untilAborted(deadline.signal, answer))
+  } catch (error) {
+    if (deadline.passed) throw refusal('KL-DEADLINE', { limit_s: ATTESTATION_LIMIT_MS / 1_000 })
+    throw error
+  }
+}
+
+async function proveNode(
+  evidence: NodeEvidence,
+  stream: AttestStream,
+  attestor: Attestor,
+  notes: AttestationNotes,
+  deadline: Deadline,
+): Promise<ProvedNode> {
+  const registered = await prove(evidence, attestor, deadline.signal)
+  const identity = await identify(registered, attestor, stream)
+  notes.facts = { ...notes.facts, ek_sha256: identity.ekFingerprint }
+  requireNone(identity.reasons, stream, attestor, notes)
+  return { registered, identity }
+}
+
+interface Call {
+  readonly stream: AttestStream
+  readonly attestor: Attestor
+  readonly notes: AttestationNotes
+}
+
+/** Lets only `admit` of the gate through. */
+function admit(node: ProvedNode, standing: Standing, hashAlg: string, call: Call): AgentAttributes {
+  const { stream, attestor, notes } = call
+  const { record, decision } = standing
+  const { agentId } = node.registered
+  const { policy } = decision
+  reportShadowed(decision.shadowed, call)
+  if (decision.kind !== 'admit') throw new Refusal(decision.clauses)
+
+  const age = attestationAge(record) ?? 0
+  notes.facts = {
+    ...notes.facts,
+    verifier: standing.verifier,
+    age_s: age,
+    attestation_count: record.attestationCount ?? 0,
+  }
+  attestor.admitted.set(agentId, node.identity)
+  attestor.policies.look(agentId, policy, stream.log)
+  attestor.metrics.admitted(age, policy.strength)
+  return {
+    spiffeId: agentSpiffeId(attestor.config.trustDomain, PLUGIN_NAME, agentId),
+    selectorValues: selectorsFor({
+      agentId,
+      hashAlg,
+      ekFingerprint: node.identity.ekFingerprint,
+      ekCaFingerprint: node.identity.ekCaFingerprint,
+      ip: record.ip,
+      policySha256: policy.policy?.sha256,
+      strength: policy.strength,
+    }),
+    canReattest: true,
+  }
+}
+
+/** Refuses on any reason, or in shadow mode only says that it would. */
+function requireNone(
+  reasons: readonly Reason[],
+  stream: AttestStream,
+  attestor: Attestor,
+  notes: AttestationNotes,
+): void {
+  const [first, ...rest] = reasons
+  if (first === undefined) return
+  if (attestor.config.enforce) throw new Refusal([first, ...rest])
+  reportShadowed(reasons, { stream, attestor, notes })
+}
+
+function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }: Call): void {
+  if (reasons.length === 0) return
+  stream.log.warn('Shadow mode: this node would be refused', {
+    agent_id: notes.agentId,
+    clauses: reasons.map(({ code, message }) => `${message} [${code}]`).join('; '),
+  })
+  for (const { code } of reasons) attestor.metrics.shadowed(code)
+}

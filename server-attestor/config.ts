@@ -1,0 +1,194 @@
+/**
+ * From the text of `plugin_data` to a checked configuration, or to every problem with it at once. No sockets.
+ *
+ * @module
+ */
+import { type DecodedConfig, decodeConfig, inOrder, Problem } from '../plugins/hcl/index.ts'
+import { loadEkAnchors } from '../plugins/keylime/ek-chain.ts'
+import { formatHostPort, type HostPort, parseHostPort } from '../plugins/keylime/host-port.ts'
+import { loadTlsFiles, type TlsFiles } from '../plugins/keylime/tls-files.ts'
+import type { HashAlg } from '../plugins/tpm/algorithms.ts'
+import { type ServiceSettings, TLS_FILE_NAMES } from './clients.ts'
+import type { GateRules } from './gate.ts'
+import type { IdentityRules } from './identity.ts'
+import { SERVER_SCHEMA } from './schema.ts'
+import {
+  checksNothing,
+  describeStrength,
+  type PolicyRequirement,
+  parseRequirement,
+  parseTpmPolicy,
+  strengthOf,
+  type TpmPolicy,
+  unmetRequirements,
+} from './tpm-policy.ts'
+
+/** Is a configuration in force: whole, checked, never changed. */
+export interface ServerConfig {
+  readonly trustDomain: string
+  readonly services: ServiceSettings
+  readonly gate: GateRules
+  readonly identity: IdentityRules
+  readonly allowedHashAlgs: readonly HashAlg[]
+  /** False: shadow mode. */
+  readonly enforce: boolean
+  /** `wait_for_attestation`, milliseconds; 0: a node that is not attested yet is refused at once. */
+  readonly waitMs: number
+}
+
+/** Holds every problem and warning as a sentence, and the configuration when there is no problem. */
+export interface ConfigRead {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+  readonly config?: ServerConfig
+}
+
+type Fields = (typeof SERVER_SCHEMA)['fields']
+type Read = DecodedConfig<Fields>
+type Values = Read['values']
+
+/**
+ * Reads a configuration and the files it names.
+ *
+ * @param request Trust domain, and the text of `plugin_data`: HCL 1 or JSON.
+ * @param now Milliseconds since the epoch, for certificates.
+ * @returns All problems, or the configuration.
+ */
+export function readConfig(
+  request: { readonly trustDomain: string; readonly hcl: string },
+  now: number = Date.now(),
+): ConfigRead {
+  const read = decodeConfig(request.hcl, SERVER_SCHEMA)
+  const { values } = read
+  const requirements = values.require_policy.map(parseRequirement).filter((one) => one !== undefined)
+  const pinned = pinnedPolicyOf(values)
+  const found = inOrder([
+    ...read.problems,
+    ...contradictions(read),
+    ...policyContradictions(read, pinned, requirements),
+  ])
+  const tlsFiles: TlsFiles = {
+    caFile: values.keylime_tls_ca_cert_file,
+    certFile: values.keylime_tls_cert_file,
+    keyFile: values.keylime_tls_key_file,
+  }
+  const tls = loadTlsFiles(tlsFiles, { now, names: TLS_FILE_NAMES })
+  const ek = values.ek_ca_path === undefined ? undefined : loadEkAnchors(values.ek_ca_path)
+  const problems = [
+    ...found.map(String),
+    ...tls.problems,
+    ...(ek?.problems ?? []).map((problem) => `ek_ca_path: ${problem}`),
+  ]
+  const warnings = [...read.warnings.map(String), ...tls.warnings, ...policyWarnings(values, pinned)]
+  if (problems.length > 0 || tls.material === undefined) return { problems, warnings }
+  const config: ServerConfig = {
+    trustDomain: request.trustDomain,
+    services: {
+      ...addresses(values),
+      verifierServerName: values.keylime_verifier_server_name,
+      registrarServerName: values.keylime_registrar_server_name,
+      requestTimeoutMs: values.request_timeout,
+      opinionTtlMs: values.verifier_opinion_ttl,
+      tls: { files: tlsFiles, material: tls.material },
+    },
+    gate: gateRules(values, requirements, pinned),
+    identity: {
+      allowDefaultUuid: values.allow_default_uuid,
+      requireEkUuid: values.require_ek_uuid,
+      ekAnchors: ek?.anchors,
+    },
+    allowedHashAlgs: values.allowed_hash_algs,
+    enforce: values.enforce,
+    waitMs: values.wait_for_attestation,
+  }
+  return { problems, warnings, config }
+}
+
+function gateRules(
+  values: Values,
+  requirePolicy: readonly PolicyRequirement[],
+  pinnedPolicy: TpmPolicy | undefined,
+): GateRules {
+  return {
+    requirePolicy,
+    enforce: values.enforce,
+    ...(values.max_attestation_age !== undefined && { maxAttestationAgeMs: values.max_attestation_age }),
+    ...(pinnedPolicy !== undefined && { pinnedPolicy }),
+  }
+}
+
+function addresses(values: Values): { verifiers: readonly HostPort[]; registrars: readonly HostPort[] } {
+  const verifiers = listed(values.keylime_verifiers) ?? [
+    { host: values.keylime_verifier_host, port: values.keylime_verifier_port },
+  ]
+  const host = values.keylime_registrar_host ?? verifiers[0]?.host ?? values.keylime_verifier_host
+  const registrars = listed(values.keylime_registrars) ?? [{ host, port: values.keylime_registrar_port }]
+  return { verifiers, registrars }
+}
+
+function listed(addressList: readonly string[] | undefined): readonly HostPort[] | undefined {
+  return addressList?.map((text) => parseHostPort(text, 0)).filter((one) => one !== undefined)
+}
+
+function problemAt(read: Read, key: Extract<keyof Fields, string>, message: string): Problem {
+  return new Problem(read.positions.get(key) ?? { line: 1, column: 1 }, key, message)
+}
+
+/** Keys that cannot be meant together. */
+function contradictions(read: Read): readonly Problem[] {
+  const { given, values } = read
+  const problems: Problem[] = []
+  for (const role of ['verifier', 'registrar'] as const) {
+    const list = `keylime_${role}s` as const
+    for (const single of [`keylime_${role}_host`, `keylime_${role}_port`] as const) {
+      if (given.has(list) && given.has(single)) {
+        problems.push(problemAt(read, single, `cannot be set together with "${list}": name every ${role} there`))
+      }
+    }
+    const texts = (listed(values[list]) ?? []).map(formatHostPort)
+    const twice = texts.find((text, index) => texts.indexOf(text) !== index)
+    if (twice !== undefined) problems.push(problemAt(read, list, `names "${twice}" twice`))
+  }
+  if (values.allow_default_uuid && values.require_ek_uuid) {
+    problems.push(
+      problemAt(
+        read,
+        'allow_default_uuid',
+        'cannot be true together with "require_ek_uuid": the default ID is no hash of a key',
+      ),
+    )
+  }
+  return problems
+}
+
+function pinnedPolicyOf(values: Values): TpmPolicy | undefined {
+  const text = values.tpm_policy
+  return text === undefined ? undefined : parseTpmPolicy(text)
+}
+
+/** A pinned policy that can never meet `require_policy` would refuse every node. */
+function policyContradictions(
+  read: Read,
+  pinned: TpmPolicy | undefined,
+  requirements: readonly PolicyRequirement[],
+): readonly Problem[] {
+  if (pinned === undefined) return []
+  const best = strengthOf(pinned, { hasRuntimePolicy: true, hasMbRefstate: true })
+  return unmetRequirements(best, requirements).map((requirement) =>
+    problemAt(read, 'tpm_policy', `can never meet "${requirement}" of "require_policy": ${describeStrength(best)}`),
+  )
+}
+
+function policyWarnings(values: Values, pinned: TpmPolicy | undefined): readonly string[] {
+  const warnings: string[] = []
+  if (pinned !== undefined && checksNothing(strengthOf(pinned, { hasRuntimePolicy: true, hasMbRefstate: true }))) {
+    warnings.push(
+      `tpm_policy: the pinned policy ${pinned.canonical} checks nothing, whatever is enrolled beside it: ` +
+        'a PCR in the mask without allowed values is only quoted',
+    )
+  }
+  if (!values.enforce) {
+    warnings.push('enforce: false is shadow mode: nodes are admitted that the clauses in the log would refuse')
+  }
+  return warnings
+}

@@ -1,0 +1,164 @@
+/**
+ * Is the node who it says it is, beyond the proof of its quote: its ID, its endorsement key, who vouches for that key.
+ *
+ * @module
+ */
+import { type EkAnchors, verifyEkChain } from '../plugins/keylime/ek-chain.ts'
+import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
+import { type AgentId, DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
+import { registeredKeys } from '../plugins/keylime/registered-keys.ts'
+import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
+import { BoundedMap } from './bounded-map.ts'
+import { type IdentityCode, type MessageFacts, messageOf } from './catalogue.ts'
+import type { Reason } from './refusal.ts'
+
+/** Is what the configuration demands of a node's identity. */
+export interface IdentityRules {
+  readonly allowDefaultUuid: boolean
+  readonly requireEkUuid: boolean
+  /** From `ek_ca_path`; without it EK certificates are not looked at. */
+  readonly ekAnchors?: EkAnchors | undefined
+}
+
+/** Is a node that was admitted: which TPM holds the ID. */
+export interface AdmittedNode {
+  readonly ekFingerprint: string
+  /** Where the registrar says it is, for messages. */
+  readonly address: string
+}
+
+/** Remembers which TPM holds which ID. Outlives a new configuration, not the process. */
+export type AdmittedNodes = BoundedMap<AgentId, AdmittedNode>
+
+/** Is how many admitted nodes are remembered. */
+const MAX_ADMITTED = 20_000
+/** Is how long the chain of an unchanged EK certificate is believed. */
+const CHAIN_TTL_MS = 600_000
+
+/** Makes an empty memory of admitted nodes. @returns The memory, bounded. */
+export function newAdmittedNodes(): AdmittedNodes {
+  return new BoundedMap(MAX_ADMITTED)
+}
+
+/**
+ * Tells whether an agent ID is the one that names no host and is not allowed.
+ *
+ * @param agentId From the payload; nothing is proved yet and nothing needs to be.
+ * @param rules The configuration.
+ * @returns The reason to refuse, or undefined.
+ */
+export function defaultUuidReason(agentId: AgentId, rules: IdentityRules): Reason | undefined {
+  if (agentId !== DEFAULT_AGENT_UUID || rules.allowDefaultUuid) return undefined
+  return reason('KL-ID-DEFAULT-UUID', {})
+}
+
+/** Is what is known of a proved node's identity. */
+export interface NodeIdentity {
+  readonly ekFingerprint: string
+  /** SHA-256 of the CA that vouches for the EK; only with `ek_ca_path`. */
+  readonly ekCaFingerprint?: string | undefined
+  readonly address: string
+  /** Every reason to refuse. */
+  readonly reasons: readonly Reason[]
+  /** The node that holds this ID, when that is another TPM. */
+  readonly heldBy?: AdmittedNode | undefined
+}
+
+/**
+ * Judges the identity of a node whose quote is proved.
+ *
+ * @param record Its registrar record.
+ * @param rules The configuration.
+ * @param admitted Which TPM holds which ID.
+ * @param now The time at which certificates must be valid.
+ * @returns What is known, and every reason to refuse.
+ * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: the record's keys are unusable.
+ */
+export function judgeIdentity(
+  record: RegistrarRecord,
+  rules: IdentityRules,
+  admitted: AdmittedNodes,
+  now: Date,
+): NodeIdentity {
+  const { ekFingerprint, ekUuid } = registeredKeys(record)
+  const address = addressOf(record)
+  const reasons: Reason[] = []
+  if (rules.requireEkUuid && record.agentId !== ekUuid) reasons.push(reason('KL-ID-NOT-EK-HASH', { expected: ekUuid }))
+  const chain = rules.ekAnchors === undefined ? undefined : chainOf(record, rules.ekAnchors, now)
+  if (chain !== undefined && 'code' in chain) reasons.push(chain)
+  const holder = admitted.get(record.agentId)
+  const heldBy = holder === undefined || holder.ekFingerprint === ekFingerprint ? undefined : holder
+  if (heldBy !== undefined) {
+    reasons.push(
+      reason('KL-ID-IN-USE', {
+        admitted_ek: short(heldBy.ekFingerprint),
+        admitted_at: heldBy.address,
+        claimed_ek: short(ekFingerprint),
+        claimed_at: address,
+      }),
+    )
+  }
+  const ekCaFingerprint = chain !== undefined && 'caFingerprint' in chain ? chain.caFingerprint : undefined
+  return { ekFingerprint, ekCaFingerprint, address, reasons, heldBy }
+}
+
+/**
+ * Explains a failed proof by naming the host that the registrar holds for the ID: the answer may come from another one.
+ *
+ * @param error The failure of the local proof.
+ * @param record The registrar record it was proved against.
+ * @returns The same failure with EK and address of the registered host in its message.
+ */
+export function withRegisteredHost(error: KeylimeError, record: RegistrarRecord): KeylimeError {
+  if (!isKeylimeError(error, 'KEYLIME_QUOTE_REJECTED')) return error
+  const ek = registeredKeys(record).ekFingerprint
+  return new KeylimeError(
+    error.code,
+    `${error.message}; agent id ${record.agentId} is registered for the TPM with EK ${short(ek)} at ${addressOf(record)}`,
+    { cause: error, facts: { ...error.facts, registered_ek: ek, registered_at: addressOf(record) } },
+  )
+}
+
+function reason<C extends IdentityCode>(code: C, facts: MessageFacts<C>): Reason {
+  return { code, message: messageOf(code, facts) }
+}
+
+/** Shortens a fingerprint for a message: enough to tell two hosts apart, and to find it in the log. */
+function short(fingerprint: string): string {
+  return fingerprint.slice(0, 16)
+}
+
+function addressOf({ ip, port }: RegistrarRecord): string {
+  if (typeof ip !== 'string' || ip === '') return 'an unknown address'
+  return typeof port === 'number' ? `${ip}:${String(port)}` : ip
+}
+
+interface Chain {
+  readonly caFingerprint: string
+}
+
+// By record and anchors: a record object stands for unchanged keys, the anchors change with the configuration.
+const chains = new WeakMap<
+  EkAnchors,
+  WeakMap<RegistrarRecord, { readonly chain: Chain | Reason; readonly at: number }>
+>()
+
+function chainOf(record: RegistrarRecord, anchors: EkAnchors, now: Date): Chain | Reason {
+  const perRecord = chains.get(anchors) ?? new WeakMap()
+  chains.set(anchors, perRecord)
+  const known = perRecord.get(record)
+  if (known !== undefined && Math.abs(now.getTime() - known.at) < CHAIN_TTL_MS) return known.chain
+  const chain = checkChain(record, anchors, now)
+  perRecord.set(record, { chain, at: now.getTime() })
+  return chain
+}
+
+function checkChain(record: RegistrarRecord, anchors: EkAnchors, now: Date): Chain | Reason {
+  if (record.ekCert === undefined) return reason('KL-EK-NO-CERTIFICATE', {})
+  try {
+    return verifyEkChain(record.ekCert, anchors, now)
+  } catch (error) {
+    if (!isKeylimeError(error, 'KEYLIME_QUOTE_REJECTED')) throw error
+    return reason('KL-EK-UNTRUSTED', { reason: String(error.facts['reason'] ?? error.message) })
+  }
+}

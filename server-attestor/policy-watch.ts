@@ -1,0 +1,47 @@
+/**
+ * Warns once per node, and again when it changes, of a policy that checks nothing.
+ *
+ * @module
+ */
+import { BoundedMap } from './bounded-map.ts'
+import type { EnrolledPolicy } from './gate.ts'
+import { checksNothing, describeStrength } from './tpm-policy.ts'
+
+/** Is for how many nodes the last warning is remembered. */
+const MAX_WARNED = 20_000
+
+/** Takes the warnings; the SDK's logger fits. */
+export interface PolicyLog {
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+/** Remembers what was warned of. Outlives a new configuration. */
+export class PolicyWatch {
+  readonly #warned = new BoundedMap<string, string>(MAX_WARNED)
+
+  /**
+   * Looks at an admitted node's policy.
+   *
+   * @param agentId The node.
+   * @param enrolled Its policy, from the gate.
+   * @param log Warned when the policy checks nothing and this is news.
+   */
+  look(agentId: string, enrolled: EnrolledPolicy, log: PolicyLog): void {
+    if (!checksNothing(enrolled.strength)) {
+      this.#warned.delete(agentId)
+      return
+    }
+    const what = enrolled.policy?.canonical ?? `unreadable: ${enrolled.unreadable ?? ''}`
+    if (this.#warned.get(agentId) === what) return
+    this.#warned.set(agentId, what)
+    log.warn(
+      'Enrolled policy checks nothing: the node has a TPM that answers, and nothing is known of what runs on it',
+      {
+        agent_id: agentId,
+        tpm_policy: what,
+        strength: describeStrength(enrolled.strength),
+        next_step: 'enrol allowed PCR values, a measured boot policy or a runtime policy with PCR 10 in the mask',
+      },
+    )
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The local proof of one attestation: the quote against the registrar's keys, then whose TPM that is.
+ *
+ * @module
+ */
+import { KeylimeError } from '../plugins/keylime/errors.ts'
+import type { AgentId } from '../plugins/keylime/ids.ts'
+import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '../plugins/keylime/quote.ts'
+import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
+import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
+import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
+import { type Attestor, PLUGIN_NAME } from './attestor.ts'
+import { judgeIdentity, type NodeIdentity, withRegisteredHost } from './identity.ts'
+
+/** Is evidence whose agent ID was parsed. */
+export type NodeEvidence = Evidence & { readonly agentId: AgentId }
+
+/** Is a node that proved itself. */
+export interface ProvedNode {
+  readonly registered: RegistrarRecord
+  readonly identity: NodeIdentity
+}
+
+/** Bounds the one question to SPIRE about an ID that another TPM held. */
+const AGENT_STORE_TIMEOUT_MS = 2_000
+
+/**
+ * Proves a quote. What needs no remote call comes first, so that an unproven caller costs nothing.
+ *
+ * @param evidence What the caller sent.
+ * @param attestor Configuration and services.
+ * @param signal Ends the attestation.
+ * @returns The registrar record that proves it.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of the registrar.
+ */
+export async function prove(evidence: NodeEvidence, attestor: Attestor, signal: AbortSignal): Promise<RegistrarRecord> {
+  const { allowedHashAlgs } = attestor.config
+  checkQuoteBinding(parseQuote(evidence.quote), { ...evidence, allowedHashAlgs })
+  const { registrar } = attestor.clients
+  const { record, cached } = await registrar.get(evidence.agentId, signal)
+  if (!cached) return proveWith(evidence, record, attestor)
+  try {
+    return proveWith(evidence, record, attestor)
+  } catch (error) {
+    // The node may have registered again, with another AK, since the record was read.
+    const renewed = await registrar.refresh(evidence.agentId, signal)
+    if (renewed === record) throw error
+    return proveWith(evidence, renewed, attestor)
+  }
+}
+
+function proveWith(evidence: NodeEvidence, record: RegistrarRecord, { config }: Attestor): RegistrarRecord {
+  try {
+    verifyQuote(evidence, record, config)
+    return record
+  } catch (error) {
+    throw error instanceof KeylimeError ? withRegisteredHost(error, record) : error
+  }
+}
+
+/**
+ * Judges whose TPM a proved node is, and whether another one held its ID before.
+ *
+ * @param registered Its registrar record.
+ * @param attestor Configuration and memory.
+ * @param stream The attestation: its log, and the host's agent store.
+ * @returns Who it is, with every reason to refuse.
+ * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: the record's keys are unusable.
+ */
+export async function identify(
+  registered: RegistrarRecord,
+  attestor: Attestor,
+  stream: Pick<AttestStream, 'hosts' | 'log' | 'signal'>,
+): Promise<NodeIdentity> {
+  const identity = judgeIdentity(registered, attestor.config.identity, attestor.admitted, attestor.now())
+  if (identity.heldBy === undefined || (await isStillAttested(registered.agentId, attestor, stream))) return identity
+  stream.log.warn('Agent ID passes to another TPM: SPIRE no longer knows the node that held it', {
+    agent_id: registered.agentId,
+    held_by_ek: identity.heldBy.ekFingerprint,
+    held_at: identity.heldBy.address,
+    ek_sha256: identity.ekFingerprint,
+    address: identity.address,
+  })
+  return { ...identity, heldBy: undefined, reasons: identity.reasons.filter(({ code }) => code !== 'KL-ID-IN-USE') }
+}
+
+/** When SPIRE cannot say, the ID stays with the TPM that holds it. */
+async function isStillAttested(
+  agentId: AgentId,
+  { config }: Attestor,
+  { hosts, signal }: Pick<AttestStream, 'hosts' | 'signal'>,
+): Promise<boolean> {
+  try {
+    const store = await hosts.agentStore()
+    const spiffeId = agentSpiffeId(config.trustDomain, PLUGIN_NAME, agentId)
+    return await store.hasAgent(spiffeId, { signal, timeoutMs: AGENT_STORE_TIMEOUT_MS })
+  } catch {
+    return true
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Reads agent records of one verifier: one by one when few are asked for, all at once in a storm.
+ *
+ * A verifier answers one request at a time: 2.6 ms for one record, 0.4 ms per enrolled agent for all of them.
+ *
+ * @module
+ */
+import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
+import type { AgentId } from '../plugins/keylime/ids.ts'
+import type { AgentRecord, AgentRecords } from '../plugins/keylime/verifier-client.ts'
+import { abortReason } from './deadline.ts'
+import { refusal } from './refusal.ts'
+import { MAX_WAITING } from './turnstile.ts'
+
+/** Is what is asked of a verifier here; `VerifierClient` fits. */
+export interface RecordSource {
+  getAgent(agentId: AgentId, options: { readonly signal: AbortSignal }): Promise<AgentRecord>
+  getAgents(options: { readonly expectedAgents: number }): Promise<AgentRecords>
+  /** Who is enrolled: a cheap read. */
+  getAgentIds(): Promise<readonly AgentId[]>
+}
+
+/** Is how many single reads are under way at a time; the verifier takes one after the other anyway. */
+const SINGLE_READS = 8
+/** Fewer waiting reads than this are never worth a shared one. */
+const LEAST_STORM = 32
+/** 0.4 ms per enrolled agent against 2.6 ms per single read, measured against Keylime 7.14.3. */
+const STORM_SHARE = 0.4 / 2.6
+/** A shared read of more agents would block the verifier for over 4 s and outlast the default `request_timeout`. */
+const MOST_ENROLLED = 10_000
+/** Is how long a count of the enrolled agents is believed. */
+const COUNT_TTL_MS = 60_000
+
+interface Waiter {
+  readonly signal: AbortSignal
+  readonly resolve: (record: AgentRecord) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Reads records of one verifier for many attestations. */
+export class RecordReader {
+  readonly #source: RecordSource
+  readonly #clock: () => number
+  /** In order of asking; the waiters of one agent share one read, so that no node can crowd out the others. */
+  #queue = new Map<AgentId, Set<Waiter>>()
+  #waiting = 0
+  #singles = 0
+  /** Whether a count or a shared read is under way; single reads wait for its end, since the verifier would too. */
+  #sharing = false
+  #enrolled: { readonly count: number; readonly at: number } | undefined
+  /** After a shared read failed: no other until then. */
+  #noSharingUntil = 0
+
+  /**
+   * @param source The verifier.
+   * @param clock Milliseconds, never going back; default `performance.now`.
+   */
+  constructor(source: RecordSource, clock: () => number = () => performance.now()) {
+    this.#source = source
+    this.#clock = clock
+  }
+
+  /** Counts reads that have not begun. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /**
+   * Reads the record of one agent. The read begins after this call, never before: what it says is newer than any
+   * proof made before the call.
+   *
+   * @param agentId Whose record.
+   * @param options Signal that ends the wait.
+   * @returns The record.
+   * @throws {KeylimeError} As the verifier's client. `KEYLIME_AGENT_UNKNOWN`: not enrolled here.
+   * @throws {Refusal} `KL-BUSY`: too many reads wait.
+   */
+  read(agentId: AgentId, { signal }: { readonly signal: AbortSignal }): Promise<AgentRecord> {
+    if (signal.aborted) return Promise.reject(abortReason(signal))
+    if (this.#waiting >= MAX_WAITING) return Promise.reject(refusal('KL-BUSY', { limit: MAX_WAITING }))
+    return new Promise((resolve, reject) => {
+      const done = (): void => signal.removeEventListener('abort', abort)
+      const waiter: Waiter = {
+        signal,
+        resolve: (record) => {
+          done()
+          resolve(record)
+        },
+        reject: (error) => {
+          done()
+          reject(error)
+        },
+      }
+      const abort = (): void => {
+        this.#forget(agentId, waiter)
+        reject(abortReason(signal))
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      this.#add(agentId, waiter)
+      this.#next()
+    })
+  }
+
+  #add(agentId: AgentId, waiter: Waiter): void {
+    const waiters = this.#queue.get(agentId)
+    if (waiters === undefined) this.#queue.set(agentId, new Set([waiter]))
+    else waiters.add(waiter)
+    this.#waiting += 1
+  }
+
+  #forget(agentId: AgentId, waiter: Waiter): void {
+    const waiters = this.#queue.get(agentId)
+    if (waiters?.delete(waiter) !== true) return
+    this.#waiting -= 1
+    if (waiters.size === 0) this.#queue.delete(agentId)
+  }
+
+  #next(): void {
+    if (this.#sharing) return
+    if (this.#isStorm()) {
+      this.#sharing = true
+      void this.#share().finally(() => {
+        this.#sharing = false
+        this.#next()
+      })
+      return
+    }
+    for (const [agentId, waiters] of this.#queue) {
+      if (this.#singles >= SINGLE_READS) return
+      this.#queue.delete(agentId)
+      this.#waiting -= waiters.size
+      void this.#readOne(agentId, waiters)
+    }
+  }
+
+  #isStorm(): boolean {
+    const reads = this.#queue.size
+    if (reads < LEAST_STORM || this.#clock() < this.#noSharingUntil) return false
+    const known = this.#knownCount()
+    return known === undefined || (known <= MOST_ENROLLED && reads > known * STORM_SHARE)
+  }
+
+  #knownCount(): number | undefined {
+    const known = this.#enrolled
+    return known !== undefined && this.#clock() - known.at < COUNT_TTL_MS ? known.count : undefined
+  }
+
+  async #share(): Promise<void> {
+    try {
+      const known = this.#knownCount()
+      if (known === undefined) {
+        const ids = await this.#source.getAgentIds()
+        this.#enrolled = { count: ids.length, at: this.#clock() }
+        return
+      }
+      // From here on: who asks later waits for the next read, since this one may be older than his proof.
+      const served = this.#queue
+      this.#queue = new Map()
+      const began = this.#clock()
+      const count = [...served.values()].reduce((sum, waiters) => sum + waiters.size, 0)
+      this.#waiting -= count
+      await this.#readAll(served, known, began)
+    } catch {
+      // The single reads that follow say what is wrong.
+      this.#noSharingUntil = this.#clock() + COUNT_TTL_MS
+    }
+  }
+
+  async #readAll(served: Map<AgentId, Set<Waiter>>, expectedAgents: number, began: number): Promise<void> {
+    let records: AgentRecords
+    try {
+      records = await this.#source.getAgents({ expectedAgents })
+    } catch (error) {
+      this.#requeue(served)
+      throw error
+    }
+    this.#enrolled = { count: records.size, at: began }
+    for (const [agentId, waiters] of served) answer(agentId, waiters, records)
+  }
+
+  #requeue(served: Map<AgentId, Set<Waiter>>): void {
+    for (const [agentId, waiters] of served) {
+      for (const waiter of waiters) if (!waiter.signal.aborted) this.#add(agentId, waiter)
+    }
+  }
+
+  async #readOne(agentId: AgentId, waiters: Set<Waiter>): Promise<void> {
+    this.#singles += 1
+    const controller = new AbortController()
+    const abortIfAllGone = (): void => {
+      if ([...waiters].every((waiter) => waiter.signal.aborted)) controller.abort()
+    }
+    for (const { signal } of waiters) signal.addEventListener('abort', abortIfAllGone, { once: true })
+    try {
+      const record = await this.#source.getAgent(agentId, { signal: controller.signal })
+      for (const waiter of waiters) waiter.resolve(record)
+    } catch (error) {
+      for (const waiter of waiters) waiter.reject(error)
+      if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) this.#enrolled = undefined
+    } finally {
+      for (const { signal } of waiters) signal.removeEventListener('abort', abortIfAllGone)
+      this.#singles -= 1
+      this.#next()
+    }
+  }
+}
+
+/** A malformed record hurts its own agent only. */
+function answer(agentId: AgentId, waiters: ReadonlySet<Waiter>, records: AgentRecords): void {
+  try {
+    const record = records.get(agentId)
+    if (record === undefined) throw notEnrolled(agentId, records.size)
+    for (const waiter of waiters) waiter.resolve(record)
+  } catch (error) {
+    for (const waiter of waiters) waiter.reject(error)
+  }
+}
+
+function notEnrolled(agentId: AgentId, enrolled: number): KeylimeError {
+  return new KeylimeError(
+    'KEYLIME_AGENT_UNKNOWN',
+    `keylime verifier does not know agent ${agentId}: it is not among the ${String(enrolled)} enrolled; enrol it with keylime_tenant`,
+    { facts: { agent_id: agentId, service: 'verifier' } },
+  )
+}

@@ -1,0 +1,163 @@
+/**
+ * The keys of the server half's `plugin_data`; decoding, messages and `docs/configuration-server.md` come from here.
+ *
+ * @module
+ */
+import { defineSchema } from '../plugins/hcl/index.ts'
+import { isHost, parseHostPort } from '../plugins/keylime/host-port.ts'
+import { parseRequirement, parseTpmPolicy, TpmPolicyError } from './tpm-policy.ts'
+
+/** Is where Keylime's verifier writes the certificates it makes at first start. */
+const CV_CA = '/var/lib/keylime/cv_ca'
+const DAY_MS = 86_400_000
+
+/** Holds every key; `config.ts` makes a configuration of the values. */
+export const SERVER_SCHEMA = defineSchema({
+  keylime_verifier_host: {
+    kind: 'string',
+    default: '127.0.0.1',
+    check: hostProblem,
+    help: 'Host name or address of the Keylime verifier.',
+  },
+  keylime_verifier_port: { kind: 'port', default: 8881, help: 'Port of the Keylime verifier.' },
+  keylime_verifiers: {
+    kind: 'string_list',
+    min: 1,
+    max: 32,
+    check: hostPortProblem,
+    help: 'Several verifiers, each `"host:port"`, instead of the two keys above. Asked in order; the one that knows a node is asked first next time.',
+  },
+  keylime_registrar_host: {
+    kind: 'string',
+    defaultText: "the first verifier's host",
+    check: hostProblem,
+    help: 'Host name or address of the Keylime registrar.',
+  },
+  keylime_registrar_port: { kind: 'port', default: 8891, help: 'TLS port of the Keylime registrar.' },
+  keylime_registrars: {
+    kind: 'string_list',
+    min: 1,
+    max: 32,
+    check: hostPortProblem,
+    help: 'Several registrars, each `"host:port"`, instead of the two keys above. Asked in order.',
+  },
+  keylime_tls_ca_cert_file: {
+    kind: 'string',
+    default: `${CV_CA}/cacert.crt`,
+    help: 'PEM file of the CA certificates that verifier and registrar are trusted by. Every block counts; an intermediate alone is enough.',
+  },
+  keylime_tls_cert_file: {
+    kind: 'string',
+    default: `${CV_CA}/server-cert.crt`,
+    help: 'PEM file of our client certificate, with its intermediates. Read again when it changes.',
+  },
+  keylime_tls_key_file: {
+    kind: 'string',
+    default: `${CV_CA}/server-private.pem`,
+    help: 'PEM file of its private key: PKCS#8, SEC1 or PKCS#1, not encrypted.',
+  },
+  keylime_tls_client_cert_file: { aliasOf: 'keylime_tls_cert_file' },
+  keylime_tls_client_key_file: { aliasOf: 'keylime_tls_key_file' },
+  keylime_verifier_server_name: {
+    kind: 'string',
+    defaultText: 'the host',
+    check: hostProblem,
+    help: "Name or address expected in the verifiers' certificates.",
+  },
+  keylime_registrar_server_name: {
+    kind: 'string',
+    defaultText: 'the host',
+    check: hostProblem,
+    help: "Name or address expected in the registrars' certificates.",
+  },
+  request_timeout: {
+    kind: 'duration',
+    default: '5s',
+    min: 100,
+    max: 30_000,
+    help: 'Limit of one HTTP request to verifier or registrar.',
+  },
+  wait_for_attestation: {
+    kind: 'duration',
+    default: '0s',
+    min: 0,
+    max: 300_000,
+    help: 'How long the stream of a node that is not attested yet is held open, asking the verifier again. A starting SPIRE agent gives up after one minute.',
+  },
+  max_attestation_age: {
+    kind: 'duration',
+    min: 1_000,
+    max: DAY_MS,
+    defaultText: '2 x `maximum_attestation_interval` of the node, at least `"30s"`; `"60s"` before Keylime 7.14.2',
+    help: "How old the last successful attestation of a node may be, by the verifier's own clock.",
+  },
+  verifier_opinion_ttl: {
+    kind: 'duration',
+    default: '10m',
+    min: 0,
+    max: DAY_MS,
+    help: 'How long the verifier\'s opinion of an attestation key stands. `"0s"`: it is asked at every attestation.',
+  },
+  require_policy: {
+    kind: 'string_list',
+    default: [],
+    check: requirementProblem,
+    help: 'What the enrolled policy must really check: any of `"pcr"`, `"pcr:<n>"`, `"measured-boot"`, `"runtime"`. A PCR in the mask without allowed values does not count.',
+  },
+  tpm_policy: {
+    kind: 'string',
+    check: tpmPolicyProblem,
+    help: 'Pinned policy, JSON: the `tpm_policy` enrolled at the verifier must equal it, whatever the spelling. Empty: not pinned.',
+  },
+  allowed_hash_algs: {
+    kind: 'string_list',
+    default: ['sha256', 'sha384', 'sha512'],
+    min: 1,
+    oneOf: ['sha256', 'sha384', 'sha512'],
+    help: 'Hash algorithms accepted in a quote.',
+  },
+  require_ek_uuid: {
+    kind: 'boolean',
+    default: false,
+    help: 'Admit only nodes whose agent ID is the hash of the registered endorsement key (`uuid = "hash_ek"`).',
+  },
+  ek_ca_path: {
+    kind: 'string',
+    help: "PEM file, or folder of them, with the TPM makers' CA certificates: the registered EK certificate must chain to one.",
+  },
+  allow_default_uuid: {
+    kind: 'boolean',
+    default: false,
+    help: 'Admit the agent ID `d432fbb3-d2f1-4a97-9ef7-75bd81c00000`, which every unconfigured Keylime agent claims.',
+  },
+  enforce: {
+    kind: 'boolean',
+    default: true,
+    help: 'False: shadow mode. What the Go plugin does not check either is only logged and counted, not refused.',
+  },
+  tpm_path: { ignored: 'the server half uses no TPM; the nodes are quoted by their Keylime agents' },
+})
+
+function hostProblem(value: string): string | undefined {
+  return isHost(value) ? undefined : 'expected a host name or an IP address, without scheme, port or brackets'
+}
+
+function hostPortProblem(value: string): string | undefined {
+  const address = parseHostPort(value, 0)
+  return address !== undefined && address.port > 0 ? undefined : 'expected "host:port"'
+}
+
+function requirementProblem(value: string): string | undefined {
+  if (parseRequirement(value) !== undefined) return undefined
+  return 'expected "pcr", "pcr:<0-23>" (not 10 or 16, which Keylime never compares), "measured-boot" or "runtime"'
+}
+
+function tpmPolicyProblem(value: string): string | undefined {
+  try {
+    parseTpmPolicy(value)
+    return undefined
+  } catch (error) {
+    if (error instanceof TpmPolicyError) return error.message
+    throw error
+  }
+}

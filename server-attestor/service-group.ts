@@ -1,0 +1,134 @@
+/**
+ * Several Keylime services of one kind: asked in order, the one that knows a node first, a broken one last.
+ *
+ * @module
+ */
+import { KeylimeError } from '../plugins/keylime/errors.ts'
+import type { AgentId } from '../plugins/keylime/ids.ts'
+import { BoundedMap } from './bounded-map.ts'
+import { abortReason } from './deadline.ts'
+
+/** Is one service of a group. */
+export interface GroupMember<S> {
+  /** Such as `keylime verifier 10.0.0.1:8881`. */
+  readonly name: string
+  readonly service: S
+}
+
+/** Takes the log lines of a group; the SDK's logger fits. */
+export interface GroupLog {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+/** Is how long a service that failed is asked last. */
+const ASIDE_MS = 10_000
+/** Is for how many agents it is remembered who knows them. */
+const MAX_KNOWN = 20_000
+
+interface Health {
+  failedAt: number | undefined
+}
+
+/** Asks the services of a group until one of them answers for the agent. */
+export class ServiceGroup<S> {
+  readonly #members: readonly (GroupMember<S> & { readonly health: Health })[]
+  readonly #log: GroupLog
+  readonly #clock: () => number
+  readonly #knows = new BoundedMap<AgentId, GroupMember<S>>(MAX_KNOWN)
+
+  /**
+   * @param members At least one, in the order of the configuration.
+   * @param log Told when a service fails and when it is back.
+   * @param clock Milliseconds, never going back; default `performance.now`.
+   */
+  constructor(members: readonly GroupMember<S>[], log: GroupLog, clock: () => number = () => performance.now()) {
+    this.#members = members.map((member) => ({ ...member, health: { failedAt: undefined } }))
+    this.#log = log
+    this.#clock = clock
+  }
+
+  /**
+   * Asks one service after the other, until one answers for the agent or rejects it.
+   *
+   * That a service does not know the agent is no answer while another may know it, and neither is that it cannot be
+   * reached. Any other error ends the search: it is about the agent, or about us.
+   *
+   * @param agentId Whom it is about.
+   * @param signal Ends the search.
+   * @param ask Asks one service.
+   * @returns What the first service that answers says.
+   * @throws {KeylimeError} The failure of a service when there was one, since it might have known the agent; else
+   *   `KEYLIME_AGENT_UNKNOWN`.
+   */
+  async first<R>(agentId: AgentId, signal: AbortSignal, ask: (service: S) => Promise<R>): Promise<R> {
+    let failure: KeylimeError | undefined
+    let unknown: KeylimeError | undefined
+    for (const member of this.#inOrder(agentId)) {
+      if (signal.aborted) throw abortReason(signal)
+      try {
+        const answer = await ask(member.service)
+        this.#succeeded(member)
+        if (this.#members.length > 1) this.#knows.set(agentId, member)
+        return answer
+      } catch (error) {
+        if (signal.aborted) throw abortReason(signal)
+        if (!(error instanceof KeylimeError)) throw error
+        if (error.code === 'KEYLIME_AGENT_UNKNOWN') {
+          this.#succeeded(member)
+          unknown = error
+        } else if (isServiceFailure(error)) {
+          this.#failed(member, error)
+          failure ??= error
+        } else throw error
+      }
+    }
+    this.#knows.delete(agentId)
+    throw failure ?? unknown ?? new Error('a service group has no members')
+  }
+
+  #inOrder(agentId: AgentId): readonly (GroupMember<S> & { readonly health: Health })[] {
+    if (this.#members.length === 1) return this.#members
+    const known = this.#knows.get(agentId)
+    const now = this.#clock()
+    const rank = ({ name, health }: GroupMember<S> & { readonly health: Health }): number => {
+      const aside = health.failedAt !== undefined && now - health.failedAt < ASIDE_MS
+      return (aside ? 2 : 0) + (name === known?.name ? 0 : 1)
+    }
+    return this.#members.toSorted((left, right) => rank(left) - rank(right))
+  }
+
+  #succeeded({ name, health }: GroupMember<S> & { readonly health: Health }): void {
+    if (health.failedAt === undefined) return
+    health.failedAt = undefined
+    this.#log.info('Keylime service answers again', { service: name })
+  }
+
+  #failed({ name, health }: GroupMember<S> & { readonly health: Health }, error: KeylimeError): void {
+    const isNews = health.failedAt === undefined
+    health.failedAt = this.#clock()
+    if (!isNews) return
+    this.#log.warn('Keylime service fails', { service: name, reason: error.message, ...error.facts })
+  }
+}
+
+/** Tells failures of the service or of the way to it from answers about the agent. */
+function isServiceFailure(error: KeylimeError): boolean {
+  switch (error.code) {
+    case 'KEYLIME_UNREACHABLE':
+    case 'KEYLIME_TIMEOUT':
+    case 'KEYLIME_UNAVAILABLE':
+    case 'KEYLIME_CLIENT_REFUSED':
+    case 'KEYLIME_PEER_UNTRUSTED':
+    case 'KEYLIME_API_UNSUPPORTED':
+    case 'KEYLIME_BAD_RESPONSE':
+      return true
+    case 'KEYLIME_AGENT_UNKNOWN':
+    case 'KEYLIME_BAD_MESSAGE':
+    case 'KEYLIME_QUOTE_REJECTED':
+    case 'KEYLIME_CANCELLED':
+      return false
+    default:
+      return error.code satisfies never
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * How a proved node stands with the verifier, now or within `wait_for_attestation`.
+ *
+ * @module
+ */
+import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
+import type { AgentRecord } from '../plugins/keylime/verifier-client.ts'
+import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
+import type { Attestor } from './attestor.ts'
+import type { Verifier } from './clients.ts'
+import { type Deadline, withDeadline } from './deadline.ts'
+import { type Decision, judge } from './gate.ts'
+import type { NodeEvidence, ProvedNode } from './proof.ts'
+
+/** Is what one verifier says, and what the gate makes of it. */
+export interface Standing {
+  readonly verifier: string
+  readonly record: AgentRecord
+  readonly decision: Decision
+}
+
+/** Is a standing, or that no verifier knows the node yet. */
+export type Outcome =
+  | { readonly standing: Standing; readonly evidence: NodeEvidence }
+  | { readonly unknown: KeylimeError; readonly evidence: NodeEvidence }
+
+/** First pause between two looks: the verifier's default quote interval. */
+const FIRST_PAUSE_MS = 2_000
+const LONGEST_PAUSE_MS = 5_000
+/** Bounds one look while waiting, its place in the queue included. */
+const LOOK_LIMIT_MS = 30_000
+
+/**
+ * Asks the verifiers for a node's record and, when no opinion stands, for their opinion of its quote.
+ *
+ * Both come from the same verifier, and both after the proof.
+ *
+ * @param evidence The proved evidence.
+ * @param node The proved node.
+ * @param attestor Configuration and services.
+ * @param deadline Limit of the attestation.
+ * @returns The standing, or that nobody knows the node.
+ * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`, `KL-OPINION-SELF-CHECK`, `KL-BUSY`.
+ * @throws {KeylimeError} No verifier could answer in time.
+ */
+export async function standingOf(
+  evidence: NodeEvidence,
+  node: ProvedNode,
+  attestor: Attestor,
+  deadline: Deadline,
+): Promise<Outcome> {
+  const { agentId, hashAlg } = evidence
+  const { signal } = deadline
+  const { akTpm } = node.registered
+  try {
+    const standing = await attestor.clients.verifiers.first(agentId, signal, async (verifier) => {
+      const [record] = await Promise.all([
+        verifier.reader.read(agentId, { signal }),
+        verifier.opinion.stands(agentId, akTpm) ? undefined : askOpinion(verifier, evidence, akTpm, signal),
+      ])
+      return { verifier: verifier.name, record, decision: judge(record, hashAlg, attestor.config.gate) }
+    })
+    return { standing, evidence }
+  } catch (error) {
+    if (deadline.passed) throw tooSlow(error)
+    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: error, evidence }
+    throw error
+  }
+}
+
+function askOpinion(verifier: Verifier, evidence: NodeEvidence, akTpm: Uint8Array, signal: AbortSignal): Promise<void> {
+  return verifier.turnstile.run(signal, () => verifier.opinion.ask(evidence, akTpm, { signal }))
+}
+
+function tooSlow(cause: unknown): KeylimeError {
+  return new KeylimeError(
+    'KEYLIME_TIMEOUT',
+    'keylime did not answer within the time of one attestation: its services are slow, or too many nodes wait',
+    {
+      cause,
+    },
+  )
+}
+
+/**
+ * Holds the stream of a node that is not attested yet, and looks again, as long as `wait_for_attestation` allows.
+ *
+ * @param first What was found at once.
+ * @param node The proved node.
+ * @param attestor Configuration and services.
+ * @param stream Its signal ends the wait: nobody waits for a caller that has gone.
+ * @returns The standing that ends the wait: admitted, a verdict, or the last one found.
+ * @throws {KeylimeError} `KEYLIME_AGENT_UNKNOWN`: still nobody knows the node; or a failure of every verifier.
+ */
+export async function waitForStanding(
+  first: Outcome,
+  node: ProvedNode,
+  attestor: Attestor,
+  stream: Pick<AttestStream, 'signal' | 'log'>,
+): Promise<Standing> {
+  const { waitMs } = attestor.config
+  if (waitMs <= 0 || !isWorthWaiting(first)) return settled(first)
+  stream.log.debug('Node is not attested yet, waiting', { agent_id: first.evidence.agentId, wait_ms: waitMs })
+  let last = first
+  let waited = 0
+  let pause = FIRST_PAUSE_MS
+  while (waited < waitMs && isWorthWaiting(last)) {
+    const slept = Math.min(pause, waitMs - waited)
+    await attestor.sleep(slept, stream.signal)
+    waited += slept
+    pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5)
+    last = await withDeadline(stream.signal, LOOK_LIMIT_MS, (limit) =>
+      standingOf(first.evidence, node, attestor, limit),
+    )
+  }
+  return settled(last)
+}
+
+/** A push-mode node stays one, and a verdict stays a verdict. */
+function isWorthWaiting(outcome: Outcome): boolean {
+  if ('unknown' in outcome) return true
+  const { decision } = outcome.standing
+  if (decision.kind === 'admit' || decision.status !== 'FAILED_PRECONDITION') return false
+  return !decision.clauses.some((clause) => clause.code === 'KL-GATE-PUSH-MODE')
+}
+
+function settled(outcome: Outcome): Standing {
+  if ('unknown' in outcome) throw outcome.unknown
+  return outcome.standing
+}
