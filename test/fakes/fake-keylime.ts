@@ -65,6 +65,8 @@ export interface FakeNodeAgent extends FakeAgent {
   readonly caFile: string
   readonly clientCertFile: string
   readonly clientKeyFile: string
+  /** Issues further client certificates that the agent accepts. */
+  readonly clientCa: TestCa
   /** Configuration of the agent half. */
   agentHcl(extra?: HclValues): string
 }
@@ -189,6 +191,7 @@ async function startNodeAgent(pki: TestPki, node: FakeNode, isTls: boolean): Pro
     caFile,
     clientCertFile: pair.certFile,
     clientKeyFile: pair.keyFile,
+    clientCa,
     agentHcl: (extra = {}) => hcl({ ...address, ...(isTls && secure), ...extra }),
   }
 }
