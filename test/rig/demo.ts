@@ -100,11 +100,12 @@ async function main(): Promise<void> {
   const keep = !['', '0', undefined].includes(process.env.KEEP)
   const since = performance.now()
   let rig: Rig | undefined
+  let interrupted: Promise<never> | undefined
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       tell.line(`\n${signal}: ending everything that was started`)
       // Before the host is complete its keeper, seeing this process end, does the same.
-      void (rig?.stop() ?? Promise.resolve()).finally(() => process.exit(130))
+      interrupted = (rig?.stop() ?? Promise.resolve()).then(() => process.exit(130))
     })
   }
   try {
@@ -133,6 +134,7 @@ async function main(): Promise<void> {
     if (keep) await printHowToLook(tell, running, parts)
     else await running.stop()
   } catch (error) {
+    await interrupted
     tell.failure(error, rig?.logDir)
     await rig?.stop()
     process.exit(1)

@@ -15,6 +15,9 @@ export type KeeperMessage =
   | { readonly op: 'folder'; readonly path: string }
   | { readonly op: 'keep' }
 
+/** Shorter than the owner's own: whoever was killed is not waiting for a tidy end. */
+const GRACE_MS = 4_000
+
 async function main(): Promise<void> {
   for (const name of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(name, () => {})
   const groups = new Map<number, GroupRecord>()
@@ -28,7 +31,7 @@ async function main(): Promise<void> {
     else keep = true
   }
   if (keep) return
-  for (const group of [...groups.values()].toReversed()) await endGroup(group)
+  for (const group of [...groups.values()].toReversed()) await endGroup(group, GRACE_MS)
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
 }
 

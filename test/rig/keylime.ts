@@ -9,6 +9,7 @@ import { type KeylimeAdmin, newKeylimeAdmin } from './keylime-admin.ts'
 import { keylimeConfFiles } from './keylime-conf.ts'
 import { pollUntil } from './poll.ts'
 import { freePorts } from './ports.ts'
+import { makePrivate } from './private-files.ts'
 import type { Processes, RigProcess } from './processes.ts'
 
 /** Where the services live and how they behave. */
@@ -65,6 +66,7 @@ export async function startKeylime(processes: Processes, options: KeylimeOptions
   let verifier = start('verifier')
   const admin = newKeylimeAdmin({ verifierPort, registrarTlsPort, caDir, verifierLog: verifier.logFile })
   await answering(verifier, () => admin.verifier('GET', '/version'))
+  await makePrivate(caDir)
   const registrar = start('registrar')
   await answering(registrar, () => admin.registrar('GET', '/version'))
 

@@ -13,6 +13,7 @@ import { runCommand } from './commands.ts'
 import { RigError } from './errors.ts'
 import { type PollOptions, pollUntil } from './poll.ts'
 import { freePorts } from './ports.ts'
+import { makePrivate } from './private-files.ts'
 import type { ProcessStarter, RigProcess } from './processes.ts'
 
 /** A running TPM. */
@@ -173,6 +174,7 @@ async function manufacture(dir: string, ca: string): Promise<void> {
     '--config',
     setup,
   ])
+  await makePrivate(ca)
 }
 
 async function whichTool(tool: string): Promise<string> {
