@@ -13,9 +13,10 @@ import { PINNED_PCR, type Rig, startRig, TRUST_DOMAIN } from './rig.ts'
 
 const STATE_GET_QUOTE = 3
 
-/** The part of an error that SPIRE prints for the operator: status code and our own words. */
+/** The part of a SPIRE log that an operator reads: status code and our own words, out of the quoted `error` field. */
 function refusalIn(log: string): string | undefined {
-  return /code = \w+ desc = .*?nodeattestor\(keylime\): [^"\n]*/.exec(log)?.[0]?.replaceAll('\\', '')
+  const quoted = /error="((?:\\.|[^"\\])*nodeattestor\(keylime\): (?:\\.|[^"\\])*)"/.exec(log)?.[1]
+  return quoted?.replace(/\\(.)/g, '$1').replace(/^.*?(?=code = )/, '')
 }
 
 async function refusedBeforeEnrolment(tell: Narrator, rig: Rig): Promise<void> {

@@ -13,6 +13,7 @@ import { join } from 'node:path'
  */
 export async function makePrivate(dir: string): Promise<void> {
   for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (entry.isFile()) await chmod(join(dir, entry.name), 0o600)
+    // A temporary file may be gone by now.
+    if (entry.isFile()) await chmod(join(dir, entry.name), 0o600).catch(() => {})
   }
 }
