@@ -236,6 +236,19 @@ describe('keylime-attestor-agent', () => {
   })
 })
 
+describe('a storm of attestations', () => {
+  it('does not end the connection, though SPIRE resets the stream of each', async () => {
+    const { plugin } = await bench({}, { tls: false })
+    // Node's HTTP/2 server ends a connection after 1,000 resets, plus 33 for each second.
+    const outcomes: string[] = []
+    const workers = Array.from({ length: 16 }, async () => {
+      while (outcomes.length < 2500) outcomes.push(lineOf(await plugin.aid()))
+    })
+    await Promise.all(workers)
+    expect(new Set(outcomes)).toEqual(new Set(['OK ']))
+  })
+})
+
 describe('wait_for_agent', () => {
   it('waits at boot for a Keylime agent that is not up yet, and says so', async () => {
     const { agent, plugin } = await bench({ wait_for_agent: '30s' })
