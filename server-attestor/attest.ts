@@ -151,7 +151,7 @@ function requireNone(
 
 function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }: Call): void {
   if (reasons.length === 0) return
-  stream.log.warn('Shadow mode: this node would be refused', {
+  stream.log.warn('Shadow mode: would refuse this node', {
     agent_id: notes.agentId,
     clauses: reasons.map(({ code, message }) => `${message} [${code}]`).join('; '),
   })

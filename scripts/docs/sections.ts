@@ -1,0 +1,120 @@
+/**
+ * The generated sections: tables made of the schemas, the selector list, the error catalogue and the metrics.
+ *
+ * @module
+ */
+import { AGENT_SCHEMA } from '../../agent-attestor/schema.ts'
+import { STATUS_OF } from '../../agent-attestor/status.ts'
+import { renderReference } from '../../plugins/hcl/index.ts'
+import { FAILURES } from '../../plugins/keylime/failures.ts'
+import { CATALOGUE, type CatalogueEntry, type CatalogueStatus } from '../../server-attestor/catalogue.ts'
+import { FAULT_ENTRIES } from '../../server-attestor/catalogue-faults.ts'
+import { GATE_ENTRIES } from '../../server-attestor/catalogue-gate.ts'
+import { IDENTITY_ENTRIES } from '../../server-attestor/catalogue-identity.ts'
+import { KNOWN_STRINGS } from '../../server-attestor/known-strings.ts'
+import { METRICS } from '../../server-attestor/metrics.ts'
+import { SERVER_SCHEMA } from '../../server-attestor/schema.ts'
+import { SELECTOR_KINDS } from '../../server-attestor/selectors.ts'
+import { KEYLIME_CODES } from '../../server-attestor/status.ts'
+import type { Section } from './fill-sections.ts'
+
+/** Holds every section by the key of its marker. */
+export const SECTIONS: Readonly<Record<string, Section>> = {
+  'server-keys': () => renderReference(SERVER_SCHEMA),
+  'agent-keys': () => renderReference(AGENT_SCHEMA),
+  selectors: () =>
+    table(
+      ['selector', 'example', 'meaning'],
+      SELECTOR_KINDS.map(({ selector, example, meaning }) => [`\`${selector}\``, `\`${example}\``, meaning]),
+    ),
+  statuses: () => table(['status', 'means', 'a starting SPIRE agent'], STATUSES),
+  'errors-gate': () => entries(GATE_ENTRIES),
+  'errors-identity': () => entries(IDENTITY_ENTRIES),
+  'errors-faults': () => entries(FAULT_ENTRIES),
+  'error-index': () =>
+    table(
+      ['code', 'status'],
+      Object.entries<CatalogueEntry>(CATALOGUE).map(([code, { status }]) => [
+        `[${code}](#${code.toLowerCase()})`,
+        `\`${status}\``,
+      ]),
+    ),
+  'failure-reasons': () =>
+    table(
+      ['`reason` in the log', 'server half', 'agent half', 'means', 'next step'],
+      Object.entries(FAILURES).map(([reason, { code, meaning, next }]) => [
+        `\`${reason}\``,
+        `\`${KEYLIME_CODES[code]}\``,
+        `\`${STATUS_OF[code]}\``,
+        meaning,
+        next,
+      ]),
+    ),
+  'known-strings': () =>
+    table(
+      ['text', 'means', 'here'],
+      KNOWN_STRINGS.map(({ text, means, code }) => [`\`${text}\``, means, code === undefined ? '' : `\`${code}\``]),
+    ),
+  metrics: () =>
+    table(
+      ['metric', 'kind', 'labels', 'meaning'],
+      Object.entries(METRICS).map(([name, { kind, labels, meaning }]) => [
+        `\`keylime.${name}\``,
+        kind,
+        labels.map((label) => `\`${label}\``).join(', '),
+        meaning,
+      ]),
+    ),
+}
+
+const STATUSES: readonly (readonly string[])[] = (
+  [
+    [
+      'PERMISSION_DENIED',
+      'A verdict on the node: its quote, its identity, its measurements or its policy.',
+      'exits at once',
+    ],
+    [
+      'FAILED_PRECONDITION',
+      'Not yet: not enrolled, not attested, attested too long ago, or nothing is configured.',
+      'tries again',
+    ],
+    ['UNAVAILABLE', 'Keylime cannot be reached, is overloaded or answers 5xx.', 'tries again'],
+    [
+      'INTERNAL',
+      'Trouble between the plugin and Keylime: certificates, 401 or 403, a malformed answer. Never the fault of the node.',
+      'tries again',
+    ],
+    [
+      'INVALID_ARGUMENT',
+      'A message of the other half cannot be read; or, from Configure, the configuration has problems.',
+      'tries again',
+    ],
+    ['DEADLINE_EXCEEDED', 'The node did not answer the challenge within 30 s.', 'tries again'],
+    ['CANCELLED', 'The caller has gone.', ''],
+  ] as const satisfies readonly (readonly [CatalogueStatus, string, string])[]
+).map(([status, means, agent]) => [`\`${status}\``, means, agent])
+
+function entries(of: Readonly<Record<string, CatalogueEntry>>): string {
+  return Object.entries(of)
+    .map(([code, { status, message, cause, next }]) =>
+      [
+        `### ${code}`,
+        '',
+        `\`${status}\`: "${message}"`,
+        '',
+        `- Likely cause: ${cause}`,
+        `- Next step: ${next}`,
+        '',
+      ].join('\n'),
+    )
+    .join('\n')
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map(row).join('\n')
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+}
