@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { endGroup, type GroupRecord } from './process-group.ts'
@@ -13,6 +14,8 @@ export type KeeperMessage =
   | { readonly op: 'add'; readonly group: GroupRecord }
   | { readonly op: 'remove'; readonly pid: number }
   | { readonly op: 'folder'; readonly path: string }
+  /** A command to run after the processes have ended. */
+  | { readonly op: 'afterwards'; readonly command: readonly [string, ...string[]] }
   | { readonly op: 'keep' }
 
 /** Shorter than the owner's own: whoever was killed is not waiting for a tidy end. */
@@ -21,6 +24,7 @@ const GRACE_MS = 4_000
 async function main(): Promise<void> {
   for (const name of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(name, () => {})
   const groups = new Map<number, GroupRecord>()
+  const afterwards: (readonly [string, ...string[]])[] = []
   let folder: string | undefined
   let keep = false
   for await (const line of createInterface({ input: process.stdin })) {
@@ -28,10 +32,12 @@ async function main(): Promise<void> {
     if (message.op === 'add') groups.set(message.group.pid, message.group)
     else if (message.op === 'remove') groups.delete(message.pid)
     else if (message.op === 'folder') folder = message.path
+    else if (message.op === 'afterwards') afterwards.push(message.command)
     else keep = true
   }
   if (keep) return
   for (const group of [...groups.values()].toReversed()) await endGroup(group, GRACE_MS)
+  for (const [command, ...args] of afterwards) spawnSync(command, args, { stdio: 'inherit' })
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
 }
 

@@ -140,6 +140,15 @@ export class Processes {
     this.#keeper.stdin?.end()
   }
 
+  /**
+   * Has a command run when this process is gone without having ended its work.
+   *
+   * @param command Program and arguments; runs after the processes have ended.
+   */
+  afterwards(command: readonly [string, ...string[]]): void {
+    this.#tell({ op: 'afterwards', command })
+  }
+
   /** Lets everything run on after this process has ended. */
   keep(): void {
     this.#tell({ op: 'keep' })

@@ -145,3 +145,6 @@ function ip(args: readonly string[]): string {
     throw new RigError(`ip ${args.join(' ')}: ${detail}`, { cause: error })
   }
 }
+
+// A command of its own, `node network.ts PREFIX`: removes what a tower left behind whose process was killed.
+if (process.argv[1] === import.meta.filename && process.argv[2] !== undefined) new Network(process.argv[2]).remove()

@@ -43,10 +43,10 @@ export interface TowerOptions {
   readonly onPart?: (what: string, seconds: number) => void
 }
 
-/** The policy every host is enrolled with: firmware PCRs pinned, event log and file list evaluated. */
+/** The policy every host is enrolled with: firmware PCRs pinned, event log and file list evaluated (PCRs 0 to 15). */
 export const FULL_POLICY: Policy = {
   tpmPolicy: {
-    mask: '0x7ff',
+    mask: '0xffff',
     ...Object.fromEntries([0, 4, 7].map((pcr) => [String(pcr), [bootPcrs(GOOD_BOOT).get(pcr) ?? '']])),
   },
   runtimePolicy: runtimePolicy([...GOOD_FILES, { path: 'boot_aggregate', digest: '0'.repeat(64) }]),
@@ -76,6 +76,7 @@ export class Tower {
     this.logDir = newLogDir(prefix)
     this.processes = new Processes(this.dir, this.logDir)
     this.network = new Network(prefix)
+    this.processes.afterwards([process.execPath, join(import.meta.dirname, 'network.ts'), prefix])
     this.bundleFile = join(this.dir, 'bundle.pem')
     this.root = new RootCa(join(this.dir, 'root'))
     this.root.create()

@@ -1,0 +1,126 @@
+/**
+ * The command `./test/tower/tower`.
+ *
+ * @module
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { RigError, reasonOf } from '../rig/errors.ts'
+import { prepareParts } from '../rig/prepare.ts'
+import { askTower, serveControl } from './control.ts'
+import { whyNoNamespaces } from './network.ts'
+import { requireTowerTools } from './setup.ts'
+import { renderStatus, towerStatus } from './status.ts'
+import { Tower } from './tower.ts'
+import { VERBS, verbHandler } from './verbs.ts'
+
+const READY = 'the tower stands'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    hosts: { type: 'string', default: '3' },
+    keep: { type: 'boolean', default: false },
+    prefix: { type: 'string', default: 'tower' },
+    all: { type: 'boolean', default: false },
+    'default-patience': { type: 'boolean', default: false },
+  },
+})
+
+// Who raised a kept tower has gone away, and its terminal with it.
+process.stdout.on('error', () => undefined)
+
+const say = (text: string): void => void process.stdout.write(text)
+
+function help(): number {
+  say('usage: ./test/tower/tower VERB [--prefix NAME]\n\n')
+  say('  up [--hosts N] [--keep]    raise it; without --keep it stands until Ctrl-C\n')
+  say('     --default-patience      the verifier waits a minute for a silent host, not six seconds\n')
+  say('  down                       take it down\n')
+  say('  run HOST COMMAND…          run a command on a host\n')
+  for (const [verb, { words, help: text }] of Object.entries(VERBS)) say(`  ${`${verb} ${words}`.padEnd(26)} ${text}\n`)
+  return 0
+}
+
+/** Raises a tower in this process and serves its control socket until `down`, Ctrl-C or SIGTERM. */
+async function standHere(): Promise<number> {
+  const why = whyNoNamespaces()
+  if (why !== undefined) throw new RigError(`the tower needs network namespaces: ${why}`)
+  const count = Number(values.hosts)
+  if (!Number.isInteger(count) || count < 1 || count > 100)
+    throw new RigError(`--hosts ${values.hosts}: expected 1 to 100`)
+  const parts = { ...(await prepareParts(process.stdout)), ...(await requireTowerTools(process.stdout)) }
+  const { promise: ending, resolve: end } = Promise.withResolvers<void>()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end())
+  const raised = Tower.up({
+    parts,
+    prefix: values.prefix,
+    hosts: count,
+    patience: values['default-patience'] ? 'default' : 'short',
+    onPart: (what, seconds) => say(`${seconds.toFixed(1).padStart(6)} s  ${what}\n`),
+  })
+  const tower = await raised
+  const handle = verbHandler(tower)
+  const server = await serveControl(values.prefix, async (request, write) => {
+    if (request.verb !== 'down') return handle(request, write)
+    end()
+    return 0
+  })
+  say(renderStatus(await towerStatus(tower)))
+  say(`${READY}; logs in ${tower.logDir}\n`)
+  await ending
+  server.close()
+  const began = performance.now()
+  await tower.down()
+  say(`down in ${((performance.now() - began) / 1000).toFixed(1)} s\n`)
+  return 0
+}
+
+/** Starts a process that holds the tower, and shows its progress until it stands. */
+async function standElsewhere(): Promise<number> {
+  const args = [import.meta.filename, 'up', '--hosts', values.hosts, '--prefix', values.prefix]
+  if (values['default-patience']) args.push('--default-patience')
+  const holder = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(holder, 'exit')
+  for await (const line of createInterface({ input: holder.stdout })) {
+    say(`${line}\n`)
+    if (!line.startsWith(READY)) continue
+    say('look around: ./test/tower/tower status; take it down: ./test/tower/tower down\n')
+    holder.stdout.destroy()
+    holder.unref()
+    return 0
+  }
+  await ended
+  return 1
+}
+
+async function runOnHost(): Promise<number> {
+  const [, host = '', ...command] = positionals
+  const lines: string[] = []
+  await askTower(values.prefix, { verb: 'where', words: [host] }, (text) => lines.push(text))
+  const [space = '', socket = ''] = (lines[0] ?? '').trim().split(' ')
+  if (socket === '') throw new RigError(lines.join('').trim() || `no host ${host}`)
+  const env = {
+    ...process.env,
+    SPIFFE_ENDPOINT_SOCKET: `unix://${socket}`,
+    TPM2TOOLS_TCTI: 'swtpm:host=127.0.0.1,port=2321',
+  }
+  return spawnSync('ip', ['netns', 'exec', space, ...command], { stdio: 'inherit', env }).status ?? 1
+}
+
+async function main(): Promise<number> {
+  const [verb = 'help', ...words] = positionals
+  if (verb === 'help') return help()
+  if (verb === 'up') return values.keep ? standElsewhere() : standHere()
+  if (verb === 'run') return runOnHost()
+  return askTower(values.prefix, { verb, words: values.all ? ['--all', ...words] : words }, say)
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`${reasonOf(error)}\n`)
+  process.exitCode = 1
+}
