@@ -51,6 +51,29 @@ interface Session {
   readonly until: number
 }
 
+/** Keeps the latest session of one pool. */
+interface Sessions {
+  offer(): Session | undefined
+  keep(connection: Connection, ticket: Buffer, resumed: Session | undefined): void
+  /** The server refuses to take sessions up again: offers none from now on. */
+  giveUp(): void
+}
+
+function newSessions(): Sessions {
+  let latest: Session | undefined
+  let wanted = true
+  return {
+    offer: () => (wanted && latest !== undefined && latest.until > Date.now() ? latest : undefined),
+    keep({ presented }, ticket, resumed) {
+      const leaf = presented[0]
+      latest = { ticket, until: leaf === undefined ? (resumed?.until ?? 0) : Date.parse(leaf.validTo) }
+    },
+    giveUp: () => {
+      wanted = false
+    },
+  }
+}
+
 /**
  * Makes the connector of one pool. TLS sessions are kept within it, so new material never resumes an old identity.
  *
@@ -60,24 +83,30 @@ interface Session {
 export function newConnector(options: ConnectorOptions): Connector {
   const origins = new WeakMap<object, Connection>()
   const opening = new Set<Connection>()
-  let session: Session | undefined
+  const sessions = newSessions()
 
   const start = (done: (error: Error | null, connection: Connection) => void): void => {
-    const used = session !== undefined && session.until > Date.now() ? session : undefined
+    const used = sessions.offer()
     const connection = dial(options, used?.ticket)
     const { socket } = connection
     opening.add(connection)
     let settled = false
+    let late = false
     const settle = (error: Error | null): void => {
       if (settled) return
       settled = true
       clearTimeout(timer)
       opening.delete(connection)
-      // A ticket the server no longer likes must not fail the next connection too.
-      if (error !== null && used !== undefined && session === used) session = undefined
-      done(error, connection)
+      if (error !== null && used !== undefined && connection.phase === 'handshake' && !late) {
+        // The Rust agent answers every resumed session with the alert "internal error": ask anew, without one.
+        sessions.giveUp()
+        start(done)
+      } else done(error, connection)
     }
-    const timer = setTimeout(() => socket.destroy(new ConnectTimeout()), options.timeoutMs)
+    const timer = setTimeout(() => {
+      late = true
+      socket.destroy(new ConnectTimeout())
+    }, options.timeoutMs)
     socket.on('error', (error) => {
       origins.set(error, connection)
       settle(explainConnectFailure(error, { ...options, connection }))
@@ -87,11 +116,7 @@ export function newConnector(options: ConnectorOptions): Connector {
       connection.phase = 'open'
       settle(null)
     })
-    socket.on('session', (ticket: Buffer) => {
-      const leaf = connection.presented[0]
-      const until = leaf === undefined ? (used?.until ?? 0) : Date.parse(leaf.validTo)
-      session = { ticket, until }
-    })
+    socket.on('session', (ticket: Buffer) => sessions.keep(connection, ticket, used))
   }
 
   return {

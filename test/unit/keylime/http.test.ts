@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RequestSeen } from '../../../plugins/keylime/http.ts'
 import { startFakeRegistrar } from '../../fakes/fake-registrar.ts'
@@ -217,6 +218,23 @@ describe('HttpsOrigin, when the answer does not come', () => {
   })
 })
 
+/** A fatal TLS alert 80, as OpenSSL sends it when it has no session ID context. */
+const ALERT_INTERNAL_ERROR = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x50])
+const EXTENSION_PRE_SHARED_KEY = 41
+
+/** Walks a ClientHello: record and handshake headers, version and random, three vectors, then the extensions. */
+function offersSession(hello: Buffer): boolean {
+  let at = 9 + 34
+  at += 1 + hello.readUInt8(at)
+  at += 2 + hello.readUInt16BE(at)
+  at += 1 + hello.readUInt8(at) + 2
+  while (at + 4 <= hello.length) {
+    if (hello.readUInt16BE(at) === EXTENSION_PRE_SHARED_KEY) return true
+    at += 4 + hello.readUInt16BE(at + 2)
+  }
+  return false
+}
+
 describe('HttpsOrigin and its connections', () => {
   it('keeps them open, and no more than its bound', async () => {
     await using listener = await startHttps(server)
@@ -232,6 +250,29 @@ describe('HttpsOrigin and its connections', () => {
     registrar.dropConnections()
     await origin.request('/version')
     expect(registrar.stats).toMatchObject({ connections: 2, resumedSessions: 1 })
+    await registrar.close()
+  })
+
+  it('begins a new TLS session with a server that refuses to take one up again, as the Rust agent does', async () => {
+    const registrar = await startFakeRegistrar({ tls: { ...server, clientCertificates: 'required' } })
+    await using picky = await startTcp((client) => {
+      client.once('data', (hello: Buffer) => {
+        if (offersSession(hello)) {
+          client.end(ALERT_INTERNAL_ERROR)
+          return
+        }
+        const upstream = connect(registrar.port, '127.0.0.1')
+        upstream.write(hello)
+        client.pipe(upstream).pipe(client)
+        for (const socket of [client, upstream]) socket.on('error', () => client.destroy())
+      })
+    })
+    await using origin = originFor(picky.port, { files })
+    for (let index = 0; index < 3; index += 1) {
+      expect((await origin.request('/version')).status).toBe(200)
+      registrar.dropConnections()
+    }
+    expect(registrar.stats).toMatchObject({ connections: 3, resumedSessions: 0 })
     await registrar.close()
   })
 
