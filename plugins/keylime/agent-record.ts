@@ -25,7 +25,7 @@ export interface AgentRecord {
   readonly maximumAttestationIntervalMs?: number
   /** Milliseconds; absent before Keylime 7.14.2. */
   readonly attestationPeriodMs?: number
-  /** JSON text, such as `{"mask": "0x400"}`. */
+  /** JSON text, such as `{"mask": "0x400"}`; `''` when the verifier sends none. */
   readonly tpmPolicy: string
   readonly hasRuntimePolicy: boolean
   readonly hasMbRefstate: boolean
@@ -56,7 +56,7 @@ const RECORD = v.object({
   attestation_status: text,
   maximum_attestation_interval: text,
   attestation_period: text,
-  tpm_policy: v.nullish(v.union([v.string(), v.record(v.string(), v.unknown())])),
+  tpm_policy: text,
   has_runtime_policy: v.nullish(flag),
   has_mb_refstate: v.nullish(flag),
   hash_alg: text,
@@ -83,7 +83,6 @@ export function parseAgentRecord(
   answer: { readonly who: string; readonly date?: number },
 ): AgentRecord {
   const read = parseShape(RECORD, results, answer.who, `record of agent ${agentId}`)
-  const policy = read.tpm_policy ?? ''
   const algs = read.accept_tpm_hash_algs
   // 0 is how Keylime stores "never".
   const [succeeded, quoted] = [read.last_successful_attestation || null, read.last_received_quote || null]
@@ -99,7 +98,7 @@ export function parseAgentRecord(
     ...(isGiven(read.attestation_status) && { attestationStatus: read.attestation_status }),
     ...(isGiven(maximumAttestationIntervalMs) && { maximumAttestationIntervalMs }),
     ...(isGiven(attestationPeriodMs) && { attestationPeriodMs }),
-    tpmPolicy: typeof policy === 'string' ? policy : JSON.stringify(policy),
+    tpmPolicy: read.tpm_policy ?? '',
     hasRuntimePolicy: Boolean(read.has_runtime_policy),
     hasMbRefstate: Boolean(read.has_mb_refstate),
     ...(isGiven(read.hash_alg) && read.hash_alg !== '' && { hashAlg: read.hash_alg }),

@@ -90,7 +90,11 @@ export function explainStatus(answer: HttpAnswer, call: Call): KeylimeError {
   }
   if (status >= 500)
     return newFailure('server-error', `${who} failed with ${status}${said(answer)}; its log says why`, { facts })
-  return newFailure('answer-status', `${who} answers ${status} for ${call.about}${said(answer)}`, { facts })
+  const hint =
+    status === 400 && answer.body === '' && who.includes('registrar')
+      ? '; its plain HTTP port (8890) answers so: a proxy must pass on to the TLS port (8891), with a client certificate'
+      : ''
+  return newFailure('answer-status', `${who} answers ${status} for ${call.about}${said(answer)}${hint}`, { facts })
 }
 
 function explainRefusal(answer: HttpAnswer, call: Call): KeylimeError {
@@ -102,9 +106,12 @@ function explainRefusal(answer: HttpAnswer, call: Call): KeylimeError {
           'it wants other credentials than a client certificate, or a proxy added some',
         ] as const)
       : (['client-forbidden', 'it does not take us for an administrator'] as const)
+  const proxy = /nginx|envoy|caddy|haproxy|apache|traefik/i.test(answer.server)
+    ? `; ${printable(answer.server)} is in front: Keylime sees the certificate that proxy presents (proxy_ssl_certificate), not ours`
+    : ''
   return newFailure(
     reason,
-    `${call.who} refuses us with ${status}${said(answer)}: ${meaning}; sent was ${clientInWords(call.client)}; Keylime wants one with a common name from a CA in its trusted_client_ca`,
+    `${call.who} refuses us with ${status}${said(answer)}: ${meaning}; sent was ${clientInWords(call.client)}; Keylime wants one with a common name from a CA in its trusted_client_ca${proxy}`,
     { facts: factsOf(answer) },
   )
 }
