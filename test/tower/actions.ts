@@ -16,6 +16,12 @@ const TAMPERED_PCR = 7
 const FAILED = 7
 const INVALID_QUOTE = 9
 
+/** What the verifier notes for a quote whose clock went back, in its own spelling. */
+const CLOCK_EVENT = 'qoute_validation.quote_validation'
+
+/** Any fixed moment: a later power cut must give a later clock. */
+const CLOCK_EPOCH_MS = Date.UTC(2025, 0, 1)
+
 /** Extends a pinned PCR with what no good boot measures. */
 export async function tamper(host: TowerHost): Promise<void> {
   await host.measured.tpm.extendPcr(TAMPERED_PCR, createHash('sha256').update(randomUUID()).digest('hex'))
@@ -43,6 +49,10 @@ export async function heal(tower: Tower, host: TowerHost): Promise<void> {
   const { keylime } = tower
   const before = await keylime.standing(host.agentId)
   if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
+  // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.
+  if (before.operational_state === INVALID_QUOTE && before.last_event_id === CLOCK_EVENT) {
+    await host.measured.tpm.run('tpm2_setclock', [String(Date.now() - CLOCK_EPOCH_MS)])
+  }
   // Only when it is not polled: a second poller would be started beside the first.
   if (before.operational_state === FAILED || before.operational_state === INVALID_QUOTE)
     await keylime.reactivate(host.agentId)
@@ -63,20 +73,6 @@ export async function heal(tower: Tower, host: TowerHost): Promise<void> {
 export async function powerCut(host: TowerHost): Promise<void> {
   await host.reboot({ how: 'power cut' })
 }
-
-/**
- * Heals a host after a power cut: its clock is set beyond the old value, as an operator can.
- *
- * @param tower The tower.
- * @param host Which host.
- */
-export async function healAfterPowerCut(tower: Tower, host: TowerHost): Promise<void> {
-  await host.measured.tpm.run('tpm2_setclock', [String(Date.now() - CLOCK_EPOCH_MS)])
-  await heal(tower, host)
-}
-
-/** Any fixed moment: a later power cut must give a later clock. */
-const CLOCK_EPOCH_MS = Date.UTC(2025, 0, 1)
 
 /**
  * Lets the Keylime agent's certificate expire: a short one is issued, served, and waited out.

@@ -18,7 +18,13 @@ import { VERBS, verbHandler } from './verbs.ts'
 
 const READY = 'the tower stands'
 
+// The words of a command for a host are its own, dashes and all.
+const argv = process.argv.slice(2)
+const runAt = argv.indexOf('run')
+const commandAt = runAt < 0 ? argv.length : runAt + 2
+
 const { values, positionals } = parseArgs({
+  args: argv.slice(0, commandAt),
   allowPositionals: true,
   options: {
     hosts: { type: 'string', default: '3' },
@@ -65,6 +71,7 @@ async function standHere(): Promise<number> {
   const handle = verbHandler(tower)
   const server = await serveControl(values.prefix, async (request, write) => {
     if (request.verb !== 'down') return handle(request, write)
+    write(await takeDown(tower))
     end()
     return 0
   })
@@ -72,10 +79,15 @@ async function standHere(): Promise<number> {
   say(`${READY}; logs in ${tower.logDir}\n`)
   await ending
   server.close()
+  say(await takeDown(tower))
+  return 0
+}
+
+/** Takes the tower down; a second call finds nothing left to do. */
+async function takeDown(tower: Tower): Promise<string> {
   const began = performance.now()
   await tower.down()
-  say(`down in ${((performance.now() - began) / 1000).toFixed(1)} s\n`)
-  return 0
+  return `down in ${((performance.now() - began) / 1000).toFixed(1)} s\n`
 }
 
 /** Starts a process that holds the tower, and shows its progress until it stands. */
@@ -97,7 +109,8 @@ async function standElsewhere(): Promise<number> {
 }
 
 async function runOnHost(): Promise<number> {
-  const [, host = '', ...command] = positionals
+  const host = positionals[1] ?? ''
+  const command = argv.slice(commandAt)
   const lines: string[] = []
   await askTower(values.prefix, { verb: 'where', words: [host] }, (text) => lines.push(text))
   const [space = '', socket = ''] = (lines[0] ?? '').trim().split(' ')
