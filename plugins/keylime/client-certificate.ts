@@ -32,6 +32,8 @@ export interface ClientCheck {
   readonly anchors: readonly X509Certificate[]
   readonly now: number
   readonly found: { readonly problems: string[]; readonly warnings: string[] }
+  /** The service knows its clients by another CA than the anchors. */
+  readonly clientCaElsewhere: boolean
 }
 
 /** Holds the checked pair in the form a secure context takes. */
@@ -113,7 +115,7 @@ function judgePair(
   }
   const chain = chainOf(leaf, [...certificates, ...check.anchors])
   const sent = chain.filter((one) => one === leaf || !isSelfSigned(one))
-  found.warnings.push(...warningsOf(leaf, chain, now).map((warning) => `${certName}: ${warning}`))
+  found.warnings.push(...warningsOf(leaf, chain, check).map((warning) => `${certName}: ${warning}`))
   return {
     identity: {
       certFile,
@@ -130,7 +132,8 @@ function judgePair(
   }
 }
 
-function warningsOf(leaf: X509Certificate, chain: readonly X509Certificate[], now: number): string[] {
+function warningsOf(leaf: X509Certificate, chain: readonly X509Certificate[], check: ClientCheck): string[] {
+  const { now, clientCaElsewhere } = check
   const warnings: string[] = []
   const name = nameInOneLine(leaf.subject)
   for (const one of chain) {
@@ -138,7 +141,7 @@ function warningsOf(leaf: X509Certificate, chain: readonly X509Certificate[], no
     if (stage !== 'valid') warnings.push(`${nameInOneLine(one.subject)} ${lifeInWords(one, now)}`)
   }
   const top = chain.at(-1) ?? leaf
-  if (!isSelfSigned(top)) {
+  if (!isSelfSigned(top) && !clientCaElsewhere) {
     warnings.push(
       `the chain ends at ${nameInOneLine(top.subject)}: its issuer ${nameInOneLine(top.issuer)} is not in the file; ` +
         'if that is an intermediate, append it, or a server that trusts only the root refuses the certificate',

@@ -14,6 +14,8 @@ export interface TlsFiles {
   readonly caFile?: string | undefined
   readonly certFile?: string | undefined
   readonly keyFile?: string | undefined
+  /** True: the service knows its clients by another CA, so a client chain that does not reach `caFile` means nothing. */
+  readonly clientCaElsewhere?: boolean | undefined
 }
 
 /** Says how messages call each file: the configuration keys that name them. */
@@ -78,7 +80,12 @@ export function loadTlsFiles(files: TlsFiles, options: TlsLoadOptions = {}): Tls
   const found: Findings = { problems: [], warnings: [] }
   const anchors =
     files.caFile === undefined ? [] : readAnchors(`${names.caFile} ${files.caFile}`, files.caFile, now, found)
-  const client = checkClientFiles(files, names, { anchors, now, found })
+  const client = checkClientFiles(files, names, {
+    anchors,
+    now,
+    found,
+    clientCaElsewhere: files.clientCaElsewhere === true,
+  })
   if (found.problems.length > 0) return found
   try {
     const secureContext = newSecureContext(anchors, client)
