@@ -9,8 +9,9 @@ import { HttpsOrigin } from '../plugins/keylime/http.ts'
 import { parseAgentId } from '../plugins/keylime/ids.ts'
 import { loadTlsFiles, type TlsFiles, type TlsMaterial } from '../plugins/keylime/tls-files.ts'
 import { type TlsWatch, watchTlsFiles } from '../plugins/keylime/tls-watch.ts'
-import type { ConfigOutcome, Logger } from '../plugins/sdk/index.ts'
+import type { BuildContext, ConfigOutcome, Logger } from '../plugins/sdk/index.ts'
 import type { AidContext } from './aid-attestation.ts'
+import { CertificateReport } from './certificate-report.ts'
 import { AGENT_SCHEMA } from './schema.ts'
 
 /** Is a configuration in force. */
@@ -28,11 +29,11 @@ const TLS_NAMES = { caFile: TLS_KEYS[0], certFile: TLS_KEYS[1], keyFile: TLS_KEY
  * Builds a configuration whole, or says everything that is wrong with text and files. Opens no connection.
  *
  * @param hcl Text of `plugin_data`.
- * @param log Where the watch of the files reports.
- * @param mode `validate`: only problems and warnings.
+ * @param context Mode `validate`: only problems and warnings. Log and host services are kept for the files' watch.
  * @returns Problems, warnings, and without problems the configuration.
  */
-export function buildAgentConfig(hcl: string, log: Logger, mode: 'configure' | 'validate'): ConfigOutcome<AgentConfig> {
+export function buildAgentConfig(hcl: string, context: BuildContext): ConfigOutcome<AgentConfig> {
+  const { mode, log, hosts } = context
   const { values, problems, warnings } = decodeConfig(hcl, AGENT_SCHEMA)
   const files = tlsFilesOf(values)
   // Wrong values stand as their defaults, but files that are named can be looked at beside other problems.
@@ -45,10 +46,11 @@ export function buildAgentConfig(hcl: string, log: Logger, mode: 'configure' | '
   const watch =
     loaded?.material === undefined ? undefined : watchTlsFiles(files, loaded.material, { names: TLS_NAMES, log })
   if (loaded?.material !== undefined) logMaterial(loaded.material, log)
-  return { ...told, config: newConfig(values, watch) }
+  const report = watch === undefined ? undefined : new CertificateReport({ tls: watch, hosts, log })
+  return { ...told, config: newConfig(values, watch, report) }
 }
 
-function newConfig(values: Values, watch: TlsWatch | undefined): AgentConfig {
+function newConfig(values: Values, watch: TlsWatch | undefined, report: CertificateReport | undefined): AgentConfig {
   const origin = new HttpsOrigin({
     role: 'keylime agent',
     host: values.keylime_agent_host,
@@ -70,6 +72,7 @@ function newConfig(values: Values, watch: TlsWatch | undefined): AgentConfig {
     pinnedId: pinned === undefined ? undefined : parseAgentId(pinned),
     waitForAgentMs: values.wait_for_agent,
     close: async () => {
+      report?.close()
       watch?.close()
       await origin.close()
     },
@@ -81,6 +84,8 @@ function tlsFilesOf(values: Values): TlsFiles {
     caFile: values.keylime_agent_ca_cert,
     certFile: values.keylime_agent_client_cert,
     keyFile: values.keylime_agent_client_key,
+    // Its own certificate is self-signed; its clients' CA is another, on purpose.
+    clientCaElsewhere: true,
   }
 }
 

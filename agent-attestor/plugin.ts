@@ -14,7 +14,7 @@ export const AGENT_PLUGIN: PluginOptions<AgentConfig> = {
   type: 'NodeAttestor',
   services: [agentNodeAttestor<AgentConfig>({ aidAttestation })],
   config: {
-    build: ({ hcl }, { log, mode }) => buildAgentConfig(hcl, log, mode),
+    build: ({ hcl }, context) => buildAgentConfig(hcl, context),
     dispose: (config) => config.close(),
   },
   mapError: toRpcError,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildAgentConfig } from '../../../agent-attestor/config.ts'
+import type { BuildContext } from '../../../plugins/sdk/index.ts'
 import { type HclValues, hcl } from '../../fakes/fake-keylime.ts'
 import { newTestPki, type TestPki } from '../../fakes/pki.ts'
 import { newRecordingLog } from './recording-log.ts'
@@ -22,7 +23,7 @@ afterAll(() => pki.remove())
 
 async function build(text: string, mode: 'configure' | 'validate' = 'configure') {
   const { log, lines } = newRecordingLog()
-  const { problems, warnings = [], config } = buildAgentConfig(text, log, mode)
+  const { problems, warnings = [], config } = buildAgentConfig(text, { mode, log, hosts: {} as BuildContext['hosts'] })
   await config?.close()
   return { problems, warnings, config, lines }
 }
@@ -58,8 +59,8 @@ describe('buildAgentConfig', () => {
   })
 
   it('logs which certificate it shows, and no secret', async () => {
-    const { problems, lines } = await build(hcl(secure))
-    expect(problems).toEqual([])
+    const { problems, warnings, lines } = await build(hcl(secure))
+    expect([problems, warnings]).toEqual([[], []])
     expect(lines.join('\n')).toMatch(
       /^info TLS files loaded \{"ca_file":.*"subject":"CN=spire-agent","issuer":"CN=agent clients"/,
     )
