@@ -134,10 +134,10 @@ export class Processes {
     return this.#started.filter(({ group }) => membersOf(group.pid).length > 0).map(({ group }) => group)
   }
 
-  /** Ends everything, last started first. */
+  /** Ends everything, last started first. The work folder is then the caller's to remove. */
   async stopAll(): Promise<void> {
     for (const { process } of this.#started.toReversed()) await process.stop()
-    this.#keeper.stdin?.end()
+    this.keep()
   }
 
   /**
