@@ -4,9 +4,11 @@
  * @see grpc, doc/server-reflection.md
  * @module
  */
-import type { handleBidiStreamingCall, MethodDefinition, UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { MethodDefinition, UntypedServiceImplementation } from '@grpc/grpc-js'
+import { serveBidi } from './bidi.ts'
 import type { GoPluginService } from './guarded-service.ts'
 
+const INVALID_ARGUMENT = 3
 const PACKAGES = ['grpc.reflection.v1', 'grpc.reflection.v1alpha']
 
 /** The two versions have the same messages; they stay bytes here. */
@@ -46,17 +48,15 @@ function reflectionService(name: string, names: readonly string[]): GoPluginServ
     responseSerialize: keepBytes,
     responseDeserialize: keepBytes,
   }
-  const serverReflectionInfo: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
-    // One after the other: answers keep the order of their questions.
-    let turn: Promise<void> = Promise.resolve()
-    call.on('data', (request: Buffer) => {
-      turn = turn.then(async () => {
-        const { answerReflection } = await import('./reflection-answers.ts')
-        call.write(answerReflection(request, names))
-      })
-    })
-    call.on('end', () => void turn.then(() => call.end()))
-  }
+  const serverReflectionInfo = serveBidi<Buffer, Buffer>(
+    async (stream) => {
+      const { answerReflection } = await import('./reflection-answers.ts')
+      for (let request = await stream.receive(); request !== undefined; request = await stream.receive()) {
+        await stream.send(answerReflection(request, names))
+      }
+    },
+    () => ({ code: INVALID_ARGUMENT, details: 'not a reflection request' }),
+  )
   const implementation: UntypedServiceImplementation = { serverReflectionInfo }
   return { definition: { serverReflectionInfo: method }, implementation }
 }

@@ -51,8 +51,7 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
   watchParent(end)
   onTerminate(options.terminateGraceMs ?? DEFAULT_GRACE_MS, log, end)
   try {
-    const announce = (handshake: Handshake): void => writeFully(1, formatHandshake(handshake))
-    await startServing(options, { env, capture, log, whenClosed: lifetime.whenClosed, end, announce })
+    await startServing(options, { env, capture, log, whenClosed: lifetime.whenClosed, end, announce: printHandshake })
   } catch (error) {
     log.error('Plugin cannot start', { error })
     const printed = capture.drainForStderr()
@@ -61,4 +60,8 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
     process.exit(1)
   }
   return { closed: lifetime.closed, shutdown: lifetime.shutdown }
+}
+
+function printHandshake(handshake: Handshake): void {
+  writeFully(1, formatHandshake(handshake))
 }

@@ -47,6 +47,17 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     }
     return { text: 'logged' }
   },
+  logOdd: (_request, { log }) => {
+    // As code without types may call it.
+    const untyped = log as { info(message: unknown): void }
+    untyped.info({ a: 1 })
+    untyped.info(42)
+    return { text: 'logged' }
+  },
+  warn: (request) => {
+    process.emitWarning(request.text ?? '')
+    return { text: 'warned' }
+  },
   dial: async (request, { broker }) => {
     const { target, credentials, options } = await broker.dial(request.id ?? 1)
     const client = new TrialClient(target, credentials, options)
@@ -72,12 +83,19 @@ const ACTIONS: Readonly<Record<string, Action>> = {
  * Makes the trial service.
  *
  * @param context What go-plugin gives every plugin.
+ * @param mark Changes every answer, to tell services apart.
  * @returns One service.
  */
-export function trialServices(context: GoPluginContext): readonly GoPluginService[] {
+export function trialServices(
+  context: GoPluginContext,
+  mark = (text: string): string => text,
+): readonly GoPluginService[] {
   const toStatus = (error: unknown): WireStatus => statusOf(error, context.log, 'trial')
   const implementation: TrialServer = {
-    run: serveUnary<TrialRequest, TrialResponse>((request) => answer(request, context), toStatus),
+    run: serveUnary<TrialRequest, TrialResponse>(async (request) => {
+      const response = await answer(request, context)
+      return { ...response, text: mark(response.text) }
+    }, toStatus),
     chat: serveBidi<TrialRequest, TrialResponse>((stream) => chat(stream, context), toStatus),
   }
   return [{ definition: TRIAL, implementation }]
