@@ -20,7 +20,7 @@ export interface FakeKeylimeOptions {
   /** Kind of AK. Default `rsa-2048`. */
   readonly ak?: KeyKind
   readonly hash?: BankHash
-  /** Kind of TLS keys. Default `ec-p256`; Keylime's own CA makes `rsa-2048`. */
+  /** Kind of TLS keys. Default `ec-p256`; Keylime's own CA and agents make `rsa-2048`. */
   readonly tlsKeys?: KeyKind
   readonly release?: KeylimeRelease
   /** How many verifiers; nodes are enrolled at the first. Default 1. */
@@ -147,7 +147,7 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
     nodes,
     node,
     startAgent: async (of = node(), { tls: isTls = true } = {}) => {
-      const agent = await startNodeAgent(pki, of, isTls)
+      const agent = await startNodeAgent(pki, of, isTls, tlsKeys)
       agents.push(agent)
       return agent
     },
@@ -167,16 +167,23 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
   }
 }
 
-async function startNodeAgent(pki: TestPki, node: FakeNode, isTls: boolean): Promise<FakeNodeAgent> {
+async function startNodeAgent(pki: TestPki, node: FakeNode, isTls: boolean, key: KeyKind): Promise<FakeNodeAgent> {
   const own = await pki.selfSigned(node.agentId, {
     dns: ['localhost', 'localhost.domain'],
     ip: ['127.0.0.1', '::1'],
     serial: '00',
+    key,
   })
-  const clientCa = await pki.root('agent clients')
+  const clientCa = await pki.root('agent clients', { key })
   const name = `agent-${node.agentId.slice(0, 12)}`
-  const pair = pki.writePair(`${name}-client`, await clientCa.issue('spire-agent'))
-  const tls = { cert: own.pem, key: own.keyPem(), ca: clientCa.pem, clientCertificates: 'required' } as const
+  const pair = pki.writePair(`${name}-client`, await clientCa.issue('spire-agent', { key }))
+  const tls = {
+    cert: own.pem,
+    key: own.keyPem(),
+    ca: clientCa.pem,
+    clientCertificates: 'required',
+    refusesResumption: true,
+  } as const
   const agent = await startFakeAgent({ agentId: node.agentId, tpm: node.tpm, ...(isTls && { tls }) })
   const caFile = pki.write(`${name}.crt`, own.pem, 0o644)
   const secure = {

@@ -1,0 +1,84 @@
+/**
+ * Whose plugins are measured: ours, and the Go pair when `GO_PLUGIN_DIR` names its folder.
+ *
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { configure, HOST_SERVICES, initPlugin, launchPlugin, type PluginProcess } from '../../plugins/host/index.ts'
+
+/** Which half of a pair. */
+export type Half = 'server' | 'agent'
+
+/** Name of a side. */
+export type Side = 'ours' | 'go'
+
+/** A program and its arguments. */
+export interface Program {
+  readonly command: string
+  readonly args: readonly string[]
+}
+
+/** One pair of plugins. */
+export interface Contestant {
+  readonly side: Side
+  /** For the report: what exactly runs. */
+  readonly form: string
+  readonly programs: Readonly<Record<Half, Program>>
+}
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const COOKIE = { key: 'NodeAttestor', value: 'NodeAttestor' }
+const TRUST_DOMAIN = 'bench.test'
+
+/**
+ * Finds the pairs to measure.
+ *
+ * @param dist Folder of our executables; where they are not built, the sources run in their place.
+ * @returns Ours first, then the Go pair if `GO_PLUGIN_DIR` is set.
+ * @throws {Error} `GO_PLUGIN_DIR` does not hold both executables.
+ */
+export function findContestants(dist: string): Contestant[] {
+  const isBuilt = existsSync(join(dist, 'keylime-attestor-server')) && existsSync(join(dist, 'keylime-attestor-agent'))
+  const ours: Contestant = isBuilt
+    ? { side: 'ours', form: 'single executables', programs: programsIn(dist) }
+    : { side: 'ours', form: 'sources, unbuilt', programs: { server: source('server'), agent: source('agent') } }
+  const folder = process.env['GO_PLUGIN_DIR'] ?? ''
+  if (folder === '') return [ours]
+  for (const { command } of Object.values(programsIn(folder))) {
+    if (!existsSync(command)) throw new Error(`GO_PLUGIN_DIR: ${command} does not exist`)
+  }
+  return [ours, { side: 'go', form: 'Go pair', programs: programsIn(folder) }]
+}
+
+function programsIn(folder: string): Record<Half, Program> {
+  const program = (half: Half): Program => ({ command: join(folder, `keylime-attestor-${half}`), args: [] })
+  return { server: program('server'), agent: program('agent') }
+}
+
+function source(half: Half): Program {
+  return { command: process.execPath, args: [join(ROOT, `${half}-attestor`, 'main.ts')] }
+}
+
+/**
+ * Starts one half, without telling it anything.
+ *
+ * @param contestant Whose.
+ * @param half Which.
+ * @returns The running plugin.
+ */
+export function startHalf(contestant: Contestant, half: Half): Promise<PluginProcess> {
+  return launchPlugin({ ...contestant.programs[half], cookie: COOKIE })
+}
+
+/**
+ * Does what SPIRE does before the first attestation: Init and Configure.
+ *
+ * @param plugin From `startHalf`.
+ * @param half Which half it is.
+ * @param hcl Its `plugin_data`.
+ */
+export async function prepareHalf(plugin: PluginProcess, half: Half, hcl: string): Promise<void> {
+  await initPlugin(plugin, HOST_SERVICES[half])
+  await configure(plugin, { trustDomain: TRUST_DOMAIN, hcl })
+}

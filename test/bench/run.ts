@@ -1,0 +1,76 @@
+/**
+ * Measures the plugins: `node test/bench/run.ts [--quick] [--only server,storm,agent,life,soak] [--out FOLDER]`.
+ *
+ * With `GO_PLUGIN_DIR` the Go pair runs beside ours in the same rounds, and the ratios are printed. Writes
+ * `bench.json` and `bench.svg` into the folder; default `.tmp/bench`.
+ *
+ * @module
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { agentLevels } from './agent-half.ts'
+import { drawBench } from './chart.ts'
+import { findContestants } from './contestants.ts'
+import { lives } from './lifecycle.ts'
+import { type BenchResults, goalsTable, tables } from './report.ts'
+import { FULL, QUICK, type Scale } from './scale.ts'
+import { serverLevels, soak, storms } from './server-half.ts'
+
+const PARTS = ['server', 'storm', 'agent', 'life', 'soak'] as const
+type Part = (typeof PARTS)[number]
+
+function isPart(text: string): text is Part {
+  return PARTS.some((part) => part === text)
+}
+
+function tell(text: string): void {
+  process.stderr.write(`bench: ${text}\n`)
+}
+
+async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string): Promise<BenchResults> {
+  const contestants = findContestants(dist)
+  for (const { side, form } of contestants) tell(`${side}: ${form}`)
+  return {
+    machine: {
+      cpu: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      memoryGb: Math.round(totalmem() / 1e9),
+      node: process.version,
+      forms: Object.fromEntries(contestants.map(({ side, form }) => [side, form])),
+    },
+    life: chosen.has('life') ? await lives(contestants, scale, tell) : [],
+    server: chosen.has('server') ? await serverLevels(contestants, scale, tell) : [],
+    agent: chosen.has('agent') ? await agentLevels(contestants, scale, tell) : [],
+    storm: chosen.has('storm') ? await storms(contestants, scale, tell) : [],
+    soak: chosen.has('soak') ? await soak(contestants, scale, tell) : [],
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean' },
+      only: { type: 'string' },
+      out: { type: 'string' },
+      dist: { type: 'string' },
+      rounds: { type: 'string' },
+    },
+  })
+  const only = values.only?.split(',') ?? PARTS
+  const unknown = only.find((part) => !isPart(part))
+  if (unknown !== undefined) throw new Error(`--only: unknown part ${unknown}; there are ${PARTS.join(', ')}`)
+  const base = values.quick === true ? QUICK : FULL
+  const scale = values.rounds === undefined ? base : { ...base, rounds: Number(values.rounds) }
+  const root = join(import.meta.dirname, '..', '..')
+  const results = await measure(new Set(only.filter(isPart)), scale, values.dist ?? join(root, 'dist'))
+  const out = values.out ?? join(root, '.tmp', 'bench')
+  mkdirSync(out, { recursive: true })
+  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, undefined, 2)}\n`)
+  writeFileSync(join(out, 'bench.svg'), drawBench(results))
+  process.stdout.write(`${tables(results)}\n${goalsTable(results)}\n`)
+  tell(`wrote bench.json and bench.svg to ${out}`)
+}
+
+await main()
