@@ -198,6 +198,13 @@ describe('startFakeAgent', () => {
     expect(await code(httpsGet(`${agent.url}/version`, wrong))).toMatch(/ECONNRESET|EPIPE/)
   })
 
+  it('answers a TLS session that is taken up again with an alert, as the real one does', async () => {
+    const sessions = new Agent({ maxCachedSessions: 10 })
+    expect((await httpsGet(`${agent.url}/version`, { ...spire, agent: sessions })).status).toBe(200)
+    const again = httpsGet(`${agent.url}/version`, { ...spire, agent: sessions })
+    await expect(again).rejects.toThrow(/alert internal error/)
+  })
+
   it('knows no /agent/info at API 2.1', async () => {
     const answer = await httpsGet(`${agent.url}/v2.1/agent/info`, spire)
     expect(seen(answer)).toEqual(seen(recorded('agent-unknown-path')))

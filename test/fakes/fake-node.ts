@@ -51,7 +51,7 @@ export function newFakeNode(agentId: string, tpm: SoftwareTpm): FakeNode {
  * Makes nodes that share a few TPMs, so that thousands cost nothing.
  * @param count How many nodes.
  * @param tpms The TPMs they share; the first node of each is named by the hash of its EK.
- * @returns The nodes, always with the same IDs for the same TPMs.
+ * @returns The nodes; IDs depend on the TPMs, so that two installations share none.
  */
 export function newFakeNodes(count: number, tpms: readonly SoftwareTpm[]): FakeNode[] {
   const nodes: FakeNode[] = []
@@ -59,7 +59,9 @@ export function newFakeNodes(count: number, tpms: readonly SoftwareTpm[]): FakeN
     const tpm = tpms[index % tpms.length]
     if (tpm === undefined) throw new Error('no TPM to share')
     const isFirst = index < tpms.length
-    nodes.push(newFakeNode(isFirst ? tpm.ekUuid : createHash('sha256').update(`node ${index}`).digest('hex'), tpm))
+    nodes.push(
+      newFakeNode(isFirst ? tpm.ekUuid : createHash('sha256').update(`${tpm.ekUuid} ${index}`).digest('hex'), tpm),
+    )
   }
   return nodes
 }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { answerWrongly, type FakeAnswer, type Fault } from './faults.ts'
+import { pickyListener } from './picky-listener.ts'
 
 /** Holds the certificates of a fake server; all PEM. */
 export interface FakeTls {
@@ -15,6 +16,8 @@ export interface FakeTls {
   readonly ca?: string
   /** `optional`: none is fine, a bad one ends the handshake, as the verifier since 7.14.0; `required`: as the agent. */
   readonly clientCertificates: 'none' | 'optional' | 'required'
+  /** Answers a resumed session with an alert. */
+  readonly refusesResumption?: boolean
 }
 
 /** Sets up any fake server. */
@@ -138,20 +141,21 @@ export async function startFakeServer(
     connections.set(remotePort, socket)
     socket.once('close', () => connections.delete(remotePort))
   })
+  const listener = options.tls?.refusesResumption === true ? pickyListener(server) : server
   const listen = async (port: number): Promise<number> => {
-    server.listen(port, host)
-    await once(server, 'listening')
-    const address = server.address()
+    listener.listen(port, host)
+    await once(listener, 'listening')
+    const address = listener.address()
     return address !== null && typeof address === 'object' ? address.port : port
   }
   const dropConnections = (): void => {
     for (const socket of connections.values()) socket.destroy()
   }
   const pause = async (): Promise<void> => {
-    if (!server.listening) return
-    server.close()
+    if (!listener.listening) return
+    listener.close()
     dropConnections()
-    await once(server, 'close')
+    await once(listener, 'close')
   }
   const port = await listen(options.port ?? 0)
   return {
@@ -210,11 +214,11 @@ function newServer(
           },
           listener,
         )
-  server.on('clientError', (_error, socket) => socket.destroy())
   if (tls === undefined) {
     server.on('connection', () => (stats.connections += 1))
     return server
   }
+  server.on('clientError', (_error, socket) => socket.destroy())
   server.on('tlsClientError', () => (stats.refusedClients += 1))
   server.on('secureConnection', (socket: TLSSocket) => {
     stats.connections += 1

@@ -99,11 +99,9 @@ export function answerWrongly(
     case 'stall':
       sendHalf(right(), wire.response, fault.kind === 'truncate')
       return
-    case 'pad': {
-      const answer = right()
-      send({ ...answer, body: Buffer.concat([Buffer.from(answer.body), Buffer.alloc(fault.bytes, ' ')]) })
+    case 'pad':
+      sendPadded(right(), fault.bytes, wire.response)
       return
-    }
     case 'answer':
       send(fault.answer)
       return
@@ -124,4 +122,24 @@ function sendHalf(answer: FakeAnswer, response: ServerResponse, thenClose: boole
   response.write(body.subarray(0, body.length >> 1), () => {
     if (thenClose) response.socket?.destroy()
   })
+}
+
+function sendPadded(answer: FakeAnswer, bytes: number, response: ServerResponse): void {
+  const spaces = Buffer.alloc(65_536, ' ')
+  let left = bytes
+  const more = (): void => {
+    while (left > 0) {
+      const part = spaces.subarray(0, Math.min(left, spaces.length))
+      left -= part.length
+      if (!response.write(part)) return
+    }
+    response.end()
+  }
+  response.on('drain', more)
+  response.writeHead(answer.status, {
+    'content-type': answer.contentType ?? 'application/json',
+    'content-length': Buffer.byteLength(answer.body) + bytes,
+  })
+  response.write(answer.body)
+  more()
 }
