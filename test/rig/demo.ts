@@ -9,7 +9,8 @@ import { printHowToLook } from './look-around.ts'
 import { type Narrator, newNarrator } from './narrator.ts'
 import { prepareParts } from './prepare.ts'
 import { formatSeconds } from './progress.ts'
-import { PINNED_PCR, type Rig, startRig, TRUST_DOMAIN } from './rig.ts'
+import { PINNED_PCR, type Rig, startRig } from './rig.ts'
+import { TRUST_DOMAIN } from './spire-maker.ts'
 
 const STATE_GET_QUOTE = 3
 
@@ -116,7 +117,12 @@ async function main(): Promise<void> {
     const agent =
       parts.realAgent === undefined ? "the rig's stand-in over the real software TPM" : `real, ${parts.realAgent}`
     rig = await tell.step('All parts start on loopback ports of their own', async () => {
-      const started = await startRig({ name: 'demo', parts, syncInterval: '1s', onPart: (what) => tell.say(what) })
+      const started = await startRig({
+        name: 'demo',
+        parts,
+        agent: { syncInterval: '1s' },
+        onPart: (what) => tell.say(what),
+      })
       tell.say(`Keylime agent: ${agent}`)
       tell.say(`its ID: ${started.agentId}`)
       return started

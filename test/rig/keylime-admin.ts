@@ -32,6 +32,14 @@ export interface VerifierEntry {
 /** The TPM policy to enrol with: `mask` names the PCRs of the quote, the other keys give a PCR's allowed values. */
 export type TpmPolicy = Readonly<Record<string, string | readonly string[]>>
 
+/** How to enrol. */
+export interface EnrolOptions {
+  /** Whether to wait for the first passed quote; default true. */
+  readonly wait?: boolean
+  /** Port the verifier polls; default: the registered one. */
+  readonly port?: number
+}
+
 /** Keylime's two services, as an administrator reaches them. */
 export interface KeylimeAdmin {
   /** Sends one request to the verifier; the path begins with "/". Never throws for a status. */
@@ -42,7 +50,7 @@ export interface KeylimeAdmin {
   /** The verifier's record, or `undefined` when it does not know the agent. */
   enrolled(agentId: string): Promise<VerifierEntry | undefined>
   /** Adds the agent to the verifier; resolves when its first quote has passed, or at once with `wait: false`. */
-  enrol(agentId: string, policy: TpmPolicy, options?: { readonly wait?: boolean }): Promise<void>
+  enrol(agentId: string, policy: TpmPolicy, options?: EnrolOptions): Promise<void>
   stopAgent(agentId: string): Promise<void>
   /** Only for an agent in state 7 or 9: one that is polled already would be polled twice. */
   reactivate(agentId: string): Promise<void>
@@ -111,10 +119,14 @@ export function newKeylimeAdmin(options: KeylimeAdminOptions): KeylimeAdmin {
     waitFor,
     stopAgent: (id) => put(id, 'stop'),
     reactivate: (id) => put(id, 'reactivate'),
-    async enrol(id, policy, { wait = true } = {}) {
+    async enrol(id, policy, { wait = true, port } = {}) {
       const entry = await registered(id)
       if (entry === undefined) throw new RigError(`the registrar does not know agent ${id}, so it cannot be enrolled`)
-      const answer = await verifier('POST', `${API}/agents/${id}`, enrolment(entry, policy, options))
+      const answer = await verifier(
+        'POST',
+        `${API}/agents/${id}`,
+        enrolment({ ...entry, port: port ?? entry.port }, policy, options),
+      )
       requireStatus(answer, [200], `enrol agent ${id}`)
       if (wait) await waitFor(id, 'the first passed quote', (record) => record.attestation_count > 0)
     },

@@ -11,26 +11,21 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { newLogDir } from './cache.ts'
 import { writeSelfSigned } from './certificates.ts'
-import type { ConfObject } from './hcl-text.ts'
 import { type Keylime, startKeylime } from './keylime.ts'
-import type { TpmPolicy, VerifierEntry } from './keylime-admin.ts'
+import type { EnrolOptions, TpmPolicy, VerifierEntry } from './keylime-admin.ts'
 import { type KeylimeAgent, startKeylimeAgent } from './keylime-agent.ts'
 import type { Parts } from './parts.ts'
 import { freePorts } from './ports.ts'
 import { Processes } from './processes.ts'
-import { newSpireAgent, type SpireAgent } from './spire-agent.ts'
-import { newSpireServer, type PluginSpec, type SpireServer } from './spire-server.ts'
+import type { SpireAgent } from './spire-agent.ts'
+import { type AgentChange, newSpireMaker, type ServerChange, type SpireMaker, TRUST_DOMAIN } from './spire-maker.ts'
+import type { SpireServer } from './spire-server.ts'
 import { type Swtpm, startSwtpm } from './swtpm.ts'
 
-/** The trust domain of every rig. */
-export const TRUST_DOMAIN = 'tower.example'
 /** The PCR that the default policy pins and that `tamper` extends; on PCs it holds the Secure Boot policy. */
 export const PINNED_PCR = 7
 
 const STATE_INVALID_QUOTE = 9
-
-/** What a test changes of a plugin's block: any key of it, and further keys of its data. */
-export type PluginChange = Partial<PluginSpec>
 
 /** What can differ from one rig to the next. */
 export interface RigOptions {
@@ -41,20 +36,15 @@ export interface RigOptions {
   readonly uuid?: string
   /** Seconds between two quotes; default 2, as Keylime's. */
   readonly quoteInterval?: number
-  /** Life of the agent's SVID; default "1h". */
-  readonly agentTtl?: string
-  /** How often the SPIRE agent asks its server; default "5s", as SPIRE's. */
-  readonly syncInterval?: string
-  readonly serverPlugin?: PluginChange
-  readonly agentPlugin?: PluginChange
-  /** Syntax of server.conf. */
-  readonly serverFormat?: 'hcl' | 'json'
+  /** How the first SPIRE server and agent differ from the default. */
+  readonly server?: ServerChange
+  readonly agent?: AgentChange
   /** Told about each part as it comes up. */
   readonly onPart?: (what: string) => void
 }
 
 /** A running host: Keylime agent registered but not enrolled, SPIRE server up, SPIRE agent not started. */
-export interface Rig {
+export interface Rig extends SpireMaker {
   readonly dir: string
   readonly logDir: string
   readonly processes: Processes
@@ -68,7 +58,7 @@ export interface Rig {
   /** The SPIRE agent's SPIFFE ID once it is attested. */
   readonly spiffeId: string
   /** Enrols the Keylime agent at the verifier, by default pinning PCR 7 to its present value. */
-  enrol(options?: { readonly policy?: TpmPolicy; readonly wait?: boolean }): Promise<void>
+  enrol(options?: EnrolOptions & { readonly policy?: TpmPolicy }): Promise<void>
   /** Extends the pinned PCR and waits until Keylime has failed the node for it. */
   tamper(): Promise<VerifierEntry>
   /** Restarts the TPM with its Keylime agent, as a reboot does: PCRs begin at zero again. */
@@ -104,11 +94,12 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   }
 }
 
-type RigParts = Pick<Rig, 'tpm' | 'keylime' | 'keylimeAgent' | 'spireServer' | 'spireAgent' | 'agentId' | 'spiffeId'>
+type RigParts = SpireMaker &
+  Pick<Rig, 'tpm' | 'keylime' | 'keylimeAgent' | 'spireServer' | 'spireAgent' | 'agentId' | 'spiffeId'>
 
 async function startParts(options: RigOptions, dir: string, processes: Processes): Promise<RigParts> {
   const { parts, onPart = () => {} } = options
-  const folders = { tpm: join(dir, 'tpm'), keylime: join(dir, 'keylime'), server: join(dir, 'spire-server') }
+  const folders = { tpm: join(dir, 'tpm'), keylime: join(dir, 'keylime') }
   for (const folder of Object.values(folders)) await mkdir(folder, { mode: 0o700 })
   const client = { certFile: join(dir, 'plugin.crt'), keyFile: join(dir, 'plugin.key') }
   const quoteInterval = options.quoteInterval ?? 2
@@ -120,19 +111,20 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
   ])
   onPart('a software TPM; the Keylime verifier and registrar')
 
-  const serverPort = await freePorts()
-  const spireServer = await newSpireServer(processes, {
-    dir: folders.server,
-    binDir: parts.spireBin,
-    port: serverPort,
-    trustDomain: TRUST_DOMAIN,
-    plugin: changed(serverPlugin(parts, keylime), options.serverPlugin),
-    ...(options.agentTtl === undefined ? {} : { agentTtl: options.agentTtl }),
-    ...(options.serverFormat === undefined ? {} : { format: options.serverFormat }),
+  const agentPort = await freePorts()
+  const maker = newSpireMaker(processes, {
+    dir,
+    parts,
+    keylime,
+    client,
+    agentDir: join(dir, 'keylime-agent'),
+    agentPort,
   })
+  const spireServer = await maker.newServer(options.server)
   const [keylimeAgent] = await Promise.all([
     startKeylimeAgent(processes, {
       dir: join(dir, 'keylime-agent'),
+      port: agentPort,
       tpm,
       registrar: { host: '127.0.0.1', port: keylime.registrarPort },
       realAgent: parts.realAgent,
@@ -143,28 +135,18 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
   ])
   onPart('the Keylime agent, registered; spire-server with its plugin')
 
-  const bundleFile = join(dir, 'bundle.pem')
-  await spireServer.writeBundle(bundleFile)
-  const spireAgent = await newSpireAgent(processes, {
-    dir: join(dir, 'spire-agent'),
-    binDir: parts.spireBin,
-    serverPort,
-    trustDomain: TRUST_DOMAIN,
-    bundleFile,
-    plugin: changed(agentPlugin(parts, keylimeAgent, client), options.agentPlugin),
-    ...(options.syncInterval === undefined ? {} : { syncInterval: options.syncInterval }),
-  })
+  const spireAgent = await maker.newAgent(spireServer, options.agent)
   const agentId = keylimeAgent.agentId()
   const spiffeId = `spiffe://${TRUST_DOMAIN}/spire/agent/keylime/${agentId}`
-  return { tpm, keylime, keylimeAgent, spireServer, spireAgent, agentId, spiffeId }
+  return { tpm, keylime, keylimeAgent, spireServer, spireAgent, agentId, spiffeId, ...maker }
 }
 
 function newActions(parts: RigParts): Pick<Rig, 'enrol' | 'tamper' | 'reboot' | 'createWorkload'> {
   const { tpm, keylime, keylimeAgent, agentId } = parts
   return {
-    async enrol({ policy, wait = true } = {}) {
+    async enrol({ policy, ...options } = {}) {
       const pinned = { mask: `0x${(1 << PINNED_PCR).toString(16)}`, [PINNED_PCR]: [await tpm.readPcr(PINNED_PCR)] }
-      await keylime.admin.enrol(agentId, policy ?? pinned, { wait })
+      await keylime.admin.enrol(agentId, policy ?? pinned, options)
     },
     async tamper() {
       await tpm.extendPcr(PINNED_PCR, createHash('sha256').update(`tampered ${randomUUID()}`).digest('hex'))
@@ -190,44 +172,6 @@ function newActions(parts: RigParts): Pick<Rig, 'enrol' | 'tamper' | 'reboot' | 
       return spiffeId
     },
   }
-}
-
-function serverPlugin(parts: Parts, keylime: Keylime): PluginSpec {
-  return {
-    command: parts.serverPlugin,
-    data: {
-      keylime_verifier_host: '127.0.0.1',
-      keylime_verifier_port: String(keylime.verifierPort),
-      keylime_registrar_host: '127.0.0.1',
-      keylime_registrar_port: String(keylime.registrarTlsPort),
-      keylime_tls_ca_cert_file: join(keylime.caDir, 'cacert.crt'),
-      keylime_tls_cert_file: join(keylime.caDir, 'client-cert.crt'),
-      keylime_tls_key_file: join(keylime.caDir, 'client-private.pem'),
-    },
-  }
-}
-
-function agentPlugin(
-  parts: Parts,
-  agent: KeylimeAgent,
-  client: { readonly certFile: string; readonly keyFile: string },
-): PluginSpec {
-  return {
-    command: parts.agentPlugin,
-    data: {
-      keylime_agent_host: '127.0.0.1',
-      keylime_agent_port: String(agent.port),
-      keylime_agent_use_tls: true,
-      keylime_agent_ca_cert: agent.certFile,
-      keylime_agent_client_cert: client.certFile,
-      keylime_agent_client_key: client.keyFile,
-    },
-  }
-}
-
-function changed(plugin: PluginSpec, change: PluginChange | undefined): PluginSpec {
-  const data: ConfObject = { ...plugin.data, ...change?.data }
-  return { ...plugin, ...change, data }
 }
 
 /**

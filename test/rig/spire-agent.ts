@@ -16,7 +16,7 @@ import { type PluginSpec, pluginBlock } from './spire-server.ts'
 
 /** One agent. */
 export interface SpireAgentOptions {
-  /** Existing private folder. */
+  /** Private folder; made when missing. */
   readonly dir: string
   readonly binDir: string
   readonly name?: string
@@ -44,6 +44,9 @@ export interface FetchedSvid {
 /** The agent, running or stopped. */
 export interface SpireAgent {
   readonly socketPath: string
+  readonly confFile: string
+  /** Its TMPDIR, and so its plugin's: the sockets of go-plugin lie here. */
+  readonly tmpDir: string
   /** Starts the process without waiting for attestation. */
   start(): RigProcess
   /** Waits until it is attested and serves workloads. */
@@ -74,7 +77,8 @@ export interface SpireAgent {
 export async function newSpireAgent(processes: ProcessStarter, options: SpireAgentOptions): Promise<SpireAgent> {
   const { dir } = options
   const dataDir = join(dir, 'data')
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const tmpDir = join(dir, 'tmp')
+  for (const folder of [dataDir, tmpDir]) await mkdir(folder, { recursive: true, mode: 0o700 })
   const socketPath = join(dir, 'workload.sock')
   const confFile = join(dir, 'agent.conf')
   await writeFile(confFile, renderHcl(await agentConf(options, dataDir, socketPath)), { mode: 0o600 })
@@ -87,9 +91,12 @@ export async function newSpireAgent(processes: ProcessStarter, options: SpireAge
   }
   return {
     socketPath,
+    confFile,
+    tmpDir,
     process,
     start() {
-      running = processes.start({ name, command: program, args: ['run', '-config', confFile], leaderOnly: true })
+      const args = ['run', '-config', confFile]
+      running = processes.start({ name, command: program, args, env: { TMPDIR: tmpDir }, leaderOnly: true })
       return running
     },
     healthy: async (deadlineMs = 60_000) =>

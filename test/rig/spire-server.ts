@@ -26,9 +26,11 @@ export interface PluginSpec {
 
 /** One server. */
 export interface SpireServerOptions {
-  /** Existing private folder. */
+  /** Private folder; made when missing. */
   readonly dir: string
   readonly binDir: string
+  /** Of the process and its log file; default "spire-server". */
+  readonly name?: string
   readonly port: number
   readonly trustDomain: string
   readonly plugin: PluginSpec
@@ -68,6 +70,9 @@ export interface EntrySpec {
 export interface SpireServer {
   readonly socketPath: string
   readonly confFile: string
+  readonly port: number
+  /** Its TMPDIR, and so its plugins': the sockets of go-plugin lie here. */
+  readonly tmpDir: string
   start(): Promise<void>
   /** SIGTERM to the server alone, as an init system's or an operator's kill does. */
   stop(): Promise<void>
@@ -94,7 +99,8 @@ export interface SpireServer {
  */
 export async function newSpireServer(processes: ProcessStarter, options: SpireServerOptions): Promise<SpireServer> {
   const { dir } = options
-  await mkdir(join(dir, 'data'), { recursive: true, mode: 0o700 })
+  const tmpDir = join(dir, 'tmp')
+  for (const folder of [join(dir, 'data'), tmpDir]) await mkdir(folder, { recursive: true, mode: 0o700 })
   const socketPath = join(dir, 'api.sock')
   const format = options.format ?? 'hcl'
   const confFile = join(dir, `server.${format === 'hcl' ? 'conf' : 'json'}`)
@@ -110,10 +116,13 @@ export async function newSpireServer(processes: ProcessStarter, options: SpireSe
   return {
     socketPath,
     confFile,
+    port: options.port,
+    tmpDir,
     cli,
     async start() {
       const started = processes.start({
-        name: 'spire-server',
+        name: options.name ?? 'spire-server',
+        env: { TMPDIR: tmpDir },
         command: program,
         args: ['run', '-config', confFile],
         leaderOnly: true,
