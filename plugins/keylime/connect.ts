@@ -7,6 +7,7 @@ import { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type { buildConnector } from 'undici'
+import type { KeylimeError } from './errors.ts'
 import { explainConnectFailure } from './network-failures.ts'
 import type { Target } from './target.ts'
 import type { TlsMaterial } from './tls-files.ts'
@@ -55,8 +56,8 @@ interface Session {
 interface Sessions {
   offer(): Session | undefined
   keep(connection: Connection, ticket: Buffer, resumed: Session | undefined): void
-  /** The server refuses to take sessions up again: offers none from now on. */
-  giveUp(): void
+  /** Forgets a session that did not lead to a connection; for good when the server refuses to take any up again. */
+  drop(resumed: Session, isRefused: boolean): void
 }
 
 function newSessions(): Sessions {
@@ -68,8 +69,9 @@ function newSessions(): Sessions {
       const leaf = presented[0]
       latest = { ticket, until: leaf === undefined ? (resumed?.until ?? 0) : Date.parse(leaf.validTo) }
     },
-    giveUp: () => {
-      wanted = false
+    drop(resumed, isRefused) {
+      if (isRefused) wanted = false
+      if (latest === resumed) latest = undefined
     },
   }
 }
@@ -92,14 +94,14 @@ export function newConnector(options: ConnectorOptions): Connector {
     opening.add(connection)
     let settled = false
     let late = false
-    const settle = (error: Error | null): void => {
+    const settle = (error: KeylimeError | null): void => {
       if (settled) return
       settled = true
       clearTimeout(timer)
       opening.delete(connection)
       if (error !== null && used !== undefined && connection.phase === 'handshake' && !late) {
         // The Rust agent answers every resumed session with the alert "internal error": ask anew, without one.
-        sessions.giveUp()
+        sessions.drop(used, 'tls_error' in error.facts)
         start(done)
       } else done(error, connection)
     }
