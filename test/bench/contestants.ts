@@ -5,6 +5,8 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { sendUnaryData, UntypedServiceImplementation } from '@grpc/grpc-js'
+import { MetricsService } from '../../plugins/gen/spire/hostservice/common/metrics/v1/metrics.ts'
 import { configure, HOST_SERVICES, initPlugin, launchPlugin, type PluginProcess } from '../../plugins/host/index.ts'
 
 /** Which half of a pair. */
@@ -29,6 +31,8 @@ export interface Contestant {
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const COOKIE = { key: 'NodeAttestor', value: 'NodeAttestor' }
+/** Broker id under which SPIRE serves its host services. */
+const HOST_SERVICES_ID = 1
 const TRUST_DOMAIN = 'bench.test'
 
 /**
@@ -72,13 +76,23 @@ export function startHalf(contestant: Contestant, half: Half): Promise<PluginPro
 }
 
 /**
- * Does what SPIRE does before the first attestation: Init and Configure.
+ * Does what SPIRE does before the first attestation: host services, Init and Configure.
  *
  * @param plugin From `startHalf`.
  * @param half Which half it is.
  * @param hcl Its `plugin_data`.
  */
 export async function prepareHalf(plugin: PluginProcess, half: Half, hcl: string): Promise<void> {
+  await plugin.serveHostServices(HOST_SERVICES_ID, [{ definition: MetricsService, implementation: swallowMetrics() }])
   await initPlugin(plugin, HOST_SERVICES[half])
   await configure(plugin, { trustDomain: TRUST_DOMAIN, hcl })
+}
+
+/** Takes every metric and does nothing with it, as a SPIRE without telemetry. */
+function swallowMetrics(): UntypedServiceImplementation {
+  return Object.fromEntries(Object.keys(MetricsService).map((method) => [method, answerEmpty]))
+}
+
+function answerEmpty(_call: unknown, done: sendUnaryData<object>): void {
+  done(null, {})
 }
