@@ -57,7 +57,6 @@ export function recordedLog(lines: LogLine[]): HclogLogger {
 
 /** Makes host services that refuse everything; changes replace single ones. */
 export function noHosts(changes: Partial<HostServices> = {}): HostServices {
-  const refuse = (): Promise<never> => Promise.reject(new RpcError('FAILED_PRECONDITION', 'not offered'))
   return { names: [], metrics: refuse, agentStore: refuse, identityProvider: refuse, call: refuse, ...changes }
 }
 
@@ -116,4 +115,8 @@ async function outcomeOf(call: Promise<AgentAttributes>): Promise<InProcessOutco
     if (!(error instanceof RpcError)) throw error
     return { status: error.status, message: error.message }
   }
+}
+
+function refuse(): Promise<never> {
+  return Promise.reject(new RpcError('FAILED_PRECONDITION', 'not offered'))
 }

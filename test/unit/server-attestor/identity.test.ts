@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadEkAnchors } from '../../../plugins/keylime/ek-chain.ts'
+import { KeylimeError } from '../../../plugins/keylime/errors.ts'
+import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/ids.ts'
+import type { RegistrarRecord } from '../../../plugins/keylime/registrar-client.ts'
+import {
+  defaultUuidReason,
+  type IdentityRules,
+  judgeIdentity,
+  newAdmittedNodes,
+  withRegisteredHost,
+} from '../../../server-attestor/identity.ts'
+import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
+import { newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
+import { SoftwareTpm } from '../../fakes/software-tpm.ts'
+import { holding } from './expecting.ts'
+
+const RULES: IdentityRules = { allowDefaultUuid: false, requireEkUuid: false }
+const NOW = new Date()
+const tpm = new SoftwareTpm({ ek: 'ec-p256', slot: 60 })
+const other = new SoftwareTpm({ ek: 'ec-p256', slot: 61 })
+let pki: TestPki
+let maker: { readonly root: TestCa; readonly issuer: TestCa }
+
+beforeAll(async () => {
+  pki = newTestPki()
+  maker = await newEkCa(pki)
+})
+afterAll(() => pki.remove())
+
+function record(of: SoftwareTpm, agentId: string = of.ekUuid, more: Partial<RegistrarRecord> = {}): RegistrarRecord {
+  return { agentId: parseAgentId(agentId), akTpm: of.akTpm, ekTpm: of.ekTpm, ip: '10.10.2.70', port: 9002, ...more }
+}
+
+function anchors(...pems: readonly string[]) {
+  const loaded = loadEkAnchors(pki.write(`anchors-${String(pems.join('').length)}.pem`, pems.join('')))
+  return { ...RULES, ekAnchors: loaded.anchors }
+}
+
+describe('defaultUuidReason', () => {
+  it('refuses the ID of every unconfigured agent unless it is allowed [T08] [P06]', () => {
+    expect(defaultUuidReason(DEFAULT_AGENT_UUID, RULES)?.code).toBe('KL-ID-DEFAULT-UUID')
+    expect(defaultUuidReason(DEFAULT_AGENT_UUID, { ...RULES, allowDefaultUuid: true })).toBeUndefined()
+    expect(defaultUuidReason(parseAgentId('node-1'), RULES)).toBeUndefined()
+  })
+})
+
+describe('judgeIdentity', () => {
+  it('knows a node by its EK and its address', () => {
+    expect(judgeIdentity(record(tpm), RULES, newAdmittedNodes(), NOW)).toMatchObject({
+      ekFingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
+      address: '10.10.2.70:9002',
+      reasons: [],
+    })
+  })
+
+  it('demands the hash of the EK as ID with require_ek_uuid, and names it [T15]', () => {
+    const rules = { ...RULES, requireEkUuid: true }
+    expect(judgeIdentity(record(tpm), rules, newAdmittedNodes(), NOW).reasons).toEqual([])
+    expect(judgeIdentity(record(tpm, other.ekUuid), rules, newAdmittedNodes(), NOW).reasons).toEqual([
+      { code: 'KL-ID-NOT-EK-HASH', message: holding(tpm.ekUuid) },
+    ])
+  })
+
+  it('names both hosts when another TPM holds the ID [T84]', () => {
+    const admitted = newAdmittedNodes()
+    const first = judgeIdentity(record(tpm, 'shared'), RULES, admitted, NOW)
+    admitted.set(parseAgentId('shared'), first)
+    expect(judgeIdentity(record(tpm, 'shared'), RULES, admitted, NOW).reasons).toEqual([])
+    const second = judgeIdentity(record(other, 'shared', { ip: '10.10.2.60' }), RULES, admitted, NOW)
+    expect(second.heldBy?.ekFingerprint).toBe(first.ekFingerprint)
+    expect(second.reasons).toEqual([
+      {
+        code: 'KL-ID-IN-USE',
+        message:
+          `its ID is in use by the TPM with EK ${first.ekFingerprint.slice(0, 16)} (at 10.10.2.70:9002); ` +
+          `this host has EK ${second.ekFingerprint.slice(0, 16)} (at 10.10.2.60:9002)`,
+      },
+    ])
+  })
+
+  it('accepts a certificate of a known TPM maker, swtpm’s critical directory name included, and says who vouches [T13]', async () => {
+    const { x509 } = await issueEkCertificate(maker.issuer, tpm)
+    const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
+    const known = judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), newAdmittedNodes(), NOW)
+    expect(known.reasons).toEqual([])
+    expect(known.ekCaFingerprint).toMatch(/^[0-9a-f]{64}$/)
+    const issuerOnly = judgeIdentity(certified, anchors(maker.issuer.pem), newAdmittedNodes(), NOW)
+    expect(issuerOnly.reasons).toEqual([])
+    expect(issuerOnly.ekCaFingerprint).not.toBe(known.ekCaFingerprint)
+  })
+
+  it('refuses an unknown maker and names it, an expired certificate, and none at all [T13] [P32]', async () => {
+    const { x509 } = await issueEkCertificate(maker.issuer, tpm)
+    const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
+    const elsewhere = anchors((await pki.root('another maker')).pem)
+    expect(judgeIdentity(certified, elsewhere, newAdmittedNodes(), NOW).reasons).toEqual([
+      { code: 'KL-EK-UNTRUSTED', message: holding('swtpm-localca') },
+    ])
+    const late = new Date(NOW.getTime() + 400 * 365 * 86_400_000)
+    expect(
+      judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), newAdmittedNodes(), late).reasons,
+    ).toEqual([{ code: 'KL-EK-UNTRUSTED', message: holding('expired') }])
+    expect(judgeIdentity(record(tpm), elsewhere, newAdmittedNodes(), NOW).reasons).toEqual([
+      { code: 'KL-EK-NO-CERTIFICATE', message: holding('ek_ca_path') },
+    ])
+  })
+
+  it('names every reason at once', () => {
+    const admitted = newAdmittedNodes()
+    admitted.set(parseAgentId('shared'), { ekFingerprint: '00'.repeat(32), address: 'elsewhere' })
+    const rules = { ...anchors(maker.root.pem), requireEkUuid: true }
+    const { reasons } = judgeIdentity(record(tpm, 'shared'), rules, admitted, NOW)
+    expect(reasons.map(({ code }) => code)).toEqual(['KL-ID-NOT-EK-HASH', 'KL-EK-NO-CERTIFICATE', 'KL-ID-IN-USE'])
+  })
+
+  it('says an unknown address where the registrar names none', () => {
+    const { ip: _, port: __, ...nowhere } = record(tpm)
+    expect(judgeIdentity(nowhere, RULES, newAdmittedNodes(), NOW).address).toBe('an unknown address')
+  })
+})
+
+describe('withRegisteredHost', () => {
+  it('adds to a failed proof which host the ID belongs to, and leaves other failures alone', () => {
+    const failed = withRegisteredHost(new KeylimeError('KEYLIME_QUOTE_REJECTED', 'signature differs'), record(tpm))
+    expect(failed).toMatchObject({
+      code: 'KEYLIME_QUOTE_REJECTED',
+      message: holding('signature differs; agent id'),
+    })
+    expect(failed.message).toContain('10.10.2.70:9002')
+    const timeout = new KeylimeError('KEYLIME_TIMEOUT', 'slow')
+    expect(withRegisteredHost(timeout, record(tpm))).toBe(timeout)
+  })
+})

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest'
+import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/errors.ts'
+import { parseAgentId } from '../../../plugins/keylime/ids.ts'
+import { refusal } from '../../../server-attestor/refusal.ts'
+import { ServiceGroup } from '../../../server-attestor/service-group.ts'
+
+const NODE = parseAgentId('node-1')
+const alive = new AbortController().signal
+
+function group(clock?: () => number) {
+  const lines: string[] = []
+  const take = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
+    lines.push(`${message}: ${String(fields?.['service'])}`)
+  }
+  const members = ['one', 'two', 'three'].map((name) => ({ name, service: name }))
+  return { group: new ServiceGroup(members, { info: take, warn: take }, clock), lines }
+}
+
+/** Answers by service name: a text, or a code to fail with. */
+function asking(answers: Readonly<Record<string, string>>) {
+  const asked: string[] = []
+  const ask = (name: string): Promise<string> => {
+    asked.push(name)
+    const answer = answers[name] ?? ''
+    return answer.startsWith('KEYLIME_')
+      ? Promise.reject(new KeylimeError(answer as KeylimeErrorCode, `${name} fails`))
+      : Promise.resolve(answer)
+  }
+  return { asked, ask }
+}
+
+describe('ServiceGroup', () => {
+  it('asks in order until one knows the node, and that one first the next time', async () => {
+    const { group: verifiers } = group()
+    const { asked, ask } = asking({ one: 'KEYLIME_AGENT_UNKNOWN', two: 'record' })
+    expect(await verifiers.first(NODE, alive, ask)).toBe('record')
+    expect(await verifiers.first(NODE, alive, ask)).toBe('record')
+    expect(asked).toEqual(['one', 'two', 'two'])
+  })
+
+  it('says "unknown" only when all answered so; a silent one might have known', async () => {
+    const { group: verifiers } = group()
+    const none = asking({ one: 'KEYLIME_AGENT_UNKNOWN', two: 'KEYLIME_AGENT_UNKNOWN', three: 'KEYLIME_AGENT_UNKNOWN' })
+    await expect(verifiers.first(NODE, alive, none.ask)).rejects.toMatchObject({ code: 'KEYLIME_AGENT_UNKNOWN' })
+    const silent = asking({ one: 'KEYLIME_AGENT_UNKNOWN', two: 'KEYLIME_TIMEOUT', three: 'KEYLIME_AGENT_UNKNOWN' })
+    await expect(verifiers.first(NODE, alive, silent.ask)).rejects.toMatchObject({
+      code: 'KEYLIME_TIMEOUT',
+      message: 'two fails',
+    })
+  })
+
+  it.each([
+    'KEYLIME_UNREACHABLE',
+    'KEYLIME_TIMEOUT',
+    'KEYLIME_UNAVAILABLE',
+    'KEYLIME_CLIENT_REFUSED',
+    'KEYLIME_PEER_UNTRUSTED',
+    'KEYLIME_API_UNSUPPORTED',
+    'KEYLIME_BAD_RESPONSE',
+  ] as const)('goes on to the next after %s', async (code) => {
+    const { group: verifiers } = group()
+    expect(await verifiers.first(NODE, alive, asking({ one: code, two: 'record' }).ask)).toBe('record')
+  })
+
+  it('asks a service that failed last for ten seconds, and logs its failure and its return once', async () => {
+    let now = 0
+    const { group: verifiers, lines } = group(() => now)
+    const down = asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' })
+    for (const id of ['a', 'b', 'c']) await verifiers.first(parseAgentId(id), alive, down.ask)
+    expect(down.asked).toEqual(['one', 'two', 'two', 'two'])
+    now = 10_000
+    const up = asking({ one: 'record', two: 'record' })
+    await verifiers.first(parseAgentId('d'), alive, up.ask)
+    expect(up.asked).toEqual(['one'])
+    expect(lines).toEqual(['Keylime service fails: one', 'Keylime service answers again: one'])
+  })
+
+  it('takes a verdict for an answer: nobody else is asked', async () => {
+    const { group: verifiers } = group()
+    const asked: string[] = []
+    const rejecting = (name: string): Promise<never> => {
+      asked.push(name)
+      return Promise.reject(refusal('KL-QUOTE-VERIFIER-REJECTED', {}))
+    }
+    await expect(verifiers.first(NODE, alive, rejecting)).rejects.toMatchObject({ code: 'KL-QUOTE-VERIFIER-REJECTED' })
+    expect(asked).toEqual(['one'])
+  })
+
+  it('stops when the attestation ends', async () => {
+    const { group: verifiers } = group()
+    const caller = new AbortController()
+    const asked: string[] = []
+    const leaving = (name: string): Promise<never> => {
+      asked.push(name)
+      caller.abort(new Error('gone'))
+      return Promise.reject(new KeylimeError('KEYLIME_CANCELLED', 'cancelled'))
+    }
+    await expect(verifiers.first(NODE, caller.signal, leaving)).rejects.toThrow('gone')
+    expect(asked).toEqual(['one'])
+  })
+})
