@@ -22,6 +22,7 @@ export interface LifeResult {
   /** After Configure, before any attestation. */
   readonly idleRssMb: number
   readonly idlePssMb: number
+  readonly idleAnonMb: number
 }
 
 /**
@@ -81,13 +82,13 @@ async function idle(
   contestant: Contestant,
   keylime: FakeKeylimeProcess,
   scale: Scale,
-): Promise<{ readonly idleRssMb: number; readonly idlePssMb: number }> {
+): Promise<{ readonly idleRssMb: number; readonly idlePssMb: number; readonly idleAnonMb: number }> {
   const plugin = await startHalf(contestant, 'server')
   try {
     await prepareHalf(plugin, 'server', keylime.ready.serverHcl)
     await sleep(scale.idleSeconds * 1000)
-    const { rssMb, pssMb } = memoryOf(plugin.pid)
-    return { idleRssMb: rssMb, idlePssMb: pssMb }
+    const { rssMb, pssMb, anonMb } = memoryOf(plugin.pid)
+    return { idleRssMb: rssMb, idlePssMb: pssMb, idleAnonMb: anonMb }
   } finally {
     await plugin.shutdown()
   }

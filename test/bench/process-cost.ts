@@ -11,6 +11,8 @@ export interface Memory {
   readonly rssMb: number
   /** Proportional set, MB: pages shared with other processes count in part. */
   readonly pssMb: number
+  /** Anonymous memory, MB: what no other process can share and no file gives back. */
+  readonly anonMb: number
 }
 
 // Linux reports CPU time to user space in 1/100 s on every architecture that runs Node.
@@ -37,8 +39,11 @@ export function cpuSeconds(pid: number): number {
  */
 export function memoryOf(pid: number): Memory {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
-  const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0)
-  return { rssMb: (kilobytes('Rss') * 1024) / 1e6, pssMb: (kilobytes('Pss') * 1024) / 1e6 }
+  const megabytes = (name: string): number => {
+    const kilobytes = Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0)
+    return (kilobytes * 1024) / 1e6
+  }
+  return { rssMb: megabytes('Rss'), pssMb: megabytes('Pss'), anonMb: megabytes('Anonymous') }
 }
 
 /**

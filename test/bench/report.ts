@@ -85,7 +85,16 @@ function rowsOf<T extends { readonly side: Side }>(
 }
 
 function lifeTable(results: readonly LifeResult[]): string {
-  const head = ['', 'side', 'handshake ms', 'first answer ms', 'exit ms', 'idle RSS MB', 'idle PSS MB']
+  const head = [
+    '',
+    'side',
+    'handshake ms',
+    'first answer ms',
+    'exit ms',
+    'idle RSS MB',
+    'idle PSS MB',
+    'idle anonymous MB',
+  ]
   if (results.length === 0) return ''
   return table(
     'Server half: one life',
@@ -98,6 +107,7 @@ function lifeTable(results: readonly LifeResult[]): string {
         [(one) => one.exitMs, 0],
         [(one) => one.idleRssMb, 0],
         [(one) => one.idlePssMb, 0],
+        [(one) => one.idleAnonMb, 0],
       ],
     ),
   )
@@ -202,10 +212,15 @@ function soakTable(results: readonly SoakResult[]): string {
       String(point.attestations),
       point.rssMb.toFixed(0),
       point.pssMb.toFixed(0),
+      point.anonMb.toFixed(0),
       String(point.descriptors),
     ]),
   )
-  return table('Memory as attestations go by', ['side', 'attestations', 'RSS MB', 'PSS MB', 'descriptors'], rows)
+  return table(
+    'Memory as attestations go by',
+    ['side', 'attestations', 'RSS MB', 'PSS MB', 'anonymous MB', 'descriptors'],
+    rows,
+  )
 }
 
 interface Goal {

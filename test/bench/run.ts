@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { agentLevels } from './agent-half.ts'
@@ -29,8 +29,8 @@ function tell(text: string): void {
   process.stderr.write(`bench: ${text}\n`)
 }
 
-async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string): Promise<BenchResults> {
-  const contestants = findContestants(dist)
+async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string, staged: string): Promise<BenchResults> {
+  const contestants = findContestants(dist, staged)
   for (const { side, form } of contestants) tell(`${side}: ${form}`)
   return {
     machine: {
@@ -45,6 +45,15 @@ async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string): P
     agent: chosen.has('agent') ? await agentLevels(contestants, scale, tell) : [],
     storm: chosen.has('storm') ? await storms(contestants, scale, tell) : [],
     soak: chosen.has('soak') ? await soak(contestants, scale, tell) : [],
+  }
+}
+
+async function measureStaged(chosen: ReadonlySet<Part>, scale: Scale, dist: string): Promise<BenchResults> {
+  const staged = mkdtempSync(join(tmpdir(), 'bench-'))
+  try {
+    return await measure(chosen, scale, dist, staged)
+  } finally {
+    rmSync(staged, { recursive: true })
   }
 }
 
@@ -64,8 +73,8 @@ async function main(): Promise<void> {
   const base = values.quick === true ? QUICK : FULL
   const scale = values.rounds === undefined ? base : { ...base, rounds: Number(values.rounds) }
   const root = join(import.meta.dirname, '..', '..')
-  const results = await measure(new Set(only.filter(isPart)), scale, values.dist ?? join(root, 'dist'))
   const out = values.out ?? join(root, '.tmp', 'bench')
+  const results = await measureStaged(new Set(only.filter(isPart)), scale, values.dist ?? join(root, 'dist'))
   mkdirSync(out, { recursive: true })
   writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, undefined, 2)}\n`)
   writeFileSync(join(out, 'bench.svg'), drawBench(results))

@@ -38,6 +38,7 @@ export interface SoakResult {
     readonly attestations: number
     readonly rssMb: number
     readonly pssMb: number
+    readonly anonMb: number
     readonly descriptors: number
   }[]
 }
