@@ -1,0 +1,270 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
+import { newFakeNode } from '../fakes/fake-node.ts'
+import { SoftwareTpm } from '../fakes/software-tpm.ts'
+import { matching } from './matching.ts'
+import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+
+let keylime: FakeKeylime
+let plugin: ServerPlugin
+
+beforeAll(async () => {
+  keylime = await startFakeKeylime({ nodes: 3, ekCertificates: true })
+  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+})
+beforeEach(() => {
+  for (const server of [keylime.verifier, keylime.registrar]) {
+    server.clearFaults()
+    server.resetStats()
+  }
+})
+afterAll(async () => {
+  await plugin.stop()
+  await keylime.close()
+})
+
+const verdict = (message: string | RegExp) => ({ status: 'PERMISSION_DENIED', message: matching(message) })
+
+describe('keylime-attestor-server', () => {
+  it('gives a healthy node its SPIFFE ID, its selectors and the right to attest again [T04]', async () => {
+    const node = keylime.node()
+    const { attributes } = await plugin.attest(node)
+    expect(attributes?.spiffeId).toBe(`spiffe://example.org/spire/agent/keylime/${node.agentId}`)
+    expect(attributes?.canReattest).toBe(true)
+    expect(attributes?.selectorValues.map((value) => value.replace(/[0-9a-f]{64}/, '<sha256>'))).toEqual([
+      'agent_id:<sha256>',
+      'ek:sha256:<sha256>',
+      'ip:127.0.0.1',
+      'hash_alg:sha256',
+      'policy:sha256:<sha256>',
+      'policy:none',
+    ])
+  })
+
+  it.each([
+    ['ec-p256', 'sha256'],
+    ['rsa-3072', 'sha384'],
+    ['ec-p384', 'sha384'],
+  ] as const)('admits a node with an attestation key of kind %s and bank %s', async (ak, hash) => {
+    const tpm = new SoftwareTpm({ ek: 'ec-p256', ak, hash, slot: 20 })
+    const node = newFakeNode(tpm.ekUuid, tpm)
+    enrol(node.agentId, tpm)
+    keylime.verifier.set(node.agentId, { hash_alg: hash })
+    expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+  })
+
+  it('admits the answer of a Go agent half, which sends no public key', async () => {
+    const node = keylime.node()
+    const answer = (challenge: Uint8Array): Buffer => {
+      const { TPMQuote } = JSON.parse(node.respond(challenge).toString()) as { readonly TPMQuote: string }
+      return Buffer.from(JSON.stringify({ TPMQuote }))
+    }
+    expect(await plugin.attest(node, { answer })).toMatchObject({ status: 'OK' })
+  })
+
+  it('asks no Keylime service anything before the node has answered the challenge', async () => {
+    const gone = await plugin
+      .attest(keylime.node(), { answer: () => Promise.reject(new Error('node gone')) })
+      .catch(String)
+    expect(gone).toContain('node gone')
+    expect(keylime.verifier.seen.concat(keylime.registrar.seen)).toEqual([])
+  })
+})
+
+describe('a dishonest node', () => {
+  it('is refused with a quote signed by the AK of another TPM [T14]', async () => {
+    const [node, other] = [keylime.node(0), keylime.node(1)]
+    const outcome = await plugin.attest(node, { knobs: { signer: other.tpm } })
+    expect(outcome).toEqual(verdict(/signature|signer/))
+  })
+
+  it('is refused with a quote signed by another TPM that names this one as signer', async () => {
+    const [node, other] = [keylime.node(0), keylime.node(1)]
+    const knobs = { signer: other.tpm, qualifiedSigner: node.tpm.akQualifiedName }
+    expect(await plugin.attest(node, { knobs })).toEqual(verdict(/signature/))
+  })
+
+  it('is refused with a replayed quote [T62]', async () => {
+    const node = keylime.node()
+    let recorded: Buffer = Buffer.alloc(0)
+    const first = await plugin.attest(node, {
+      answer: (challenge) => {
+        recorded = node.respond(challenge)
+        return recorded
+      },
+    })
+    expect(first.status).toBe('OK')
+    expect(await plugin.attest(node, { answer: () => recorded })).toEqual(verdict(/nonce/))
+  })
+
+  it('is refused with a quote over another nonce', async () => {
+    const node = keylime.node()
+    const knobs = { extraData: Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567') }
+    expect(await plugin.attest(node, { knobs })).toEqual(verdict(/nonce/))
+    expect(keylime.verifier.seen).toEqual([])
+  })
+
+  it('is refused when its payload names another agent', async () => {
+    const [node, other] = [keylime.node(0), keylime.node(1)]
+    const outcome = await plugin.attest(node, { payload: other.payload() })
+    expect(outcome).toEqual(verdict(/signature|signer/))
+    expect(outcome.message).not.toContain(node.agentId)
+  })
+
+  it('is refused when its AK is not below the registered EK', async () => {
+    const ak = new SoftwareTpm({ ek: 'ec-p256', slot: 30 })
+    const honest = new SoftwareTpm({ ek: 'ec-p256', slot: 31 })
+    keylime.registrar.register({
+      agent_id: 'moved',
+      ek_tpm: honest.ekTpm.toString('base64'),
+      aik_tpm: ak.akTpm.toString('base64'),
+    })
+    keylime.verifier.enrol('moved', ak.akTpm)
+    expect(await plugin.attest(newFakeNode('moved', ak))).toEqual(verdict(/signer|endorsement key/))
+  })
+
+  it.each([
+    ['other PCRs than 16', { pcrs: [16, 23] }, /pcr/],
+    ['no PCR 16', { pcrs: [23] }, /pcr/],
+    ['a PCR blob of another selection', { blobPcrs: [23] }, /pcr/],
+    ['a digest that is not that of the values', { pcrDigest: Buffer.alloc(32) }, /digest/],
+    [
+      'a PCR 16 without the public key it sent',
+      { pcrValues: new Map([[16, Buffer.alloc(32, 1)]]) },
+      /pcr 16|public key/i,
+    ],
+    ['a bank that is not allowed', { bank: 'sha1', signatureHash: 'sha1' }, /hash|sha1/],
+    ['a certify structure instead of a quote', { type: 0x8017 }, /quote|type/],
+  ] as const)('is refused with %s', async (_name, knobs, message) => {
+    const outcome = await plugin.attest(keylime.node(), { knobs })
+    expect(['PERMISSION_DENIED', 'INVALID_ARGUMENT']).toContain(outcome.status)
+    expect(outcome.message).toMatch(message)
+  })
+
+  it('is refused when its AK may sign anything, not only what the TPM made', async () => {
+    const tpm = new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256', akAttributes: 0x0004_0072 })
+    enrol('unrestricted', tpm)
+    const outcome = await plugin.attest(newFakeNode('unrestricted', tpm))
+    expect(outcome.status).toMatch(/PERMISSION_DENIED|INTERNAL/)
+    expect(outcome.message).toMatch(/attribute/)
+  })
+
+  it('gets a distinct refusal when the verifier holds another AK than the registrar', async () => {
+    const node = keylime.node(2)
+    keylime.verifier.setAk(node.agentId, keylime.node(1).tpm.akTpm)
+    const outcome = await plugin.attest(node)
+    keylime.verifier.setAk(node.agentId, node.tpm.akTpm)
+    expect(outcome).toEqual(verdict(/verifier rejects its identity quote/))
+  })
+
+  it('gains nothing from a verifier that calls every quote valid', async () => {
+    keylime.verifier.setGullible(true)
+    const tpm = new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256' })
+    enrol('gullible', tpm)
+    const outcome = await plugin.attest(newFakeNode('gullible', tpm))
+    keylime.verifier.setGullible(false)
+    expect(outcome).toMatchObject({ status: 'INTERNAL', message: matching('another nonce') })
+    await expect.poll(() => plugin.logs('error').at(-1)?.raw).toContain('gullible')
+  })
+})
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+const payload = (fields: object): Buffer => Buffer.from(JSON.stringify(fields))
+
+describe('a malformed message', () => {
+  it.each<[string, Buffer, RegExp]>([
+    ['empty', Buffer.alloc(0), /payload/],
+    ['not JSON', Buffer.from('{'), /JSON/],
+    ['not UTF-8', Buffer.from([0xff, 0xfe]), /JSON|UTF-8/],
+    ['an array', Buffer.from('[]'), /object/],
+    ['null', Buffer.from('null'), /object/],
+    ['without an agent ID', payload({ HashAlg: base64('sha256') }), /AgentID/],
+    ['without a hash algorithm', payload({ AgentID: base64('a') }), /HashAlg/],
+    ['with a number as agent ID', payload({ AgentID: 7, HashAlg: base64('sha256') }), /AgentID/],
+    ['with wrong base64', payload({ AgentID: '%%%', HashAlg: base64('sha256') }), /base64/],
+    ['with unpadded base64', payload({ AgentID: 'YQ', HashAlg: base64('sha256') }), /base64/],
+    ['with ../ in the agent ID', payload({ AgentID: base64('../agents'), HashAlg: base64('sha256') }), /agent id/],
+    ['with ? in the agent ID', payload({ AgentID: base64('a?agents=b'), HashAlg: base64('sha256') }), /agent id/],
+    ['with an empty agent ID', payload({ AgentID: '', HashAlg: base64('sha256') }), /agent id|AgentID/],
+    [
+      'with an agent ID of 81 characters',
+      payload({ AgentID: base64('a'.repeat(81)), HashAlg: base64('sha256') }),
+      /agent id/,
+    ],
+    ['with an unknown hash', payload({ AgentID: base64('a'), HashAlg: base64('md5') }), /hash|HashAlg/],
+    ['of 64 KiB and one byte', Buffer.alloc(65_537, ' '), /65536|64 KiB|large|long/],
+    ['of 3 MiB', Buffer.alloc(3 * 1024 * 1024, ' '), /65536|64 KiB|large|long/],
+  ])('as payload is refused and hurts nobody else: %s', async (_name, bytes, message) => {
+    const outcome = await plugin.attest(keylime.node(), { payload: bytes })
+    expect(outcome).toEqual({ status: 'INVALID_ARGUMENT', message: matching(message) })
+  })
+
+  it.each<[string, Buffer, RegExp]>([
+    ['not JSON', Buffer.from('nope'), /JSON/],
+    ['without a quote', payload({}), /TPMQuote/],
+    ['with wrong base64', payload({ TPMQuote: '*' }), /base64/],
+    ['with an empty quote', payload({ TPMQuote: '' }), /quote/i],
+    ['with one part', payload({ TPMQuote: base64('rAAAA') }), /quote/],
+    ['with a fourth part', payload({ TPMQuote: base64('rAAAA:AAAA:AAAA:AAAA') }), /quote/],
+    ['with cut structures', payload({ TPMQuote: base64('rQUJD:QUJD:QUJD') }), /quote/],
+    ['of 64 KiB and one byte', Buffer.alloc(65_537, ' '), /65536|64 KiB|large|long/],
+  ])('as challenge response is refused and hurts nobody else: %s', async (_name, bytes, message) => {
+    const outcome = await plugin.attest(keylime.node(), { answer: () => bytes })
+    expect(outcome).toEqual({ status: 'INVALID_ARGUMENT', message: matching(message) })
+    expect(keylime.verifier.seen).toEqual([])
+  })
+})
+
+describe('after all that', () => {
+  it('is the same process, still attests, and has printed nothing but its handshake [T94] [P35]', async () => {
+    expect(await plugin.attest(keylime.node())).toMatchObject({ status: 'OK' })
+    expect(plugin.process.child.exitCode).toBeNull()
+    expect(plugin.process.stdoutRest()).toBe('')
+  })
+})
+
+describe('Configure', () => {
+  it('passes the trust domain through, and refuses a missing or wrong one [T05]', async () => {
+    const hcl = keylime.serverHcl()
+    for (const wrong of ['', 'Not A Domain', 'spiffe://x/y']) {
+      const outcome = await plugin.configure(hcl, wrong)
+      expect(outcome).toEqual({ status: 'INVALID_ARGUMENT', message: matching(/trust domain/) })
+    }
+    expect(await plugin.configure(hcl, 'fleet.example')).toMatchObject({ status: 'OK' })
+    const { attributes } = await plugin.attest(keylime.node())
+    expect(attributes?.spiffeId).toMatch(/^spiffe:\/\/fleet\.example\/spire\/agent\/keylime\//)
+    await plugin.configure(hcl)
+  })
+
+  it('refuses an unknown key with a suggestion, and reports every problem at once [T80]', async () => {
+    const wrong = keylime.serverHcl({ keylime_verifier_prot: 1, request_timeout: 'soon', enforce: 3 })
+    const { status, message } = await plugin.configure(wrong)
+    const { valid, notes } = await plugin.validate(wrong)
+    expect({ status, valid, count: notes.length }).toEqual({ status: 'INVALID_ARGUMENT', valid: false, count: 3 })
+    for (const part of ['did you mean "keylime_verifier_port"', 'request_timeout', 'enforce']) {
+      expect(message).toContain(part)
+      expect(notes.join('\n')).toContain(part)
+    }
+    expect(await plugin.attest(keylime.node())).toMatchObject({ status: 'OK' })
+  })
+})
+
+describe('before Configure', () => {
+  it('refuses to attest, after it has read the payload, every time', async () => {
+    const fresh = await startServerPlugin()
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => fresh.attest(keylime.node())))
+    expect(new Set(outcomes.map((outcome) => JSON.stringify(outcome)))).toEqual(
+      new Set([JSON.stringify({ status: 'FAILED_PRECONDITION', message: 'not configured' })]),
+    )
+    await fresh.stop()
+  })
+})
+
+function enrol(agentId: string, tpm: SoftwareTpm): void {
+  keylime.registrar.register({
+    agent_id: agentId,
+    ek_tpm: tpm.ekTpm.toString('base64'),
+    aik_tpm: tpm.akTpm.toString('base64'),
+  })
+  keylime.verifier.enrol(agentId, tpm.akTpm)
+}

@@ -1,0 +1,146 @@
+// The server half as its own process, started as SPIRE starts it, for tests that only see what SPIRE sees.
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type ServiceError, status } from '@grpc/grpc-js'
+import { MetricsService } from '../../plugins/gen/spire/hostservice/common/metrics/v1/metrics.ts'
+import type { AgentAttributes } from '../../plugins/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
+import type { GoPluginService } from '../../plugins/go-plugin/guarded-service.ts'
+import {
+  attestOnce,
+  configure,
+  HOST_SERVICES,
+  type HostLogEntry,
+  initPlugin,
+  launchPlugin,
+  type PluginProcess,
+  type Validation,
+  validate,
+} from '../../plugins/host/index.ts'
+import type { FakeNode } from '../fakes/fake-node.ts'
+import type { QuoteKnobs } from '../fakes/software-tpm.ts'
+
+/** Trust domain of every test. */
+export const TRUST_DOMAIN = 'example.org'
+
+/** Is what SPIRE gets from one attestation: attributes, or a status with its message. */
+export interface Outcome {
+  readonly status: keyof typeof status
+  readonly message: string
+  readonly attributes?: AgentAttributes
+}
+
+/** Says how a node behaves in one attestation; what is absent is right. */
+export interface Behaviour {
+  readonly payload?: Uint8Array
+  /** What is wrong with its quote. */
+  readonly knobs?: QuoteKnobs
+  /** Answers the challenge instead of the node. */
+  readonly answer?: (challenge: Uint8Array) => Uint8Array | Promise<Uint8Array>
+  readonly signal?: AbortSignal
+}
+
+/** Is one metric as the plugin sent it to its host. */
+export interface MetricCall {
+  readonly method: string
+  readonly key: string
+  readonly value: number
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Is a running server half. */
+export interface ServerPlugin extends AsyncDisposable {
+  readonly process: PluginProcess
+  readonly metrics: readonly MetricCall[]
+  configure(hcl: string, trustDomain?: string): Promise<Outcome>
+  validate(hcl: string): Promise<Validation>
+  attest(node: FakeNode, behaviour?: Behaviour): Promise<Outcome>
+  /** Log lines of a level, as the host would show them. */
+  logs(level?: HostLogEntry['level']): readonly HostLogEntry[]
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the server half: `$TOWER_DIST/keylime-attestor-server` if that is set, else from its sources.
+ * @param options `hcl`: configures it at once. `metrics`: whether the host offers the Metrics service.
+ * @returns The running plugin.
+ */
+export async function startServerPlugin(
+  options: { readonly hcl?: string; readonly metrics?: boolean } = {},
+): Promise<ServerPlugin> {
+  const launched = await launchPlugin({
+    ...executable('keylime-attestor-server', 'server-attestor/main.ts'),
+    cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
+  })
+  const metrics: MetricCall[] = []
+  const hostServices = options.metrics === true ? [metricsService(metrics)] : []
+  await launched.serveHostServices(1, hostServices)
+  await initPlugin(launched, options.metrics === true ? HOST_SERVICES.agent : [])
+  const stop = async (): Promise<void> => {
+    await launched.shutdown()
+  }
+  const plugin: ServerPlugin = {
+    process: launched,
+    metrics,
+    configure: (hcl, trustDomain = TRUST_DOMAIN) => outcomeOf(configure(launched, { trustDomain, hcl })),
+    validate: (hcl) => validate(launched, { trustDomain: TRUST_DOMAIN, hcl }),
+    attest: (node, behaviour = {}) => {
+      const { payload = node.payload(), knobs, answer = (bytes) => node.respond(bytes, knobs), signal } = behaviour
+      return outcomeOf(attestOnce(launched, { payload, answer, ...(signal !== undefined && { signal }) }))
+    },
+    logs: (level) => launched.logs.filter((line) => level === undefined || line.level === level),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+  if (options.hcl === undefined) return plugin
+  const configured = await plugin.configure(options.hcl)
+  if (configured.status === 'OK') return plugin
+  await stop()
+  throw new Error(`not configured: ${configured.status} ${configured.message}`)
+}
+
+/** Finds how to start a half: the built file under `$TOWER_DIST`, else Node with its source. */
+export function executable(
+  built: string,
+  source: string,
+): { readonly command: string; readonly args: readonly string[] } {
+  const dist = process.env['TOWER_DIST']
+  if (dist === undefined) {
+    return { command: process.execPath, args: [fileURLToPath(new URL(`../../${source}`, import.meta.url))] }
+  }
+  const command = resolve(dist, built)
+  if (!existsSync(command)) throw new Error(`TOWER_DIST is set, but ${command} is missing`)
+  return { command, args: [] }
+}
+
+async function outcomeOf(call: Promise<AgentAttributes | void>): Promise<Outcome> {
+  try {
+    const attributes = await call
+    return { status: 'OK', message: '', ...(attributes !== undefined && { attributes }) }
+  } catch (error) {
+    const { code, details } = error as ServiceError
+    if (typeof code !== 'number') throw error
+    return { status: status[code] as Outcome['status'], message: details }
+  }
+}
+
+interface MetricRequest {
+  readonly key: readonly string[]
+  readonly val?: number
+  readonly labels?: readonly { readonly name: string; readonly value: string }[]
+}
+
+function metricsService(calls: MetricCall[]): GoPluginService {
+  const take =
+    (method: string) =>
+    ({ request }: { readonly request: MetricRequest }, done: (error: null, response: object) => void): void => {
+      const labels = Object.fromEntries((request.labels ?? []).map(({ name, value }) => [name, value]))
+      calls.push({ method, key: request.key.join('.'), value: request.val ?? 0, labels })
+      done(null, {})
+    }
+  const methods = ['setGauge', 'emitKey', 'incrCounter', 'addSample', 'measureSince']
+  return {
+    definition: MetricsService,
+    implementation: Object.fromEntries(methods.map((method) => [method, take(method)])),
+  }
+}
