@@ -31,6 +31,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'tower',
+          include: ['test/tower/**/*.test.ts'],
+          setupFiles: ['test/setup.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           setupFiles: ['test/setup.ts'],

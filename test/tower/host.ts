@@ -174,6 +174,12 @@ export class TowerHost {
     this.#spire.start()
   }
 
+  /** Ends the SPIRE agent and the Keylime agent for good. */
+  async pause(): Promise<void> {
+    await this.#spire?.pause()
+    await this.stopKeylimeAgent()
+  }
+
   /**
    * Reboots the host: an orderly shutdown, an absence, the same or another boot.
    *

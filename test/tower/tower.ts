@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newLogDir } from '../rig/cache.ts'
+import { runCommand } from '../rig/commands.ts'
 import { RigError } from '../rig/errors.ts'
 import type { Parts } from '../rig/parts.ts'
 import { pollUntil } from '../rig/poll.ts'
@@ -15,7 +16,7 @@ import { Processes, type ProcessStarter, type RigProcess } from '../rig/processe
 import { newSpireServer, type SpireServer } from '../rig/spire-server.ts'
 import { bootPcrs, GOOD_BOOT } from './boot-log.ts'
 import { SPIRE_PORT, TowerHost } from './host.ts'
-import { DOMAIN, newHost, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
+import { DOMAIN, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
 import { runtimePolicy } from './ima-list.ts'
 import { KEYLIME_PORTS, KeylimeServices, type Patience, type Policy } from './keylime-services.ts'
 import { GOOD_FILES } from './measured-host.ts'
@@ -135,29 +136,55 @@ export class Tower {
 
   /** Ends every process, and removes namespaces and folders; the logs stay. */
   async down(): Promise<void> {
-    for (const host of this.hosts.values()) await host.spire.pause().catch(() => undefined)
+    await Promise.all([...this.hosts.values()].map((host) => host.pause()))
     await this.processes.stopAll()
     this.network.remove()
     rmSync(this.dir, { recursive: true, force: true })
   }
 
-  /**
-   * Adds a host: certificates, TPM, Keylime agent, enrolment, SPIRE agent.
-   *
-   * @param description Name and address.
-   */
-  async addHost(description: NetworkHost): Promise<TowerHost> {
-    this.network.add(description)
-    await this.#openPortal(description.name)
-    const host = await this.#raiseHost(description)
+  /** Adds a host: TPM, certificates, Keylime agent, enrolment, SPIRE agent. */
+  async addHost(): Promise<TowerHost> {
+    const host = await this.raiseNext()
     await this.#admit(host)
     return host
   }
 
-  /** Names the next host that is not there yet. */
-  nextHost(): NetworkHost {
-    const next = towerHosts(this.hosts.size + 1).at(-1)
-    return next ?? newHost('node1', '10.10.2.101')
+  /** Adds the next host with its TPM, booted; nobody knows it yet. */
+  async raiseNext(): Promise<TowerHost> {
+    const description = towerHosts(this.hosts.size + 1).at(-1)
+    if (description === undefined) throw new RigError('the tower is full')
+    this.network.add(description)
+    await this.#openPortal(description.name)
+    return this.#raiseHost(description)
+  }
+
+  /** Gives a host its certificates and starts its Keylime agent, which registers. */
+  async register(host: TowerHost): Promise<void> {
+    await host.issueCertificates()
+    await host.startKeylimeAgent()
+  }
+
+  /** Creates the entry of a host's workload, which runs as root, with a life of a minute. */
+  createWorkload(host: TowerHost): Promise<void> {
+    return this.spire.createEntry({
+      spiffeId: `spiffe://${DOMAIN}/workload/${host.name}`,
+      parentId: host.spiffeId,
+      selectors: ['unix:uid:0'],
+      x509SvidTtl: 60,
+    })
+  }
+
+  /**
+   * Fetches a JWT-SVID as a workload of a host does.
+   *
+   * @param host Which host.
+   * @param audience Whom it is for.
+   * @returns The token.
+   */
+  async fetchJwt(host: TowerHost, audience: string): Promise<string> {
+    const program = join(this.#options.parts.spireBin, 'spire-agent')
+    const args = ['api', 'fetch', 'jwt', '-audience', audience, '-socketPath', host.spire.target.socketPath]
+    return /^\s+(eyJ\S+)$/m.exec(await runCommand(program, args))?.[1] ?? ''
   }
 
   /** Unix socket through which the driver sees a host's network. */
@@ -293,15 +320,9 @@ export class Tower {
 
   /** Registers, enrols and attests one host. */
   async #admit(host: TowerHost): Promise<void> {
-    await host.issueCertificates()
-    await host.startKeylimeAgent()
+    await this.register(host)
     await this.keylime.enrol(host.agentId, FULL_POLICY)
-    await this.spire.createEntry({
-      spiffeId: `spiffe://${DOMAIN}/workload/${host.name}`,
-      parentId: host.spiffeId,
-      selectors: ['unix:uid:0'],
-      x509SvidTtl: 60,
-    })
+    await this.createWorkload(host)
     await this.keylime.waitFor(
       host.agentId,
       `the first passed quote of ${host.name}`,

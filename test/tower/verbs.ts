@@ -97,7 +97,7 @@ async function status(tower: Tower, _words: readonly string[], write: Write): Pr
 
 async function addHost(tower: Tower, _words: readonly string[], write: Write): Promise<number> {
   const began = performance.now()
-  const host = await tower.addHost(tower.nextHost())
+  const host = await tower.addHost()
   write(`${host.name}: attested as ${host.spiffeId} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`)
   return 0
 }

@@ -1,0 +1,87 @@
+/**
+ * What the scenarios share: a tower for each file, and the questions an operator would ask of it.
+ *
+ * @module
+ */
+import { afterAll, beforeAll, describe } from 'vitest'
+import { pollUntil } from '../rig/poll.ts'
+import { prepareParts } from '../rig/prepare.ts'
+import type { TowerHost } from './host.ts'
+import { whyNoNamespaces } from './network.ts'
+import { requireTowerTools } from './setup.ts'
+import { Tower, type TowerOptions, type TowerParts } from './tower.ts'
+
+const noTower = whyNoNamespaces()
+
+/**
+ * Describes scenarios; where no tower can stand they are skipped, and the title says why.
+ *
+ * @param title What the scenarios have in common.
+ * @param scenarios Their definitions.
+ */
+export function onTower(title: string, scenarios: () => void): void {
+  describe.skipIf(noTower !== undefined)(noTower === undefined ? title : `${title} (skipped: ${noTower})`, scenarios)
+}
+
+/**
+ * Finds or makes every program a tower needs.
+ *
+ * @returns Paths, and `envoy` and `stepCa` besides.
+ */
+export async function towerParts(): Promise<TowerParts & { readonly envoy: string; readonly stepCa: string }> {
+  return { ...(await prepareParts(process.stderr)), ...(await requireTowerTools(process.stderr)) }
+}
+
+/**
+ * Raises a tower before the tests of a file, and takes it down after them.
+ *
+ * @param prefix Names it; each file has its own.
+ * @param options What differs.
+ * @returns A function that gives the tower.
+ */
+export function useTower(prefix: string, options: Omit<TowerOptions, 'parts' | 'prefix'> = {}): () => Tower {
+  let tower: Tower | undefined
+  beforeAll(async () => {
+    if (noTower === undefined) tower = await Tower.up({ ...options, prefix, parts: await towerParts() })
+  })
+  afterAll(async () => tower?.down())
+  return () => {
+    if (tower === undefined) throw new Error('the tower does not stand')
+    return tower
+  }
+}
+
+/** Tells whether a workload of a host has an X509-SVID now. */
+export async function hasSvid(host: TowerHost): Promise<boolean> {
+  return (await host.spire.target.fetchX509().catch(() => [])).length > 0
+}
+
+/** Waits until a host's workload gets its SVID. */
+export function svidReturns(host: TowerHost, deadlineMs = 90_000): Promise<unknown> {
+  return pollUntil(`a workload of ${host.name} to get its SVID`, () => hasSvid(host), { deadlineMs, intervalMs: 100 })
+}
+
+/** Waits until a host's workload gets none any more. */
+export function svidGoes(host: TowerHost, deadlineMs = 120_000): Promise<unknown> {
+  return pollUntil(`the workload of ${host.name} to lose its SVID`, async () => !(await hasSvid(host)), {
+    deadlineMs,
+    intervalMs: 100,
+  })
+}
+
+/** Waits until a host is attested again after a change; reads the time of its newest SVID at the server. */
+export async function attestedAgain(tower: Tower, host: TowerHost, before: string | undefined): Promise<void> {
+  await pollUntil(
+    `${host.name} to be attested again`,
+    async () => {
+      const shown = await tower.spire.agentShow(host.spiffeId)
+      return shown !== undefined && shown.x509svid_serial_number !== before
+    },
+    { deadlineMs: 90_000 },
+  )
+}
+
+/** Reads the serial number of a host's agent SVID. */
+export async function serialOf(tower: Tower, host: TowerHost): Promise<string | undefined> {
+  return (await tower.spire.agentShow(host.spiffeId))?.x509svid_serial_number
+}
