@@ -7,6 +7,7 @@ import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
 import { type CertificateOptions, newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
 import { SoftwareTpm } from '../../fakes/software-tpm.ts'
 import { outcomeOf } from '../tpm/outcome.ts'
+import { flipBit } from '../tpm/recorded-node.ts'
 
 let pki: TestPki
 let root: TestCa
@@ -62,6 +63,18 @@ describe('verifyEkChain', () => {
     expect(judge(ekCert, anchors(root.pem))).toBe(
       rejected('its issuer is not trusted: CN=swtpm-localca (ek_ca_path holds 1 other CA certificates)'),
     )
+  })
+
+  it('refuses a certificate whose signature is not that of the CA it names [T13]', () => {
+    const forged = flipBit(ekCert, ekCert.length * 8 - 1)
+    expect(judge(forged, anchors(root.pem, issuer.pem))).toMatch(
+      /rejected: its issuer is not trusted: CN=swtpm-localca /,
+    )
+  })
+
+  it('refuses a CA of another name with the key of the right one', async () => {
+    const renamed = await pki.root('renamed', { key: issuer.key })
+    expect(judge(ekCert, anchors(renamed.pem))).toMatch(/rejected: its issuer is not trusted: CN=swtpm-localca /)
   })
 
   it('refuses a node without certificate, and one that does not parse', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '../../../plugins/keylime/quote.ts'
 import type { HashAlg } from '../../../plugins/tpm/algorithms.ts'
 import { SoftwareTpm, type SoftwareTpmOptions } from '../../fakes/software-tpm.ts'
+import { AK_ATTRIBUTES, encodeTpm2bPublic } from '../../fakes/tpm-bytes.ts'
 import { outcomeOf } from '../tpm/outcome.ts'
 import {
   flipBit,
@@ -188,6 +189,15 @@ describe('verifyQuote', () => {
     const stolen = { ...record, ekTpm: node({ slot: 2 }).tpm.ekTpm }
     expect(outcomeOf(() => verifyQuote(evidenceOf(tpm, tpm.quote(NONCE)), stolen, policy))).toBe(
       'KEYLIME_QUOTE_REJECTED: identity quote rejected: signer is not the registered AK under the registered EK',
+    )
+  })
+
+  it('refuses a quote signed with another hash than the AK is made for', () => {
+    const { tpm, record } = node({ slot: 1 })
+    const area = { nameAlg: 'sha256', attributes: AK_ATTRIBUTES, template: 'ak', schemeHash: 'sha384' } as const
+    const other = { ...record, akTpm: encodeTpm2bPublic(tpm.ak.publicKey, area) }
+    expect(outcomeOf(() => verifyQuote(evidenceOf(tpm, tpm.quote(NONCE)), other, policy))).toBe(
+      "KEYLIME_QUOTE_REJECTED: identity quote rejected: signature hash is sha256, expected the AK's sha384",
     )
   })
 

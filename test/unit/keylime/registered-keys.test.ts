@@ -46,6 +46,16 @@ describe('registeredKeys', () => {
     expect(judge({ ak: 'ec-p521' })).toBe(unusable('AK is on P-521, expected P-256 or P-384'))
   })
 
+  it('refuses an AK that wraps other keys', () => {
+    const { akTpm, ekTpm } = RECORDED_RECORD
+    // AES-128 CFB in place of "no symmetric cipher", four bytes more.
+    const wrapping = Buffer.concat([akTpm.subarray(0, 12), Buffer.from('000600800043', 'hex'), akTpm.subarray(14)])
+    wrapping.writeUInt16BE(wrapping.length - 2)
+    expect(outcomeOf(() => registeredKeys({ agentId: 'node-1', akTpm: wrapping, ekTpm }))).toBe(
+      unusable('AK has a symmetric cipher, expected none'),
+    )
+  })
+
   it('refuses names made with SHA-1', () => {
     expect(judge({ hash: 'sha1' })).toBe(unusable('AK has a sha1 name, expected sha256, sha384 or sha512'))
   })

@@ -70,6 +70,23 @@ describe('parseTpm2bPublic', () => {
     expect(parseTpm2bPublic(short).pem).toBe(publicKey.export({ type: 'spki', format: 'pem' }))
   })
 
+  it.each([0, 33])('refuses a coordinate of %i bytes on P-256', (length) => {
+    const area = { nameAlg: 'sha256', attributes: AK_ATTRIBUTES, template: 'ak', schemeHash: 'sha256' } as const
+    const full = encodeTpm2bPublic(pooledTestKey('ec-p256', 0).publicKey, area)
+    const changed = rewrite(full, (inner) => {
+      const at = inner.length - 34 - 34
+      return Buffer.concat([
+        inner.subarray(0, at),
+        Buffer.from([0, length]),
+        Buffer.alloc(length),
+        inner.subarray(at + 34),
+      ])
+    })
+    expect(outcomeOf(() => parseTpm2bPublic(changed))).toBe(
+      `TPM_MALFORMED: TPMT_PUBLIC x: expected 1 to 32 bytes, found ${length}`,
+    )
+  })
+
   it.each([
     ['a keyed hash', 0x0008, 'TPM_UNSUPPORTED', /type: expected an RSA or ECC key, found 0x0008/],
     ['an unknown type', 0x4242, 'TPM_UNSUPPORTED', /type: expected an RSA or ECC key, found 0x4242/],
