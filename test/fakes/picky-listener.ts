@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 /** A fatal TLS alert, "internal error". */
 const ALERT_INTERNAL_ERROR = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x50])
 const EXTENSION_PRE_SHARED_KEY = 41
+const HANDSHAKE_RECORD = 0x16
 /** Record and handshake headers, then version and random. */
 const BEFORE_SESSION_ID = 9 + 34
 
@@ -29,7 +30,8 @@ export function pickyListener(server: Server): Server {
 }
 
 function offersSession(hello: Buffer): boolean {
-  if (hello.length < BEFORE_SESSION_ID + 1) return false
+  // Whatever is no TLS handshake, such as plain HTTP, is the server's to refuse.
+  if (hello.length < BEFORE_SESSION_ID + 1 || hello[0] !== HANDSHAKE_RECORD) return false
   let at = BEFORE_SESSION_ID
   at += 1 + hello.readUInt8(at)
   at += 2 + hello.readUInt16BE(at)
