@@ -31,7 +31,7 @@ export interface AgentRecord {
   readonly hasMbRefstate: boolean
   /** Of the last quote, such as `sha256`; absent before the first. */
   readonly hashAlg?: string
-  /** Empty when the verifier holds no list (some clients store text there). */
+  /** Empty when the verifier holds no list; text, which some clients enrol, is split at commas. */
   readonly acceptTpmHashAlgs: readonly string[]
   readonly lastEventId?: string
   readonly severityLevel?: number
@@ -102,7 +102,7 @@ export function parseAgentRecord(
     hasRuntimePolicy: Boolean(read.has_runtime_policy),
     hasMbRefstate: Boolean(read.has_mb_refstate),
     ...(isGiven(read.hash_alg) && read.hash_alg !== '' && { hashAlg: read.hash_alg }),
-    acceptTpmHashAlgs: Array.isArray(algs) ? algs : [],
+    acceptTpmHashAlgs: typeof algs === 'string' ? algs.split(/[\s,]+/).filter(Boolean) : (algs ?? []),
     ...(isGiven(read.last_event_id) && { lastEventId: read.last_event_id }),
     ...(isGiven(read.severity_level) && { severityLevel: read.severity_level }),
     ...(isGiven(read.ip) && { ip: read.ip }),

@@ -181,7 +181,7 @@ describe('VerifierClient', () => {
       1,
     )
     expect(await verifier.client.getAgent(idOf())).toMatchObject({
-      acceptTpmHashAlgs: [],
+      acceptTpmHashAlgs: ['sha256'],
       port: 9002,
       hasMbRefstate: true,
     })
