@@ -147,7 +147,7 @@ describe('the gate, through the whole plugin', () => {
     ['a count that is text', { attestation_count: '23' }],
     ['a fractional time', { last_successful_attestation: NOW_S - 0.5 }],
     ['no tpm_policy', { tpm_policy: undefined }],
-    ['hash algorithms that are text', { accept_tpm_hash_algs: 'sha256,sha1' }],
+    ['hash algorithms that are text without ours', { accept_tpm_hash_algs: 'sha512,sha384' }],
   ])('never fails open on a record with %s', async (_name, fields) => {
     const { status, message } = await outcomeWith(fields)
     expect({ status, message }).toEqual({
@@ -162,6 +162,10 @@ describe('the gate, through the whole plugin', () => {
       status: 'FAILED_PRECONDITION',
       message: matching('push mode'),
     })
+  })
+
+  it('reads hash algorithms that the Go fork enrolled as one text', async () => {
+    expect(await outcomeWith({ accept_tpm_hash_algs: 'sha256' })).toMatchObject({ status: 'OK' })
   })
 
   it('refuses a hash algorithm the node was not enrolled with', async () => {
