@@ -35,7 +35,8 @@ export function explainConnectFailure(error: Error, context: FailureContext): Ke
   if (tls !== undefined) return tls
   const [reason, text] = explainNetwork(errorCode(error), error, context)
   return newFailure(reason, `${targetInWords(target)} ${text}`, {
-    cause: error,
+    // A parser error carries what the service sent, which may hold a secret.
+    cause: error.name === 'HTTPParserError' ? new Error(error.message) : error,
     facts: { network_error: errorCode(error) },
   })
 }
@@ -69,7 +70,7 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
     case 'CONNECT_TIMEOUT':
       return ['timeout', `did not answer within ${timeoutMs} ms: ${phaseInWords(connection?.phase)}`]
     default:
-      if (code.startsWith('HPE_')) return explainParser(context)
+      if (error.name === 'HTTPParserError') return explainParser(context)
       return explainCut(code, error, context)
   }
 }

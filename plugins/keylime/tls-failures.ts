@@ -50,17 +50,6 @@ export function explainTlsFailure(error: Error, context: TlsContext): KeylimeErr
   })
 }
 
-/**
- * Tells whether an error stands for a refusal of our certificate by the other side.
- *
- * @param error The error of the socket.
- * @returns True for the TLS alerts about certificates.
- */
-export function isCertificateAlert(error: Error): boolean {
-  const alert = 'code' in error ? /^ERR_SSL_.*ALERT_([A-Z_]+)$/.exec(String(error.code))?.[1] : undefined
-  return alert !== undefined && alert in CERTIFICATE_ALERTS
-}
-
 // RFC 8446 section 6.2, as OpenSSL ends its reason codes; the part before differs with its version.
 const CERTIFICATE_ALERTS: Readonly<Record<string, ClientRefusal>> = {
   UNKNOWN_CA: 'client-issuer',
@@ -75,8 +64,11 @@ const CERTIFICATE_ALERTS: Readonly<Record<string, ClientRefusal>> = {
   DECRYPT_ERROR: 'client-certificate',
 }
 
+// OpenSSL leaves out "alert" in the codes of the alerts that came with TLS extensions.
+const ALERT_CODE = /^ERR_SSL_(?:.*ALERT_|TLSV1_)([A-Z_]+)$/
+
 function explainAlert(code: string, { target, material }: TlsContext): Explanation | undefined {
-  const alert = /^ERR_SSL_.*ALERT_([A-Z_]+)$/.exec(code)?.[1]
+  const alert = ALERT_CODE.exec(code)?.[1]
   if (alert === undefined) return undefined
   const said = `(TLS alert "${alert.toLowerCase().replaceAll('_', ' ')}")`
   const reason = CERTIFICATE_ALERTS[alert]
@@ -144,7 +136,8 @@ function explainProtocol(code: string, { target }: TlsContext): Explanation | un
     case 'ERR_SSL_VERSION_TOO_LOW':
       return { reason: 'tls-version', text: 'speaks neither TLS 1.2 nor TLS 1.3, older versions are not used' }
     default:
-      return undefined
+      if (!/^ERR_O?SSL_/.test(code)) return undefined
+      return { reason: 'tls-other', text: `cannot be spoken TLS with (${code}); look at its log for the reason` }
   }
 }
 
