@@ -47,6 +47,7 @@ export interface RigOptions {
 export interface Rig extends SpireMaker {
   readonly dir: string
   readonly logDir: string
+  readonly parts: Parts
   readonly processes: Processes
   readonly tpm: Swtpm
   readonly keylime: Keylime
@@ -87,7 +88,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   }
   try {
     const parts = await startParts(options, dir, processes)
-    return { dir, logDir, processes, ...parts, ...newActions(parts), stop }
+    return { dir, logDir, parts: options.parts, processes, ...parts, ...newActions(parts), stop }
   } catch (error) {
     await stop()
     throw error

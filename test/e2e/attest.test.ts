@@ -1,0 +1,158 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tryCommand } from '../rig/commands.ts'
+import type { VerifierEntry } from '../rig/keylime-admin.ts'
+import { pollUntil } from '../rig/poll.ts'
+import type { Rig } from '../rig/rig.ts'
+import { TRUST_DOMAIN } from '../rig/spire-maker.ts'
+import { linesOf, refusalsIn, startAndBeRefused, startHost } from './host.ts'
+
+// The tests of this file are one story, told in order on one host.
+let rig: Rig
+const seenAt: Record<string, number> = {}
+
+beforeAll(async () => {
+  rig = await startHost({ name: 'attest', agent: { syncInterval: '1s' } })
+})
+afterAll(() => rig.stop())
+
+const uid = `unix:uid:${userInfo().uid}`
+
+describe('a host on its way to an identity', () => {
+  it('is refused before it is enrolled, with the reason, and its SPIRE agent keeps trying [T03] [T33]', async () => {
+    const refusal = await startAndBeRefused(rig.spireAgent)
+    expect(refusal).toEqual({
+      code: 'FailedPrecondition',
+      message: expect.stringContaining(`does not know agent ${rig.agentId}`) as string,
+    })
+    expect(rig.spireAgent.process().exit()).toBeUndefined()
+    expect(await rig.spireServer.agentList()).toEqual([])
+    await expect(rig.spireAgent.fetchX509()).rejects.toThrow('the workload got no SVID')
+  })
+
+  it('attests by itself once it is enrolled, under the SPIFFE ID the Go plugin gives [T02] [T04] [T05] [T09]', async () => {
+    await rig.enrol()
+    const entry = (await rig.keylime.admin.enrolled(rig.agentId)) as VerifierEntry & {
+      last_successful_attestation: number
+    }
+    seenAt.continuous = entry.last_successful_attestation * 1000
+    await rig.spireAgent.healthy()
+    seenAt.attested = Date.now()
+    const log = rig.spireAgent.readLog()
+    expect(log).toContain('Node attestation was successful')
+    expect(log).toContain(`spiffe://${TRUST_DOMAIN}/spire/agent/keylime/${rig.agentId}`)
+    expect((await rig.spireServer.agentList()).map(({ id }) => `spiffe://${id.trust_domain}${id.path}`)).toEqual([
+      rig.spiffeId,
+    ])
+  })
+
+  it('runs both halves as external plugins, pinned by plugin_checksum [T01] [T02] [C41]', () => {
+    for (const log of [rig.spireServer.process().readLog(), rig.spireAgent.readLog()]) {
+      expect(
+        linesOf(log, /msg="Plugin loaded" external=true plugin_name=keylime plugin_type=NodeAttestor/),
+      ).toHaveLength(1)
+      expect(linesOf(log, /Plugin checksum not configured/)).toEqual([])
+    }
+  })
+
+  it('is shown with selectors that come from Keylime, and can re-attest [C54] [T35] [T44]', async () => {
+    const shown = await rig.spireServer.agentShow(rig.spiffeId)
+    const values = shown?.selectors.map(({ type, value }) => `${type}:${value}`) ?? []
+    expect(values).toEqual(
+      expect.arrayContaining([
+        `keylime:agent_id:${rig.agentId}`,
+        expect.stringMatching(/^keylime:ek:sha256:[0-9a-f]{64}$/),
+        'keylime:hash_alg:sha256',
+        'keylime:ip:127.0.0.1',
+        'keylime:policy:pcr:7',
+      ]),
+    )
+    expect(values).not.toContain('keylime:policy:none')
+    expect(shown?.can_reattest).toBe(true)
+    expect(shown?.attestation_type).toBe('keylime')
+    expect(await rig.spireServer.agentShowText(rig.spiffeId)).toMatch(/Can re-attest\s+: true/)
+  })
+
+  it('bears the hash of its EK as its name [T15]', async () => {
+    const registered = await rig.keylime.admin.registered(rig.agentId)
+    const certificate = new X509Certificate(Buffer.from(registered?.ekcert ?? '', 'base64'))
+    const pem = certificate.publicKey.export({ type: 'spki', format: 'pem' })
+    expect(createHash('sha256').update(pem).digest('hex')).toBe(rig.agentId)
+  })
+
+  it('gives its workload an X509-SVID, and a JWT-SVID [T52] [T31]', async () => {
+    const spiffeId = await rig.createWorkload('attest')
+    const svid = await rig.spireAgent.waitForSvid(spiffeId)
+    seenAt.svid = Date.now()
+    expect(svid.certificate.subjectAltName).toBe(`URI:${spiffeId}`)
+    expect(svid.certificate.verify(new X509Certificate(svid.bundle).publicKey)).toBe(true)
+    const jwt = ['api', 'fetch', 'jwt', '-audience', 'anyone', '-socketPath', rig.spireAgent.socketPath]
+    expect((await tryCommand(join(rig.parts.spireBin, 'spire-agent'), jwt)).stdout).toContain(`token(${spiffeId})`)
+  })
+
+  it('went through measured, registered, watched, attested and served in this order [T31]', async () => {
+    const log = rig.keylimeAgent.process().readLog()
+    const registeredAt = Date.parse(/^(\S+) Agent UUID/m.exec(log)?.[1] ?? '')
+    expect(await rig.tpm.readPcr(7)).toMatch(/^[0-9a-f]{64}$/)
+    // Keylime counts whole seconds.
+    expect(registeredAt).toBeLessThan((seenAt.continuous ?? 0) + 1000)
+    expect(seenAt.continuous).toBeLessThanOrEqual(seenAt.attested ?? 0)
+    expect(seenAt.attested).toBeLessThanOrEqual(seenAt.svid ?? 0)
+  })
+
+  it('is found by an alias over its selectors, and one for another host is not found [T54] [C54]', async () => {
+    const aliased = async (alias: string, selectors: readonly string[], workload: string): Promise<string> => {
+      const parentId = `spiffe://${TRUST_DOMAIN}/alias/${alias}`
+      await rig.spireServer.createEntry({ spiffeId: parentId, node: true, selectors })
+      const spiffeId = `spiffe://${TRUST_DOMAIN}/workload/${workload}`
+      await rig.spireServer.createEntry({ spiffeId, parentId, selectors: [uid] })
+      return spiffeId
+    }
+    const strangerId = await aliased('stranger', ['keylime:agent_id:someone-else'], 'of-stranger')
+    const ownId = await aliased('own', [`keylime:agent_id:${rig.agentId}`, 'keylime:policy:pcr:7'], 'of-own')
+    await rig.spireAgent.waitForSvid(ownId)
+    const ids = (await rig.spireAgent.fetchX509()).map(({ spiffeId }) => spiffeId)
+    expect(ids).not.toContain(strangerId)
+  })
+
+  it('keeps its Keylime agent to itself: no client certificate, no answer [T20] [T22] [T45]', async () => {
+    const reached = new Promise((resolve, reject) => {
+      const outgoing = request(
+        {
+          host: '127.0.0.1',
+          port: rig.keylimeAgent.port,
+          path: '/version',
+          ca: readFileSync(rig.keylimeAgent.certFile),
+        },
+        resolve,
+      )
+      outgoing.once('error', reject)
+      outgoing.end()
+    })
+    await expect(reached).rejects.toThrow(/certificate required|socket hang up|ECONNRESET/)
+  })
+
+  it('is quoted at least 25 times in a minute while SPIRE uses the same TPM [T16]', async () => {
+    const before = (await rig.keylime.admin.enrolled(rig.agentId))?.attestation_count ?? 0
+    const begun = performance.now()
+    let returns = 0
+    await pollUntil(
+      '25 more quotes',
+      async () => {
+        await rig.spireServer.evict(rig.spiffeId)
+        await pollUntil('the agent to be back', () => rig.spireServer.agentShow(rig.spiffeId))
+        returns += 1
+        const now = (await rig.keylime.admin.enrolled(rig.agentId))?.attestation_count ?? 0
+        return now - before >= 25
+      },
+      { deadlineMs: 60_000 },
+    )
+    expect(performance.now() - begun).toBeLessThan(62_000)
+    expect(returns).toBeGreaterThan(5)
+    expect(refusalsIn(rig.spireAgent.readLog()).filter(({ code }) => code !== 'FailedPrecondition')).toEqual([])
+  })
+})
