@@ -10,6 +10,7 @@ import type { AgentId } from '../plugins/keylime/ids.ts'
 import type { AgentRecord, AgentRecords } from '../plugins/keylime/verifier-client.ts'
 import { abortReason } from './deadline.ts'
 import { refusal } from './refusal.ts'
+import { StormWatch } from './storm-watch.ts'
 import { MAX_WAITING } from './turnstile.ts'
 
 /** Is what is asked of a verifier here; `VerifierClient` fits. */
@@ -22,12 +23,6 @@ export interface RecordSource {
 
 /** Is how many single reads are under way at a time; the verifier takes one after the other anyway. */
 const SINGLE_READS = 8
-/** Fewer waiting reads than this are never worth a shared one. */
-const LEAST_STORM = 32
-/** 0.4 ms per enrolled agent against 2.6 ms per single read, measured against Keylime 7.14.3. */
-const STORM_SHARE = 0.4 / 2.6
-/** A shared read of more agents would block the verifier for over 4 s and outlast the default `request_timeout`. */
-const MOST_ENROLLED = 10_000
 /** Is how long a count of the enrolled agents is believed. */
 const COUNT_TTL_MS = 60_000
 
@@ -50,6 +45,7 @@ export class RecordReader {
   #enrolled: { readonly count: number; readonly at: number } | undefined
   /** After a shared read failed: no other until then. */
   #noSharingUntil = 0
+  readonly #storm = new StormWatch()
 
   /**
    * @param source The verifier.
@@ -96,6 +92,7 @@ export class RecordReader {
         reject(abortReason(signal))
       }
       signal.addEventListener('abort', abort, { once: true })
+      this.#storm.asked(this.#clock())
       this.#add(agentId, waiter)
       this.#next()
     })
@@ -134,10 +131,8 @@ export class RecordReader {
   }
 
   #isStorm(): boolean {
-    const reads = this.#queue.size
-    if (reads < LEAST_STORM || this.#clock() < this.#noSharingUntil) return false
-    const known = this.#knownCount()
-    return known === undefined || (known <= MOST_ENROLLED && reads > known * STORM_SHARE)
+    const now = this.#clock()
+    return now >= this.#noSharingUntil && this.#storm.isWorthSharing(this.#queue.size, this.#knownCount(), now)
   }
 
   #knownCount(): number | undefined {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ErrorCode, entryOf, type MessageFacts, messageOf } from './catalogue.ts'
+import { type ErrorCode, type MessageFacts, messageOf } from './catalogue.ts'
 
 /** Is one reason: a code and its filled message. */
 export interface Reason {
@@ -55,14 +55,4 @@ export function refusal<C extends ErrorCode>(
   options: { readonly cause?: unknown; readonly facts?: LogFacts } = {},
 ): Refusal {
   return new Refusal([{ code, message: messageOf(code, facts) }], options)
-}
-
-/**
- * Tells whether an error only says "not yet", so that asking again may help.
- *
- * @param error Anything thrown.
- * @returns True for a refusal whose status is `FAILED_PRECONDITION`.
- */
-export function isNotYet(error: unknown): error is Refusal {
-  return error instanceof Refusal && entryOf(error.code).status === 'FAILED_PRECONDITION'
 }

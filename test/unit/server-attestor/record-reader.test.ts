@@ -96,6 +96,30 @@ describe('RecordReader', () => {
     expect([verifier.singles.length, verifier.bulks.length]).toEqual([8, 1])
   })
 
+  it('sees a storm coming from how many asked lately, though single reads still keep up with half of it', async () => {
+    let now = 0
+    const verifier = new SlowVerifier()
+    const ids = nodes(1_000)
+    verifier.enrolled = ids
+    const reader = new RecordReader(verifier, () => now)
+    const reads: Promise<unknown>[] = []
+    let answered = 0
+    // A shared read takes 400 ms here and is worth 154 single ones; 250 a step come in, 200 a step are answered.
+    for (const id of ids.slice(0, 250)) {
+      reads.push(reader.read(id, { signal: alive }))
+      if (reads.length % 5 === 0) now += 1
+      await settle()
+      if (verifier.bulks.length > 0) break
+      if (reads.length % 5 !== 0) verifier.singles[answered++]?.answer.resolve(agentRecord())
+    }
+    expect(verifier.bulks.length).toBe(1)
+    expect(reads.length).toBeGreaterThan(154)
+    expect(reads.length).toBeLessThan(250)
+    verifier.bulks[0]?.answer.resolve(bulkOf(ids))
+    for (const single of verifier.singles) single.answer.resolve(agentRecord())
+    await Promise.all(reads)
+  })
+
   it('never answers from a bulk read that began before the question, since the proof is newer', async () => {
     const verifier = new SlowVerifier()
     const ids = nodes(100)

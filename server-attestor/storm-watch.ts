@@ -1,0 +1,58 @@
+/**
+ * Decides when many single reads of a verifier are worth one bulk read of all its agents.
+ *
+ * @module
+ */
+
+/** What a bulk read costs the verifier for each enrolled agent, and what a single read costs, measured on 7.14.3. */
+const BULK_MS_PER_AGENT = 0.4
+const SINGLE_MS = 2.6
+/** Fewer waiting reads than this are never worth a bulk read. */
+const LEAST_STORM = 32
+/** A bulk read of more agents would block the verifier for over 4 s and outlast the default `request_timeout`. */
+const MOST_ENROLLED = 10_000
+
+const STEP_MS = 100
+/** Covers the longest bulk read. */
+const MAX_STEPS = 50
+
+/** Watches how many ask for a record, in steps of a tenth of a second. */
+export class StormWatch {
+  readonly #steps: { readonly step: number; count: number }[] = []
+
+  /**
+   * Counts one who asks.
+   *
+   * @param now Milliseconds.
+   */
+  asked(now: number): void {
+    const step = Math.floor(now / STEP_MS)
+    const last = this.#steps.at(-1)
+    if (last?.step === step) last.count += 1
+    else this.#steps.push({ step, count: 1 })
+    if (this.#steps.length > MAX_STEPS) this.#steps.shift()
+  }
+
+  /**
+   * Tells whether a bulk read pays: more reads wait than single reads would serve in its time, about a sixth of the
+   * agents enrolled, or soon will at the rate at which they come.
+   *
+   * @param waiting Reads that have not begun.
+   * @param enrolled Agents the verifier knows; undefined: not counted yet.
+   * @param now Milliseconds.
+   * @returns True also when it would pay for a small verifier and the agents have to be counted first.
+   */
+  isWorthSharing(waiting: number, enrolled: number | undefined, now: number): boolean {
+    if (waiting < LEAST_STORM) return false
+    if (enrolled === undefined) return true
+    if (enrolled > MOST_ENROLLED) return false
+    const bulkMs = enrolled * BULK_MS_PER_AGENT
+    const worth = bulkMs / SINGLE_MS
+    return waiting > worth || (waiting > worth / 4 && this.#within(bulkMs, now) > worth)
+  }
+
+  #within(ms: number, now: number): number {
+    const since = (now - ms) / STEP_MS
+    return this.#steps.reduce((sum, { step, count }) => (step >= since ? sum + count : sum), 0)
+  }
+}
