@@ -3,23 +3,16 @@
  *
  * @module
  */
-import type { AgentClient } from '../plugins/keylime/agent-client.ts'
-import { type AgentId, DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
-import {
-  type ClaimedIdentity,
-  encodeChallengeResponse,
-  encodePayload,
-  parseChallenge,
-} from '../plugins/keylime/messages.ts'
-import { newNonce } from '../plugins/keylime/nonce.ts'
-import { type AidAttestationStream, RpcError } from '../plugins/sdk/index.ts'
+import { DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
+import { encodeChallengeResponse, encodePayload, parseChallenge } from '../plugins/keylime/messages.ts'
+import type { AidAttestationStream } from '../plugins/sdk/index.ts'
+import type { IdentitySource, KeylimeAgent } from './claimed-identity.ts'
 import { waitForAgent } from './wait-for-agent.ts'
 
 /** What one attestation needs, fixed when its stream opens: a later Configure does not reach it. */
 export interface AidContext {
-  readonly keylimeAgent: Pick<AgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
-  /** `keylime_agent_uuid`. */
-  readonly pinnedId: AgentId | undefined
+  readonly keylimeAgent: KeylimeAgent
+  readonly identity: IdentitySource
   /** `wait_for_agent`, in milliseconds. */
   readonly waitForAgentMs: number
 }
@@ -40,7 +33,7 @@ export interface AidContext {
 export async function aidAttestation(stream: AidAttestationStream, context: AidContext): Promise<void> {
   const { signal, log } = stream
   const wait = { waitMs: context.waitForAgentMs, signal, log }
-  const payload = await waitForAgent(() => readPayload(context, signal), wait)
+  const payload = await waitForAgent(() => context.identity.get(signal), wait)
   if (payload.agentId === DEFAULT_AGENT_UUID) {
     log.warn(
       'Keylime agent has the default ID, which every unconfigured Keylime agent claims; set uuid = "hash_ek" there',
@@ -57,26 +50,5 @@ export async function aidAttestation(stream: AidAttestationStream, context: AidC
     const { nonce } = parseChallenge(challenge)
     const { quote, pubkey } = await context.keylimeAgent.getIdentityQuote(nonce, { signal })
     await stream.respond(encodeChallengeResponse({ quote, pubkey }))
-    log.debug('Identity quote sent', { agent_id: payload.agentId })
   }
-}
-
-async function readPayload({ keylimeAgent, pinnedId }: AidContext, signal: AbortSignal): Promise<ClaimedIdentity> {
-  if (await keylimeAgent.hasInfo({ signal })) {
-    const { agentId, hashAlg } = await keylimeAgent.getInfo({ signal })
-    if (pinnedId === undefined || agentId === pinnedId) return { agentId, hashAlg }
-    throw new RpcError(
-      'FAILED_PRECONDITION',
-      `${keylimeAgent.name} has id ${agentId}, expected ${pinnedId} (keylime_agent_uuid): correct that key, or uuid in the keylime agent's configuration`,
-    )
-  }
-  if (pinnedId === undefined) {
-    throw new RpcError(
-      'FAILED_PRECONDITION',
-      `${keylimeAgent.name} speaks API 2.1 only, which does not tell its id: set keylime_agent_uuid, or update it`,
-    )
-  }
-  // There its hash algorithm stands only beside a quote.
-  const { hashAlg } = await keylimeAgent.getIdentityQuote(newNonce(), { signal })
-  return { agentId: pinnedId, hashAlg }
 }

@@ -12,6 +12,7 @@ import { type TlsWatch, watchTlsFiles } from '../plugins/keylime/tls-watch.ts'
 import type { BuildContext, ConfigOutcome, Logger } from '../plugins/sdk/index.ts'
 import type { AidContext } from './aid-attestation.ts'
 import { CertificateReport } from './certificate-report.ts'
+import { IdentitySource } from './claimed-identity.ts'
 import { AGENT_SCHEMA } from './schema.ts'
 
 /** Is a configuration in force. */
@@ -67,9 +68,10 @@ function newConfig(values: Values, watch: TlsWatch | undefined, report: Certific
     },
   })
   const pinned = values.keylime_agent_uuid
+  const keylimeAgent = new AgentClient(origin)
   return {
-    keylimeAgent: new AgentClient(origin),
-    pinnedId: pinned === undefined ? undefined : parseAgentId(pinned),
+    keylimeAgent,
+    identity: new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned)),
     waitForAgentMs: values.wait_for_agent,
     close: async () => {
       report?.close()

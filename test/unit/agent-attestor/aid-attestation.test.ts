@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type AidContext, aidAttestation } from '../../../agent-attestor/aid-attestation.ts'
+import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
 import { KeylimeError } from '../../../plugins/keylime/errors.ts'
 import { parseAgentId } from '../../../plugins/keylime/ids.ts'
 import { encodeChallenge, parseChallengeResponse, parsePayload } from '../../../plugins/keylime/messages.ts'
@@ -7,11 +8,7 @@ import { type AidAttestationStream, RpcError } from '../../../plugins/sdk/index.
 import { newRecordingLog } from './recording-log.ts'
 
 /** One conversation: what is asked of the Keylime agent and what is sent to SPIRE, in order. */
-function conversation(
-  challenges: readonly Uint8Array[],
-  agent: Partial<AidContext['keylimeAgent']> = {},
-  pinned?: string,
-) {
+function conversation(challenges: readonly Uint8Array[], agent: Partial<KeylimeAgent> = {}, pinned?: string) {
   const events: string[] = []
   const waiting = [...challenges]
   const { log, lines } = newRecordingLog()
@@ -33,20 +30,18 @@ function conversation(
       events.push(`respond ${quote} ${pubkey}`)
     },
   }
-  const context: AidContext = {
-    keylimeAgent: {
-      name: 'keylime agent 127.0.0.1:9002',
-      hasInfo: async () => true,
-      getInfo: async () => ({ agentId: parseAgentId('node-1'), hashAlg: 'sha256' }),
-      getIdentityQuote: async (nonce) => {
-        events.push(`quote ${nonce.length > 5 ? 'own nonce' : nonce}`)
-        return { quote: `r${nonce}`, hashAlg: 'sha384', pubkey: 'PEM' }
-      },
-      ...agent,
+  const keylimeAgent: KeylimeAgent = {
+    name: 'keylime agent 127.0.0.1:9002',
+    hasInfo: async () => true,
+    getInfo: async () => ({ agentId: parseAgentId('node-1'), hashAlg: 'sha256' }),
+    getIdentityQuote: async (nonce) => {
+      events.push(`quote ${nonce.length > 5 ? 'own nonce' : nonce}`)
+      return { quote: `r${nonce}`, hashAlg: 'sha384', pubkey: 'PEM' }
     },
-    pinnedId: pinned === undefined ? undefined : parseAgentId(pinned),
-    waitForAgentMs: 0,
+    ...agent,
   }
+  const identity = new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned))
+  const context: AidContext = { keylimeAgent, identity, waitForAgentMs: 0 }
   return { run: () => aidAttestation(stream, context), events, lines }
 }
 

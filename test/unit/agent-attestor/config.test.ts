@@ -36,7 +36,7 @@ describe('buildAgentConfig', () => {
     const { problems, warnings, config } = await build('')
     expect(problems).toEqual([])
     expect(warnings).toEqual([IN_THE_CLEAR])
-    expect(config).toMatchObject({ pinnedId: undefined, waitForAgentMs: 30_000 })
+    expect(config).toMatchObject({ waitForAgentMs: 30_000 })
     expect(config?.keylimeAgent.name).toBe('keylime agent 127.0.0.1:9002')
   })
 
@@ -48,14 +48,9 @@ describe('buildAgentConfig', () => {
     ]) {
       const { problems, config } = await build(text)
       expect(problems).toEqual([])
-      expect(config).toMatchObject({ pinnedId: 'node-7', waitForAgentMs: 90_000 })
+      expect(config).toMatchObject({ waitForAgentMs: 90_000 })
       expect(config?.keylimeAgent.name).toBe('keylime agent [::1]:9003')
     }
-  })
-
-  it('takes an ID with capitals as it is, since Keylime compares byte for byte', async () => {
-    const { config } = await build('keylime_agent_uuid = "D432-Host.A"')
-    expect(config?.pinnedId).toBe('D432-Host.A')
   })
 
   it('logs which certificate it shows, and no secret', async () => {

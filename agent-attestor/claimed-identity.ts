@@ -1,0 +1,78 @@
+/**
+ * Who this node says it is: asked of the Keylime agent, held against `keylime_agent_uuid`.
+ *
+ * @module
+ */
+import type { AgentClient } from '../plugins/keylime/agent-client.ts'
+import { KeylimeError } from '../plugins/keylime/errors.ts'
+import type { AgentId } from '../plugins/keylime/ids.ts'
+import type { ClaimedIdentity } from '../plugins/keylime/messages.ts'
+import { newNonce } from '../plugins/keylime/nonce.ts'
+import { RpcError } from '../plugins/sdk/index.ts'
+
+/** Is the part of a Keylime agent's client that attestations use. */
+export type KeylimeAgent = Pick<AgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
+
+/** Asks who this node is. Calls that come while one is under way share its answer: it says the same to each. */
+export class IdentitySource {
+  readonly #keylimeAgent: KeylimeAgent
+  readonly #pinnedId: AgentId | undefined
+  #underWay: Promise<ClaimedIdentity> | undefined
+
+  /**
+   * @param keylimeAgent The node's Keylime agent.
+   * @param pinnedId `keylime_agent_uuid`.
+   */
+  constructor(keylimeAgent: KeylimeAgent, pinnedId: AgentId | undefined) {
+    this.#keylimeAgent = keylimeAgent
+    this.#pinnedId = pinnedId
+  }
+
+  /**
+   * Asks, or shares the answer to a question under way.
+   *
+   * @param signal Ends this call; the question itself, which others may share, is bounded by `request_timeout`.
+   * @returns ID and hash algorithm, in the Keylime agent's words.
+   * @throws {RpcError} `FAILED_PRECONDITION`: another ID than the pinned one, or none told and none pinned.
+   * @throws {KeylimeError} The Keylime agent cannot answer. `KEYLIME_CANCELLED`: the signal aborted.
+   */
+  get(signal: AbortSignal): Promise<ClaimedIdentity> {
+    this.#underWay ??= this.#ask().finally(() => {
+      this.#underWay = undefined
+    })
+    return untilAborted(this.#underWay, signal)
+  }
+
+  async #ask(): Promise<ClaimedIdentity> {
+    const [keylimeAgent, pinnedId] = [this.#keylimeAgent, this.#pinnedId]
+    if (await keylimeAgent.hasInfo()) {
+      const { agentId, hashAlg } = await keylimeAgent.getInfo()
+      if (pinnedId === undefined || agentId === pinnedId) return { agentId, hashAlg }
+      throw new RpcError(
+        'FAILED_PRECONDITION',
+        `${keylimeAgent.name} has id ${agentId}, expected ${pinnedId} (keylime_agent_uuid): correct that key, or uuid in the keylime agent's configuration`,
+      )
+    }
+    if (pinnedId === undefined) {
+      throw new RpcError(
+        'FAILED_PRECONDITION',
+        `${keylimeAgent.name} speaks API 2.1 only, which does not tell its id: set keylime_agent_uuid, or update it`,
+      )
+    }
+    // There its hash algorithm stands only beside a quote.
+    const { hashAlg } = await keylimeAgent.getIdentityQuote(newNonce())
+    return { agentId: pinnedId, hashAlg }
+  }
+}
+
+async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(new KeylimeError('KEYLIME_CANCELLED', 'spire agent gave up'))
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([answer, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
