@@ -1,0 +1,31 @@
+/**
+ * The conformance cases as tests: one for each case, with the case in its title.
+ *
+ * @module
+ */
+import { beforeAll, describe, expect, it } from 'vitest'
+import { buildAll } from './build.ts'
+import { CASES } from './cases.ts'
+import { E2E_CASES } from './e2e-cases.ts'
+import { judge, type Run } from './judge.ts'
+import { playAll } from './play.ts'
+
+describe('a plugin, as hosts that nobody here wrote see it', () => {
+  let runs: Run[] = []
+
+  beforeAll(async () => {
+    const executables = await buildAll((line) => process.stderr.write(`${line}\n`))
+    runs = await playAll(CASES, executables)
+  })
+
+  it.each(CASES.map((each) => ({ title: `${each.case} [${each.id}] (${each.via})`, each })))('$title', ({ each }) => {
+    expect(judge(each, runs).differences).toEqual([])
+  })
+})
+
+describe('the cases', () => {
+  it('are numbered from 1 to 62, each once', () => {
+    const ids = [...CASES, ...E2E_CASES].map((each) => each.id)
+    expect(ids).toEqual(Array.from({ length: 62 }, (_, index) => `C${String(index + 1).padStart(2, '0')}`))
+  })
+})
