@@ -26,7 +26,8 @@ const INTERNAL = 13
  * @returns Status for the wire.
  */
 export function statusOf(error: unknown, log: HclogLogger, method: string): WireStatus {
-  if (isStatus(error)) return error
+  // No more than these two: a client's error from another service carries that service's trailers too.
+  if (isStatus(error)) return { code: error.code, details: error.details }
   const stack = error instanceof Error ? error.stack : undefined
   log.error('RPC handler failed', { method, error, stack })
   return { code: INTERNAL, details: 'internal error' }

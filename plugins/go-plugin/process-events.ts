@@ -35,20 +35,29 @@ export function onTerminate(graceMs: number, log: HclogLogger, onExpired: () => 
   })
 }
 
+/** How to look for the parent. */
+export interface ParentWatch {
+  /** Time between two looks; default 500. */
+  readonly intervalMs?: number
+  /** Gives the parent's process id; default that of this process. */
+  readonly ppid?: () => number
+}
+
 /**
  * Watches the host: on systems and hosts without a death signal an orphan would stay for ever.
  *
  * @param onDeath Called once, when the process has got another parent.
- * @param intervalMs Time between two looks.
+ * @param watch How to look.
  * @returns Function that ends the watch.
  */
-export function watchParent(onDeath: () => void, intervalMs = 500): () => void {
-  const parent = process.ppid
+export function watchParent(onDeath: () => void, watch: ParentWatch = {}): () => void {
+  const ppid = watch.ppid ?? ((): number => process.ppid)
+  const parent = ppid()
   const timer = setInterval(() => {
-    if (process.ppid === parent) return
+    if (ppid() === parent) return
     clearInterval(timer)
     onDeath()
-  }, intervalMs)
+  }, watch.intervalMs ?? 500)
   timer.unref()
   return () => clearInterval(timer)
 }

@@ -10,7 +10,7 @@ import { newHclogLogger } from './hclog.ts'
 import { newLifetime } from './lifetime.ts'
 import { OutputCapture } from './output-capture.ts'
 import type { GoPluginServer } from './server.ts'
-import { type GoPluginOptions, startServing } from './serving.ts'
+import { type GoPluginOptions, type Surroundings, startServing } from './serving.ts'
 
 /** What a Go host puts into `plugin.ReattachConfig`. */
 export interface ReattachConfig {
@@ -40,7 +40,7 @@ export async function serveReattachable(options: GoPluginOptions): Promise<Reatt
   const log = newHclogLogger()
   const lifetime = newLifetime(options.onShutdown, log)
   let announced: Handshake | undefined
-  await startServing(options, {
+  const around: Surroundings = {
     env,
     log,
     capture: new OutputCapture(),
@@ -49,7 +49,13 @@ export async function serveReattachable(options: GoPluginOptions): Promise<Reatt
     announce: (handshake) => {
       announced = handshake
     },
-  })
+  }
+  try {
+    await startServing(options, around)
+  } catch (error) {
+    await lifetime.shutdown()
+    throw error
+  }
   if (announced === undefined) throw new Error('the plugin serves, but nobody knows where')
   const { appVersion: protocolVersion, network, address } = announced
   const reattach: ReattachConfig = {

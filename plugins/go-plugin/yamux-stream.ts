@@ -83,7 +83,8 @@ export class YamuxStream extends Duplex {
   }
 
   override _read(): void {
-    const delta = INITIAL_WINDOW - this.readableLength - this.#receiveWindow
+    // Node asks again only after a push: whatever still lies in its buffer, the window is opened whole.
+    const delta = INITIAL_WINDOW - this.#receiveWindow
     if (delta < INITIAL_WINDOW / 2 || this.#finReceived) return
     this.#receiveWindow += delta
     this.#session.send({ type: FRAME.windowUpdate, flags: 0, streamId: this.id, length: delta })

@@ -46,7 +46,8 @@ export async function attestOnce(plugin: PluginProcess, attestation: Attestation
       const { response } = answer
       if (response === undefined) throw new Error('plugin response missing challenge or agent attributes')
       if (response.$case === 'agentAttributes') return response.value
-      call.write(message('challengeResponse', await attestation.answer(response.value, index)))
+      const answered = Promise.resolve(attestation.answer(response.value, index))
+      call.write(message('challengeResponse', await conversation.unlessFailed(answered)))
     }
   } finally {
     conversation.end()
@@ -95,7 +96,9 @@ export async function aidAttestation(plugin: PluginProcess, aid: AidAttestation)
     if (payload.length === 0) throw new Error('plugin response missing attestation payload')
     const responses: Uint8Array[] = []
     for (;;) {
-      const challenge = await aid.next(responses.at(-1) ?? payload, responses.length)
+      const challenge = await conversation.unlessFailed(
+        Promise.resolve(aid.next(responses.at(-1) ?? payload, responses.length)),
+      )
       if (challenge === undefined) return { payload, responses }
       call.write({ challenge: Buffer.from(challenge) })
       const answer = await conversation.next()
@@ -112,6 +115,8 @@ export async function aidAttestation(plugin: PluginProcess, aid: AidAttestation)
 interface Conversation<Response> {
   /** Waits for the next message; `undefined` when the plugin ended the stream with OK. */
   next(): Promise<Response | undefined>
+  /** Waits for work of ours, but not longer than the call lives. */
+  unlessFailed<T>(work: Promise<T>): Promise<T>
   end(): void
 }
 
@@ -132,8 +137,12 @@ function converse<Request, Response>(
     wake?.()
   })
   call.on('end', finish)
+  const failed = Promise.withResolvers<never>()
+  // Most calls fail, or are cancelled, while nobody waits for work of ours.
+  failed.promise.catch(() => undefined)
   call.on('error', (error: Error) => {
     end.failure = error
+    failed.reject(error)
     // Messages that came before the status are still on their way out of the stream.
     setImmediate(finish)
   })
@@ -149,6 +158,7 @@ function converse<Request, Response>(
       if (inbox.length === 0 && end.failure !== undefined) throw end.failure
       return inbox.shift()
     },
+    unlessFailed: (work) => Promise.race([work, failed.promise]),
     end: () => {
       signal?.removeEventListener('abort', onAbort)
       call.cancel()
