@@ -55,6 +55,8 @@ export interface FakeRoute {
 /** Counts what a server has seen since it started or since `resetStats`. */
 export interface FakeStats {
   readonly requests: Record<string, number>
+  /** Requests by HTTP method. */
+  readonly methods: Record<string, number>
   /** Requests by CN of the client certificate. */
   readonly clients: Record<string, number>
   connections: number
@@ -118,8 +120,9 @@ export async function startFakeServer(
     const asked = readRequest(request)
     const found = route(asked)
     const { endpoint } = found
-    stats.requests[endpoint] = (stats.requests[endpoint] ?? 0) + 1
-    if (asked.clientName !== undefined) stats.clients[asked.clientName] = (stats.clients[asked.clientName] ?? 0) + 1
+    count(stats.requests, endpoint)
+    count(stats.methods, asked.method)
+    if (asked.clientName !== undefined) count(stats.clients, asked.clientName)
     if (seen.push(request.url ?? '') > SEEN_MAX) seen.shift()
     inFlight += 1
     stats.inFlightMax = Math.max(stats.inFlightMax, inFlight)
@@ -166,8 +169,9 @@ export async function startFakeServer(
     seen,
     resetStats: () => {
       seen.length = 0
-      for (const counts of [stats.requests, stats.clients]) for (const name of Object.keys(counts)) delete counts[name]
-      Object.assign(stats, { ...newStats(), requests: stats.requests, clients: stats.clients })
+      const { requests, methods, clients } = stats
+      for (const counts of [requests, methods, clients]) for (const name of Object.keys(counts)) delete counts[name]
+      Object.assign(stats, { ...newStats(), requests, methods, clients })
     },
     fail: (endpoint, fault, times = Number.POSITIVE_INFINITY) => {
       faults.set(endpoint, { fault, left: times })
@@ -189,8 +193,20 @@ export async function startFakeServer(
   }
 }
 
+function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1
+}
+
 function newStats(): FakeStats {
-  return { requests: {}, clients: {}, connections: 0, resumedSessions: 0, refusedClients: 0, inFlightMax: 0 }
+  return {
+    requests: {},
+    methods: {},
+    clients: {},
+    connections: 0,
+    resumedSessions: 0,
+    refusedClients: 0,
+    inFlightMax: 0,
+  }
 }
 
 function newServer(

@@ -62,14 +62,18 @@ export interface ServerPlugin extends AsyncDisposable {
 
 /**
  * Starts the server half: `$TOWER_DIST/keylime-attestor-server` if that is set, else from its sources.
- * @param options `hcl`: configures it at once. `metrics`: whether the host offers the Metrics service.
+ * @param options `hcl`: configures it at once. `metrics`: whether the host offers the Metrics service. `before`: words
+ *   before the command, such as those of a shell.
  * @returns The running plugin.
  */
 export async function startServerPlugin(
-  options: { readonly hcl?: string; readonly metrics?: boolean } = {},
+  options: { readonly hcl?: string; readonly metrics?: boolean; readonly before?: readonly string[] } = {},
 ): Promise<ServerPlugin> {
+  const { command, args } = executable('keylime-attestor-server', 'server-attestor/main.ts')
+  const [program = command, ...rest] = [...(options.before ?? []), command, ...args]
   const launched = await launchPlugin({
-    ...executable('keylime-attestor-server', 'server-attestor/main.ts'),
+    command: program,
+    args: rest,
     cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
   })
   const metrics: MetricCall[] = []
@@ -113,7 +117,8 @@ export function executable(
   return { command, args: [] }
 }
 
-async function outcomeOf(call: Promise<AgentAttributes | void>): Promise<Outcome> {
+/** Turns a call into what SPIRE gets: attributes, or a status with its message. */
+export async function outcomeOf(call: Promise<AgentAttributes | void>): Promise<Outcome> {
   try {
     const attributes = await call
     return { status: 'OK', message: '', ...(attributes !== undefined && { attributes }) }
