@@ -77,6 +77,8 @@ export interface SpireServer {
   /** SIGTERM to the server alone, as an init system's or an operator's kill does. */
   stop(): Promise<void>
   process(): RigProcess
+  /** Waits for a line of this start's log. */
+  waitForLog(pattern: RegExp, deadlineMs?: number): Promise<string>
   /** Runs `spire-server <words> -socketPath ...`. */
   cli(...args: readonly string[]): Promise<CommandResult>
   agentShow(spiffeId: string): Promise<ShownAgent | undefined>
@@ -136,6 +138,12 @@ export async function newSpireServer(processes: ProcessStarter, options: SpireSe
     },
     stop: async () => void (await running?.stop()),
     process: () => requireStarted(running),
+    waitForLog: (pattern, deadlineMs = 30_000) =>
+      pollUntil(`spire-server to log ${pattern}`, () => pattern.exec(requireStarted(running).readLog())?.[0], {
+        deadlineMs,
+        intervalMs: 50,
+        logFile: requireStarted(running).logFile,
+      }),
     async agentShow(spiffeId) {
       const { code, stdout } = await cli('agent', 'show', '-spiffeID', spiffeId, '-output', 'json')
       return code === 0 ? (JSON.parse(stdout) as ShownAgent) : undefined
