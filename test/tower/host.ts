@@ -5,6 +5,7 @@
  */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ConfObject } from '../rig/hcl-text.ts'
 import { type KeylimeAgent, startKeylimeAgent } from '../rig/keylime-agent.ts'
 import type { Parts } from '../rig/parts.ts'
 import type { ProcessStarter } from '../rig/processes.ts'
@@ -37,6 +38,8 @@ export interface HostOptions {
   /** Words a command so that it runs on this host. */
   readonly on: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
   readonly starter: ProcessStarter
+  /** ID the Keylime agent claims; default: the hash of its EK. */
+  readonly uuid?: string
 }
 
 /** Files of a host, as its services and its operator know them. */
@@ -74,6 +77,11 @@ export class TowerHost {
     const { on, ekCaDir } = options
     const measured = await MeasuredHost.start(options.starter, join(options.dir, 'tpm'), { on, ekCaDir })
     return new TowerHost(options, files, measured)
+  }
+
+  /** Whether its Keylime agent has registered. */
+  get registered(): boolean {
+    return this.#agent !== undefined
   }
 
   /** The Keylime agent's ID, once it has registered. */
@@ -133,6 +141,7 @@ export class TowerHost {
       clientCaFiles: [this.files.chain, this.files.pluginCert],
       imaListFile: this.measured.imaListFile,
       bootLogFile: this.measured.bootLogFile,
+      ...(this.#options.uuid === undefined ? {} : { uuid: this.#options.uuid }),
     })
   }
 
@@ -145,8 +154,12 @@ export class TowerHost {
    * Starts the SPIRE agent under supervision: it is started again when it ends.
    *
    * @param bundleFile PEM of the SPIRE server's CA.
+   * @param change Keys of the agent half's `plugin_data` that differ, and of the `agent` block.
    */
-  async startSpireAgent(bundleFile: string): Promise<void> {
+  async startSpireAgent(
+    bundleFile: string,
+    change: { readonly data?: ConfObject; readonly more?: ConfObject } = {},
+  ): Promise<void> {
     const { dir, starter, parts } = this.#options
     const ownBundle = join(dir, 'bundle.pem')
     copyFileSync(bundleFile, ownBundle)
@@ -157,7 +170,7 @@ export class TowerHost {
       serverPort: SPIRE_PORT,
       trustDomain: DOMAIN,
       bundleFile: ownBundle,
-      syncInterval: '1s',
+      more: { experimental: { sync_interval: '1s' }, ...change.more },
       plugin: {
         command: parts.agentPlugin,
         data: {
@@ -167,9 +180,11 @@ export class TowerHost {
           keylime_agent_ca_cert: this.files.chain,
           keylime_agent_client_cert: this.files.pluginCert,
           keylime_agent_client_key: this.files.pluginKey,
+          ...change.data,
         },
       },
     })
+    await this.#spire?.pause()
     this.#spire = new Supervised(`${this.name}'s SPIRE agent`, agent)
     this.#spire.start()
   }

@@ -67,6 +67,19 @@ export class Network {
     ip(['-n', this.#bridge(), 'link', 'set', `p-${name}`, connected ? 'up' : 'down'])
   }
 
+  /**
+   * Removes a host; its processes must have ended.
+   *
+   * @param name Host.
+   */
+  drop(name: string): void {
+    ip(['-n', this.#bridge(), 'link', 'del', `p-${name}`])
+    ip(['netns', 'del', this.namespace(name)])
+    rmSync(join(NETNS_ETC, this.namespace(name)), { recursive: true, force: true })
+    const index = this.#hosts.findIndex((host) => host.name === name)
+    if (index >= 0) this.#hosts.splice(index, 1)
+  }
+
   /** Names the namespace of a host. */
   namespace(host: string): string {
     return `${this.#prefix}-${host}`

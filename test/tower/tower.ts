@@ -67,6 +67,7 @@ export class Tower {
   readonly bundleFile: string
   readonly #options: TowerOptions
   readonly #began = performance.now()
+  readonly #running = new Map<string, RigProcess[]>()
   #spire: SpireServer | undefined
   #tpmQueue: Promise<unknown> = Promise.resolve()
 
@@ -129,7 +130,9 @@ export class Tower {
     return {
       start: (spec): RigProcess => {
         const [command, ...args] = this.network.on(host, [spec.command, ...(spec.args ?? [])])
-        return this.processes.start({ ...spec, name: `${host}-${spec.name}`, command, args })
+        const started = this.processes.start({ ...spec, name: `${host}-${spec.name}`, command, args })
+        this.#running.set(host, [...(this.#running.get(host) ?? []), started])
+        return started
       },
     }
   }
@@ -149,13 +152,32 @@ export class Tower {
     return host
   }
 
-  /** Adds the next host with its TPM, booted; nobody knows it yet. */
-  async raiseNext(): Promise<TowerHost> {
+  /**
+   * Adds the next host with its TPM, booted; nobody knows it yet.
+   *
+   * @param uuid ID its Keylime agent claims; default: the hash of its EK.
+   */
+  async raiseNext(uuid?: string): Promise<TowerHost> {
     const description = towerHosts(this.hosts.size + 1).at(-1)
     if (description === undefined) throw new RigError('the tower is full')
     this.network.add(description)
     await this.#openPortal(description.name)
-    return this.#raiseHost(description)
+    return this.#raiseHost(description, uuid)
+  }
+
+  /**
+   * Takes a host out of the tower: its agents end, and the verifier forgets it.
+   *
+   * @param name Which host.
+   */
+  async removeHost(name: string): Promise<void> {
+    const host = this.host(name)
+    await host.pause()
+    if (host.registered) await this.keylime.forget(host.agentId)
+    await Promise.all((this.#running.get(name) ?? []).map((running) => running.stop()))
+    this.#running.delete(name)
+    this.network.drop(name)
+    this.hosts.delete(name)
   }
 
   /** Gives a host its certificates and starts its Keylime agent, which registers. */
@@ -298,7 +320,7 @@ export class Tower {
   }
 
   /** TPMs are made one after the other: they share the files of one EK CA. */
-  #raiseHost(description: NetworkHost): Promise<TowerHost> {
+  #raiseHost(description: NetworkHost, uuid?: string): Promise<TowerHost> {
     const raised = this.#tpmQueue.then(async () => {
       const host = await TowerHost.raise({
         host: description,
@@ -309,6 +331,7 @@ export class Tower {
         ekCaDir: join(this.dir, 'ek-ca'),
         on: (command) => this.network.on(description.name, command),
         starter: this.on(description.name),
+        ...(uuid === undefined ? {} : { uuid }),
       })
       this.hosts.set(description.name, host)
       this.#done(`${description.name}: TPM, boot measured`)
