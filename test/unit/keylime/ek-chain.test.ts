@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type EkAnchors, loadEkAnchors, verifyEkChain } from '../../../plugins/keylime/ek-chain.ts'
 import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
 import { type CertificateOptions, newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
 import { SoftwareTpm } from '../../fakes/software-tpm.ts'
 import { outcomeOf } from '../tpm/outcome.ts'
 import { flipBit } from '../tpm/recorded-node.ts'
+
+// Large RSA keys are made here, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let pki: TestPki
 let root: TestCa

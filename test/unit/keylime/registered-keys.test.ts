@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { registeredKeys } from '../../../plugins/keylime/registered-keys.ts'
 import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
 import { newTestPki, type TestPki } from '../../fakes/pki.ts'
 import { SoftwareTpm, type SoftwareTpmOptions } from '../../fakes/software-tpm.ts'
 import { outcomeOf } from '../tpm/outcome.ts'
 import { RECORDED_RECORD } from '../tpm/recorded-node.ts'
+
+// Large RSA keys are made here, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let pki: TestPki
 beforeAll(() => {

@@ -1,12 +1,15 @@
 import { sign } from 'node:crypto'
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { parseTpm2bPublic } from '../../../plugins/tpm/public.ts'
 import { parseSignature, verifySignature } from '../../../plugins/tpm/signature.ts'
 import { type KeyKind, pooledTestKey, type TestKey } from '../../fakes/pki-keys.ts'
 import { AK_ATTRIBUTES, encodeSignature, encodeTpm2bPublic } from '../../fakes/tpm-bytes.ts'
 import { outcomeOf, outcomesOfLengths } from './outcome.ts'
 import { RECORDED_PARTS, RECORDED_RECORD } from './recorded-node.ts'
+
+// Large RSA keys are made here, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const { attest, signature } = RECORDED_PARTS
 
