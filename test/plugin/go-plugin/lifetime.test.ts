@@ -1,20 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { GRPCBrokerClient } from '../../../plugins/gen/goplugin/broker.ts'
 import { unary } from '../../../plugins/host/index.ts'
-import { isAlive, launchTrial, run, TRIAL_FILE, until } from './trial.ts'
+import { isAlive, launchTrial, newFolder, run, TRIAL_FILE, until } from './trial.ts'
 import { TrialClient, type TrialResponse } from './trial-service.ts'
 
-function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'trial-'))
-}
-
-function openFiles(pid: number): readonly string[] {
+function debuggerPorts(pid: number): readonly string[] {
   const lines = readFileSync(`/proc/${pid}/net/tcp`, 'utf8').split('\n').slice(1)
   // Listening on port 9229 (0x240D), where Node's debugger would be.
   return lines.filter((line) => /:240D .* 0A /.test(line))
@@ -93,7 +89,7 @@ describe('a plugin and signals', () => {
       plugin.child.kill(signal)
       expect(await run(plugin, { action: 'echo', text: signal })).toEqual({ text: signal })
     }
-    expect(openFiles(plugin.pid)).toEqual([])
+    expect(debuggerPorts(plugin.pid)).toEqual([])
   })
 
   it('serves on after SIGTERM until its host ends it [C32]', async () => {

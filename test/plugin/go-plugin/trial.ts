@@ -1,5 +1,8 @@
 /** Starts the trial plugin and asks it to do things. @module */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
 import { type LaunchOptions, launchPlugin, type PluginProcess, unary } from '../../../plugins/host/index.ts'
 import { TrialClient, type TrialRequest, type TrialResponse } from './trial-service.ts'
 
@@ -10,7 +13,18 @@ export const TRIAL_COOKIE = { key: 'SomePlugin', value: 'SomePlugin' }
 export const TRIAL_FILE = new URL('./trial-plugin.ts', import.meta.url).pathname
 
 /**
- * Starts a trial plugin that is killed when its scope ends, should the test have left it running.
+ * Makes a folder for sockets, removed when the test ends.
+ *
+ * @returns Its path.
+ */
+export function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'trial-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+/**
+ * Starts a trial plugin that is shut down when its scope ends, should the test have left it running.
  *
  * @param options What differs from the usual.
  * @returns The plugin.
@@ -19,7 +33,8 @@ export async function launchTrial(options: Partial<LaunchOptions> = {}): Promise
   const launch = { command: process.execPath, args: [TRIAL_FILE], cookie: TRIAL_COOKIE, ...options }
   const plugin = await launchPlugin(launch)
   const dispose = async (): Promise<void> => {
-    await plugin.kill()
+    // Not by force: a killed plugin leaves its socket behind.
+    if (isAlive(plugin.pid)) await plugin.shutdown()
   }
   return { ...plugin, [Symbol.asyncDispose]: dispose }
 }

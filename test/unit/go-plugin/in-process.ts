@@ -1,8 +1,9 @@
 /** A gRPC server and clients in one process, over a real socket, for tests of handlers. @module */
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js'
+import { onTestFinished } from 'vitest'
 import { newFedServer } from '../../../plugins/go-plugin/grpc-server.ts'
 import type { GoPluginService } from '../../../plugins/go-plugin/guarded-service.ts'
 import { newHclogLogger } from '../../../plugins/go-plugin/hclog.ts'
@@ -19,12 +20,13 @@ export interface InProcess<C> extends AsyncDisposable {
 }
 
 /**
- * Makes a folder for sockets.
+ * Makes a folder for sockets, removed when the test ends.
  *
  * @returns Place for unix sockets.
  */
 export function newPlace(): ListenPlace {
   const folder = mkdtempSync(join(tmpdir(), 'unit-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
   return { transport: 'unix', folder, group: undefined, ports: { min: 0, max: 0 } }
 }
 

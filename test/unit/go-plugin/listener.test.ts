@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,8 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { type ListenPlace, listen, listenPlace } from '../../../plugins/go-plugin/listener.ts'
 
 function place(changes: Partial<ListenPlace> = {}): ListenPlace {
-  const folder = mkdtempSync(join(tmpdir(), 'listen-'))
-  return { transport: 'unix', folder, group: undefined, ports: { min: 0, max: 0 }, ...changes }
+  return { ...newPlace(), ...changes }
 }
 
 describe('listenPlace', () => {

@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, readdirSync } from 'node:fs'
 import { ChannelCredentials } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { GRPCControllerClient } from '../../../plugins/gen/goplugin/controller.ts'
 import { HealthClient } from '../../../plugins/gen/grpc/health/v1/health.ts'
 import { serveReattachable } from '../../../plugins/go-plugin/reattach.ts'
 import { unary } from '../../../plugins/host/index.ts'
+import { newPlace } from './in-process.ts'
 
 describe('serveReattachable', () => {
   it('serves inside this process, tells where, and ends without ending the process [C36]', async () => {
@@ -38,7 +37,7 @@ describe('serveReattachable', () => {
   })
 
   it('fails, and keeps no socket, when the services cannot be made', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'reattach-'))
+    const { folder } = newPlace()
     const options = { name: 'test', cookie: { key: 'K', value: 'V' }, env: { TMPDIR: folder } }
     await expect(
       serveReattachable({ ...options, services: () => Promise.reject(new Error('no services')) }),
