@@ -6,7 +6,6 @@
 import { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
-import type { buildConnector } from 'undici'
 import type { KeylimeError } from './errors.ts'
 import { explainConnectFailure } from './network-failures.ts'
 import type { Target } from './target.ts'
@@ -28,7 +27,7 @@ export interface Connection {
 /** Makes and remembers the connections of one pool. */
 export interface Connector {
   /** The function undici calls for each new connection. */
-  readonly connect: buildConnector.connector
+  readonly connect: (options: unknown, callback: (...result: [Error, null] | [null, net.Socket]) => void) => void
   /** Finds the connection an error came from. */
   connectionOf(error: unknown): Connection | undefined
   /** How far the connection came that is being opened, if any. */

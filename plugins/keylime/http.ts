@@ -4,9 +4,8 @@
  * @module
  */
 import { isIP } from 'node:net'
-import type { Pool } from 'undici'
 import type { ClientCertificate } from './client-certificate.ts'
-import { type Connector, newConnector } from './connect.ts'
+import { ConnectionPool, type PoolInUse } from './connection-pool.ts'
 import { KeylimeError } from './errors.ts'
 import { type Exchange, type ExchangeProgress, type HttpAnswer, sendExchange } from './exchange.ts'
 import { newFailure } from './failures.ts'
@@ -16,7 +15,6 @@ import { RequestScope } from './request-scope.ts'
 import { RequestSlots, type SlotCounts } from './request-slots.ts'
 import { explainSilentClose } from './silent-close.ts'
 import { type Target, type TargetSettings, targetInWords } from './target.ts'
-import type { TlsMaterial } from './tls-files.ts'
 import type { TlsSource } from './tls-watch.ts'
 
 /** Bounds an answer: an agent record takes 1 to 20 KiB. */
@@ -28,11 +26,11 @@ export const DEFAULT_MAX_CONNECTIONS = 32
 /** Bounds the requests that wait for one service: two storms of 5,000 nodes. */
 export const DEFAULT_MAX_WAITING = 10_000
 
-// Below the 5 s after which a Keylime agent (actix) closes an idle connection.
-const KEEP_ALIVE_MS = 4_000
-
 // A connection that went stale may be followed by another one of the same age.
 const MAX_ATTEMPTS = 4
+
+// How long an answer stands for "our certificate is accepted".
+const ACCEPTED_MS = 10_000
 
 /** Describes one service and how to reach it. */
 export interface HttpsOriginOptions {
@@ -45,7 +43,7 @@ export interface HttpsOriginOptions {
   readonly serverName?: string | undefined
   /** CA, certificate and key; absent: plain HTTP. */
   readonly tls?: TlsSource | undefined
-  /** Milliseconds for one request, its wait for a connection included. */
+  /** Milliseconds for one request; also for a wait in the queue without anybody being answered. */
   readonly timeoutMs: number
   readonly maxConnections?: number
   readonly maxWaiting?: number
@@ -75,14 +73,9 @@ export interface HttpRequestOptions {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** JSON text. */
   readonly body?: string
-  readonly timeoutMs?: number
+  /** Milliseconds on top of the service's time limit, for what takes long. */
+  readonly extraTimeMs?: number
   readonly maxBodyBytes?: number
-}
-
-interface PoolInUse {
-  readonly pool: Pool
-  readonly connector: Connector
-  readonly material: TlsMaterial | undefined
 }
 
 /** Speaks HTTP with one service over one pool of connections; new TLS material means a new pool. */
@@ -91,8 +84,9 @@ export class HttpsOrigin {
   readonly #options: HttpsOriginOptions
   readonly #slots: RequestSlots
   readonly #who: string
-  #inUse: PoolInUse | undefined
-  #closed = false
+  readonly #pool: ConnectionPool
+  /** When the service last answered, by the monotonic clock. */
+  #answeredAt = Number.NEGATIVE_INFINITY
 
   /** @param options The service. */
   constructor(options: HttpsOriginOptions) {
@@ -101,10 +95,9 @@ export class HttpsOrigin {
     const expectedName = options.serverName ?? host
     this.target = { role, host, port, tls: tls !== undefined, expectedName, settings }
     this.#who = targetInWords(this.target)
-    this.#slots = new RequestSlots(
-      options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-      options.maxWaiting ?? DEFAULT_MAX_WAITING,
-    )
+    const { maxConnections = DEFAULT_MAX_CONNECTIONS, maxWaiting = DEFAULT_MAX_WAITING, timeoutMs } = options
+    this.#slots = new RequestSlots(maxConnections, maxWaiting)
+    this.#pool = new ConnectionPool({ target: this.target, tls, maxConnections, timeoutMs })
   }
 
   /** The service in the words of messages, such as `keylime verifier 127.0.0.1:8881`. */
@@ -135,9 +128,9 @@ export class HttpsOrigin {
    */
   async request(path: string, request: HttpRequestOptions = {}): Promise<HttpAnswer> {
     const began = performance.now()
-    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs
+    const timeoutMs = this.#options.timeoutMs + (request.extraTimeMs ?? 0)
     const progress: ExchangeProgress = { started: false, answered: false }
-    const scope = new RequestScope(timeoutMs, request.signal, (why) => this.#explainEnd(why, timeoutMs, progress))
+    const scope = new RequestScope(request.signal, (why) => this.#explainEnd(why, timeoutMs, progress))
     const operation = request.operation ?? 'request'
     const seen = (): Omit<RequestSeen, 'status'> => ({
       role: this.target.role,
@@ -145,9 +138,11 @@ export class HttpsOrigin {
       durationMs: performance.now() - began,
     })
     try {
-      await this.#takeSlot(scope)
+      await this.#takeSlot(scope, timeoutMs)
       try {
+        scope.limit(timeoutMs)
         const answer = await this.#attempt(this.#exchangeFor(path, request), scope, progress, timeoutMs)
+        this.#answeredAt = performance.now()
         this.#options.observe?.({ ...seen(), status: answer.status })
         return answer
       } finally {
@@ -163,10 +158,7 @@ export class HttpsOrigin {
 
   /** Closes the connections once their requests are answered; later requests fail. */
   async close(): Promise<void> {
-    this.#closed = true
-    const { pool } = this.#inUse ?? {}
-    this.#inUse = undefined
-    await pool?.close()
+    await this.#pool.close()
   }
 
   #exchangeFor(path: string, request: HttpRequestOptions): Exchange {
@@ -192,7 +184,7 @@ export class HttpsOrigin {
     }
   }
 
-  #takeSlot(scope: RequestScope): Promise<void> {
+  #takeSlot(scope: RequestScope, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (scope.ended !== undefined) {
         reject(scope.ended)
@@ -204,6 +196,8 @@ export class HttpsOrigin {
         const { waiting } = this.#slots.counts
         reject(newFailure('queue-full', `${this.#who} is overloaded: ${waiting} requests already wait for it`))
       } else {
+        // A place in the queue is kept as long as the service answers others: slow is not dead.
+        scope.limit(timeoutMs, () => timeoutMs - (performance.now() - this.#answeredAt))
         scope.waitFor((error) => {
           taken()
           reject(error)
@@ -219,7 +213,9 @@ export class HttpsOrigin {
     timeoutMs: number,
   ): Promise<HttpAnswer> {
     for (let attempt = 1; ; attempt += 1) {
-      const use = await this.#poolInUse(scope)
+      const use = await this.#pool.take()
+      if (use === undefined)
+        throw newFailure('cancelled', `${this.#who}: its connections are closed, the configuration changed`)
       progress.started = false
       try {
         return await sendExchange(use.pool, exchange, scope, progress)
@@ -238,7 +234,7 @@ export class HttpsOrigin {
     progress: ExchangeProgress,
     use: PoolInUse,
   ): boolean {
-    if (this.#closed) return false
+    if (this.#pool.isClosed) return false
     // The pool was replaced between our choosing it and its taking the request.
     if (['UND_ERR_DESTROYED', 'UND_ERR_CLOSED'].includes(errorCode(error))) return true
     // Our certificate may have been renewed on disk a moment ago.
@@ -262,81 +258,19 @@ export class HttpsOrigin {
     const failure = explainConnectFailure(error instanceof Error ? error : new Error(String(error)), context)
     const silent =
       failure.facts['reason'] === 'reset' && connection?.phase === 'open' && connection.socket.bytesRead === 0
-    if (!silent || use.material === undefined) return failure
+    // Whoever was answered a moment ago is not refused for his certificate now.
+    const wasAccepted = performance.now() - this.#answeredAt < ACCEPTED_MS
+    if (!silent || wasAccepted || use.material === undefined) return failure
     return (await explainSilentClose(use.connector, this.target, use.material, scope)) ?? failure
   }
 
   #explainEnd(why: 'timeout' | 'cancelled', timeoutMs: number, progress: ExchangeProgress): KeylimeError {
     if (why === 'cancelled') return newFailure('cancelled', `${this.#who}: the caller went away`)
     const { waiting } = this.#slots.counts
-    const phase = progress.started ? 'open' : this.#inUse?.connector.opening()
+    const phase = progress.started ? 'open' : this.#pool.latest?.connector.opening()
     const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(phase)
     return newFailure('timeout', `${this.#who} did not answer within ${timeoutMs} ms: ${waitedFor}`, {
       facts: { timeout_ms: timeoutMs, waiting },
     })
   }
-
-  async #poolInUse(scope: RequestScope): Promise<PoolInUse> {
-    if (this.#closed)
-      throw newFailure('cancelled', `${this.#who}: its connections are closed, the configuration changed`)
-    const material = this.#options.tls?.current()
-    const known = this.#inUse
-    if (known !== undefined && known.material === material) return known
-    const made = await this.#newPool(material)
-    if (scope.ended !== undefined || this.#closed) {
-      closeQuietly(made)
-      throw (
-        scope.ended ?? newFailure('cancelled', `${this.#who}: its connections are closed, the configuration changed`)
-      )
-    }
-    // Loading undici took time: another request may have made the pool meanwhile.
-    const now = this.#inUse
-    if (now !== undefined && now !== known && now.material === material) {
-      closeQuietly(made)
-      return now
-    }
-    this.#inUse = made
-    // Requests in flight on the old pool finish there.
-    if (known !== undefined) closeQuietly(known)
-    return made
-  }
-
-  async #newPool(material: TlsMaterial | undefined): Promise<PoolInUse> {
-    const PoolClass = await loadPool()
-    const { target, timeoutMs } = { target: this.target, timeoutMs: this.#options.timeoutMs }
-    const connector = newConnector({ target, timeoutMs, ...(material !== undefined && { material }) })
-    const pool = new PoolClass(`${target.tls ? 'https' : 'http'}://${formatHostPort(target)}`, {
-      connect: connector.connect,
-      connections: this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-      pipelining: 1,
-      allowH2: false,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: 60_000,
-      // The request's own deadline covers both.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
-    return { pool, connector, material }
-  }
-}
-
-// A pool that closes finishes what it has; that it was destroyed meanwhile is nobody's problem.
-function closeQuietly({ pool }: PoolInUse): void {
-  pool.close().catch(() => undefined)
-}
-
-let poolClass: Promise<typeof Pool> | undefined
-
-/**
- * Loads undici's pool, after the handshake with the host; later calls wait for the same load.
- *
- * Only the pool: the whole of undici takes 9 MB and 40 ms more.
- */
-function loadPool(): Promise<typeof Pool> {
-  poolClass ??= (async () => {
-    // @ts-expect-error the file has no types of its own; it exports what 'undici' types as Pool
-    const loaded: { readonly default: typeof Pool } = await import('undici/lib/dispatcher/pool.js') // oxlint-disable-line typescript/no-unsafe-assignment
-    return loaded.default
-  })()
-  return poolClass
 }

@@ -22,6 +22,8 @@ export interface ApiCall {
   readonly unknownOn404?: boolean
   /** Oldest version that has this call. */
   readonly least?: ApiVersion
+  /** Milliseconds on top of the service's time limit. */
+  readonly extraTimeMs?: number
   readonly maxBodyBytes?: number
 }
 
@@ -94,10 +96,11 @@ export class KeylimeApi {
         { facts: { api_version: version } },
       )
     }
-    const { signal, operation, maxBodyBytes } = call
+    const { signal, operation, maxBodyBytes, extraTimeMs = 0 } = call
     return await this.#origin.request(`/v${version}${call.path}`, {
       signal,
       operation,
+      extraTimeMs,
       ...(maxBodyBytes !== undefined && { maxBodyBytes }),
     })
   }

@@ -123,7 +123,7 @@ function useTlsHint(target: Target): string {
  * @returns A phrase.
  */
 export function phaseInWords(phase: ConnectionPhase | undefined): string {
-  return phase === undefined ? 'no connection was free' : PHASES[phase]
+  return phase === undefined ? 'no connection was free, and no other request was answered' : PHASES[phase]
 }
 
 const PHASES: Readonly<Record<ConnectionPhase, string>> = {
