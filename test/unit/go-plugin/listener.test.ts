@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type ListenPlace, listen, listenPlace } from '../../../plugins/go-plugin/listener.ts'
+import { newPlace } from './in-process.ts'
 
 function place(changes: Partial<ListenPlace> = {}): ListenPlace {
   return { ...newPlace(), ...changes }
