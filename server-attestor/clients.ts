@@ -15,7 +15,7 @@ import { SecondOpinion } from './second-opinion.ts'
 import { ServiceGroup } from './service-group.ts'
 import { Turnstile } from './turnstile.ts'
 
-/** Is how many opinions are asked of one verifier, and records of one registrar, at a time; the rest waits with us. */
+/** Is how many records are asked of one registrar at a time; the rest waits with us. */
 const AT_A_TIME = 12
 
 /** Holds how the services are reached. */
@@ -34,8 +34,6 @@ export interface Verifier {
   readonly name: string
   readonly reader: RecordReader
   readonly opinion: SecondOpinion
-  /** For opinions; the reader bounds its own reads. */
-  readonly turnstile: Turnstile
 }
 
 /** Holds the open services of one configuration. */
@@ -119,7 +117,6 @@ function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
     name: client.name,
     reader: new RecordReader(client),
     opinion: new SecondOpinion(client, opinionTtlMs),
-    turnstile: new Turnstile(AT_A_TIME),
   }
 }
 

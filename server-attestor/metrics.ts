@@ -104,6 +104,7 @@ export class AttestationMetrics {
   #timer: NodeJS.Timeout | undefined
   #inFlight = 0
   #complained = false
+  #flushing: Promise<void> | undefined
 
   /**
    * @param hosts The host's services; first used with the first attestation, since SPIRE is not ready before.
@@ -170,7 +171,15 @@ export class AttestationMetrics {
    *
    * @returns Resolves when it is sent or given up; never rejects.
    */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    // A host slower than the interval gets the next lot when it has taken this one.
+    this.#flushing ??= this.#send().finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
+  }
+
+  async #send(): Promise<void> {
     this.#gauges()
     const series = [...this.#series.values()]
     this.#series.clear()
@@ -196,6 +205,7 @@ export class AttestationMetrics {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
+    await this.#flushing
     await this.flush()
   }
 

@@ -214,7 +214,7 @@ function answer(agentId: AgentId, waiters: ReadonlySet<Waiter>, records: AgentRe
 function notEnrolled(agentId: AgentId, enrolled: number): KeylimeError {
   return new KeylimeError(
     'KEYLIME_AGENT_UNKNOWN',
-    `keylime verifier does not know agent ${agentId}: it is not among the ${String(enrolled)} enrolled; enrol it with keylime_tenant`,
+    `keylime verifier does not know agent ${agentId}: it is not among the ${String(enrolled)} enrolled`,
     { facts: { agent_id: agentId, service: 'verifier' } },
   )
 }

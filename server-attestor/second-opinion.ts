@@ -8,7 +8,9 @@ import { newNonce } from '../plugins/keylime/nonce.ts'
 import type { IdentityQuestion, IdentityVerdict } from '../plugins/keylime/verifier-client.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { oneLine } from './catalogue.ts'
+import { untilAborted } from './deadline.ts'
 import { refusal } from './refusal.ts'
+import { Turnstile } from './turnstile.ts'
 
 /** Is what is asked of a verifier here; `VerifierClient` fits. */
 export interface OpinionSource {
@@ -18,13 +20,19 @@ export interface OpinionSource {
 /** Is how many opinions are remembered for one verifier: two fleets of 5,000 nodes. */
 const MAX_OPINIONS = 10_000
 
+/** Is how many opinions are asked of one verifier at a time; the rest waits here. */
+const AT_A_TIME = 12
+
 /** Holds one verifier's opinions. An opinion stands for an agent and its AK, not for one quote. */
 export class SecondOpinion {
   readonly #source: OpinionSource
   readonly #ttlMs: number
   readonly #clock: () => number
+  readonly #turnstile = new Turnstile(AT_A_TIME)
   /** Agent ID and AK to the time until which the opinion stands. */
   readonly #standing = new BoundedMap<string, number>(MAX_OPINIONS)
+  /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
+  readonly #asking = new Map<string, Promise<void>>()
 
   /**
    * @param source The verifier.
@@ -38,38 +46,63 @@ export class SecondOpinion {
   }
 
   /**
-   * Tells whether the opinion of an agent's AK stands, so that nothing needs to be asked.
+   * Makes sure that the verifier confirms an agent's AK: by an opinion that stands, or by asking about this quote.
    *
-   * @param agentId The agent.
-   * @param akTpm TPM2B_PUBLIC of its AK, from the registrar.
-   * @returns True when the verifier confirmed this AK within the time to live.
-   */
-  stands(agentId: string, akTpm: Uint8Array): boolean {
-    const until = this.#standing.get(keyOf(agentId, akTpm))
-    return until !== undefined && this.#clock() < until
-  }
-
-  /**
-   * Has the verifier confirm a quote, and refuse the same quote with another nonce. Remembers only a full success.
-   *
-   * A success also shows that registrar and verifier hold the same AK for this agent, which the API says nowhere else.
+   * Asking means two questions: the verifier must call the quote valid, and must refuse the same quote with another
+   * nonce. Only a full success is remembered. It also shows that registrar and verifier hold the same AK for this agent,
+   * which the API says nowhere else.
    *
    * @param evidence The quote, proved by us.
-   * @param akTpm TPM2B_PUBLIC of the AK it was proved with.
+   * @param akTpm TPM2B_PUBLIC of the AK it was proved with, from the registrar.
    * @param options Signal of the attestation.
    * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`: a verdict. `KL-OPINION-SELF-CHECK`: the verifier accepts anything,
-   *   which is no verdict on the node.
+   *   which is no verdict on the node. `KL-BUSY`: too many wait.
    * @throws {KeylimeError} As the verifier's client.
    * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
    */
-  async ask(evidence: IdentityQuestion, akTpm: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void> {
+  async confirm(
+    evidence: IdentityQuestion,
+    akTpm: Uint8Array,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const key = keyOf(evidence.agentId, akTpm)
+    if (this.#stands(key)) return
+    const { signal } = options
+    // What another call learns of this AK counts for this one too; what it fails of is its own affair.
+    for (let other = this.#asking.get(key); other !== undefined; other = this.#asking.get(key)) {
+      await untilAborted(signal, other)
+      if (this.#stands(key)) return
+    }
+    const asking = this.#turnstile.run(signal, () => this.#ask(evidence, akTpm, options)).then(() => this.#keep(key))
+    if (this.#ttlMs > 0) this.#share(key, asking)
+    await asking
+  }
+
+  #keep(key: string): void {
+    if (this.#ttlMs > 0) this.#standing.set(key, this.#clock() + this.#ttlMs)
+  }
+
+  #stands(key: string): boolean {
+    const until = this.#standing.get(key)
+    return until !== undefined && this.#clock() < until
+  }
+
+  #share(key: string, asking: Promise<void>): void {
+    const settled = asking
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#asking.get(key) === settled) this.#asking.delete(key)
+      })
+    this.#asking.set(key, settled)
+  }
+
+  async #ask(evidence: IdentityQuestion, akTpm: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void> {
     const asked = await this.#source.verifyIdentity(evidence, options)
     if (!asked.valid) {
       throw refusal('KL-QUOTE-VERIFIER-REJECTED', {}, { facts: { verifier_reason: oneLine(asked.reason ?? 'none') } })
     }
     const check = await this.#source.verifyIdentity({ ...evidence, nonce: newNonce() }, options)
     if (check.valid) throw refusal('KL-OPINION-SELF-CHECK', {}, { facts: { ak_sha256: digestOf(akTpm) } })
-    if (this.#ttlMs > 0) this.#standing.set(keyOf(evidence.agentId, akTpm), this.#clock() + this.#ttlMs)
   }
 }
 

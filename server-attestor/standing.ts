@@ -7,7 +7,6 @@ import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
 import type { AgentRecord } from '../plugins/keylime/verifier-client.ts'
 import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
 import type { Attestor } from './attestor.ts'
-import type { Verifier } from './clients.ts'
 import { type Deadline, withDeadline } from './deadline.ts'
 import { type Decision, judge } from './gate.ts'
 import type { NodeEvidence, ProvedNode } from './proof.ts'
@@ -31,7 +30,7 @@ const LONGEST_PAUSE_MS = 5_000
 const LOOK_LIMIT_MS = 30_000
 
 /**
- * Asks the verifiers for a node's record and, when no opinion stands, for their opinion of its quote.
+ * Asks the verifiers for a node's record and, where no opinion stands, for their opinion of its quote.
  *
  * Both come from the same verifier, and both after the proof.
  *
@@ -56,20 +55,22 @@ export async function standingOf(
     const standing = await attestor.clients.verifiers.first(agentId, signal, async (verifier) => {
       const [record] = await Promise.all([
         verifier.reader.read(agentId, { signal }),
-        verifier.opinion.stands(agentId, akTpm) ? undefined : askOpinion(verifier, evidence, akTpm, signal),
+        verifier.opinion.confirm(evidence, akTpm, { signal }),
       ])
       return { verifier: verifier.name, record, decision: judge(record, hashAlg, attestor.config.gate) }
     })
     return { standing, evidence }
   } catch (error) {
     if (deadline.passed) throw tooSlow(error)
-    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: error, evidence }
+    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: onlyRegistered(error), evidence }
     throw error
   }
 }
 
-function askOpinion(verifier: Verifier, evidence: NodeEvidence, akTpm: Uint8Array, signal: AbortSignal): Promise<void> {
-  return verifier.turnstile.run(signal, () => verifier.opinion.ask(evidence, akTpm, { signal }))
+/** The registrar knew the node, or there would be no proof: only the enrolment is missing. */
+function onlyRegistered(error: KeylimeError): KeylimeError {
+  const message = `${error.message}; it is registered and its TPM has proved itself: enrol it with keylime_tenant -c add`
+  return new KeylimeError(error.code, message, { cause: error, facts: error.facts })
 }
 
 function tooSlow(cause: unknown): KeylimeError {

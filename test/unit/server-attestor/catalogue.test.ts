@@ -31,7 +31,7 @@ describe('CATALOGUE', () => {
     expect(codes.filter((code) => !tests.includes(code))).toEqual([])
   })
 
-  it('is documented whole', () => {
+  it('is documented whole [T50]', () => {
     expect(codes.filter((code) => !docs.includes(`\n### ${code}\n`))).toEqual([])
   })
 

@@ -21,7 +21,7 @@ function verifier(answers: (question: IdentityQuestion) => IdentityVerdict): {
     asked,
     verifyIdentity: (question) => {
       asked.push(question)
-      return Promise.resolve(answers(question))
+      return Promise.resolve(question).then(answers)
     },
   }
 }
@@ -32,7 +32,7 @@ const honest = (question: IdentityQuestion): IdentityVerdict =>
 describe('SecondOpinion', () => {
   it('asks about the quote, and about the same quote with another nonce, which must be refused', async () => {
     const source = verifier(honest)
-    await new SecondOpinion(source, 1_000).ask(evidence, AK, { signal })
+    await new SecondOpinion(source, 1_000).confirm(evidence, AK, { signal })
     expect(source.asked).toHaveLength(2)
     expect(source.asked[1]).toMatchObject({ agentId: 'node-1', quote: evidence.quote })
     expect(source.asked[1]?.nonce).toMatch(/^[A-Z2-7]{32}$/)
@@ -41,21 +41,47 @@ describe('SecondOpinion', () => {
 
   it('stands for agent and key until its time is over', async () => {
     let now = 0
-    const opinion = new SecondOpinion(verifier(honest), 600_000, () => now)
-    expect(opinion.stands('node-1', AK)).toBe(false)
-    await opinion.ask(evidence, AK, { signal })
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 600_000, () => now)
+    const questions = async (agentId: string, ak: Buffer): Promise<number> => {
+      const before = source.asked.length
+      await opinion.confirm({ ...evidence, agentId: parseAgentId(agentId) }, ak, { signal })
+      return source.asked.length - before
+    }
+    expect(await questions('node-1', AK)).toBe(2)
     now = 599_999
-    expect(opinion.stands('node-1', AK)).toBe(true)
-    expect(opinion.stands('node-1', OTHER_AK)).toBe(false)
-    expect(opinion.stands('node-2', AK)).toBe(false)
+    expect(await questions('node-1', AK)).toBe(0)
+    expect(await questions('node-1', OTHER_AK)).toBe(2)
+    expect(await questions('node-2', AK)).toBe(2)
     now = 600_000
-    expect(opinion.stands('node-1', AK)).toBe(false)
+    expect(await questions('node-1', AK)).toBe(2)
   })
 
-  it('never stands with a time of 0', async () => {
-    const opinion = new SecondOpinion(verifier(honest), 0)
-    await opinion.ask(evidence, AK, { signal })
-    expect(opinion.stands('node-1', AK)).toBe(false)
+  it('is asked at every attestation with a time of 0, also when several come at once', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 0)
+    await Promise.all([1, 2, 3].map(() => opinion.confirm(evidence, AK, { signal })))
+    await opinion.confirm(evidence, AK, { signal })
+    expect(source.asked).toHaveLength(8)
+  })
+
+  it('is asked once for a node that calls a hundred times at once', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 1_000)
+    await Promise.all(Array.from({ length: 100 }, () => opinion.confirm(evidence, AK, { signal })))
+    expect(source.asked).toHaveLength(2)
+  })
+
+  it('is asked again by those who waited for a question that failed', async () => {
+    let fails = true
+    const source = verifier((question) => {
+      if (!fails) return honest(question)
+      fails = false
+      throw new Error('reset')
+    })
+    const opinion = new SecondOpinion(source, 1_000)
+    const outcomes = await Promise.allSettled([1, 2].map(() => opinion.confirm(evidence, AK, { signal })))
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
 
   it('makes a refusal of the quote a verdict, with the verifier’s reason for the log only', async () => {
@@ -63,12 +89,11 @@ describe('SecondOpinion', () => {
       verifier(() => ({ valid: false, reason: 'signature\nmismatch' })),
       1_000,
     )
-    await expect(opinion.ask(evidence, AK, { signal })).rejects.toMatchObject({
+    await expect(opinion.confirm(evidence, AK, { signal })).rejects.toMatchObject({
       code: 'KL-QUOTE-VERIFIER-REJECTED',
       message: 'the keylime verifier rejects its identity quote [KL-QUOTE-VERIFIER-REJECTED]',
       facts: { verifier_reason: 'signature mismatch' },
     })
-    expect(opinion.stands('node-1', AK)).toBe(false)
   })
 
   it('finds a verifier that accepts anything, blames the installation, and remembers nothing of it', async () => {
@@ -76,7 +101,8 @@ describe('SecondOpinion', () => {
       verifier(() => ({ valid: true })),
       1_000,
     )
-    await expect(opinion.ask(evidence, AK, { signal })).rejects.toMatchObject({ code: 'KL-OPINION-SELF-CHECK' })
-    expect(opinion.stands('node-1', AK)).toBe(false)
+    for (const _ of [1, 2]) {
+      await expect(opinion.confirm(evidence, AK, { signal })).rejects.toMatchObject({ code: 'KL-OPINION-SELF-CHECK' })
+    }
   })
 })

@@ -1,0 +1,67 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { AGENT_SCHEMA } from '../../../agent-attestor/schema.ts'
+import { decodeConfig } from '../../../plugins/hcl/index.ts'
+import { fillSections } from '../../../scripts/docs/fill-sections.ts'
+import { SECTIONS } from '../../../scripts/docs/sections.ts'
+import { SERVER_SCHEMA } from '../../../server-attestor/schema.ts'
+
+const root = resolve(import.meta.dirname, '../../..')
+const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: root })].filter((page) =>
+  existsSync(join(root, page)),
+)
+const read = (page: string): string => readFileSync(join(root, page), 'utf8')
+
+describe('the documentation', () => {
+  it('holds in its generated sections what the code says [P28]', () => {
+    const stale = pages.filter((page) => fillSections(read(page), SECTIONS, page) !== read(page))
+    expect(stale).toEqual([])
+  })
+
+  it('explains every key of both halves, the aliases and the ignored ones too [T75] [P28]', () => {
+    for (const [page, schema] of [
+      ['docs/configuration-server.md', SERVER_SCHEMA],
+      ['docs/configuration-agent.md', AGENT_SCHEMA],
+    ] as const) {
+      const text = read(page)
+      expect(Object.keys(schema.fields).filter((key) => !text.includes(`| \`${key}\` |`))).toEqual([])
+    }
+  })
+
+  it('shows only configurations that the plugins accept [T75] [P28]', () => {
+    const blocks = pages.flatMap((page) =>
+      [...read(page).matchAll(/plugin_cmd = "[^"]*(server|agent)"[\s\S]*?plugin_data \{\n([\s\S]*?)\n {2}\}/g)].map(
+        ([, half, data = '']) => ({ page, half, data }),
+      ),
+    )
+    expect(blocks.length).toBeGreaterThan(3)
+    const problems = blocks.flatMap(({ page, half, data }) => {
+      const found = half === 'server' ? decodeConfig(data, SERVER_SCHEMA) : decodeConfig(data, AGENT_SCHEMA)
+      return [...found.problems, ...found.warnings].map((problem) => `${page}: ${String(problem)}`)
+    })
+    expect(problems).toEqual([])
+  })
+
+  it('links to nothing that is not there [T75]', () => {
+    const broken = pages.flatMap((page) =>
+      [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g)]
+        .filter(([, path = '', anchor = '']) => !isThere(page, path, anchor))
+        .map(([link]) => `${page}: ${link}`),
+    )
+    expect(broken).toEqual([])
+  })
+})
+
+function isThere(page: string, path: string, anchor: string): boolean {
+  const target = path === '' ? page : join(dirname(page), path)
+  if (!existsSync(join(root, target))) return false
+  if (anchor === '') return true
+  const headings = [...read(target).matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  )
+  return headings.includes(anchor.slice(1))
+}
