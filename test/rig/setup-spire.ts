@@ -85,14 +85,19 @@ async function build(task: Task): Promise<void> {
   })
   const total = stale.split('\n').filter((line) => line !== '').length
   let compiled = 0
+  // -v names each package as its compilation ends; the two programs come last, and linking them takes a while.
+  const show = (): void =>
+    task.update(
+      compiled < total - PROGRAMS.length
+        ? `${compiled} of ${total} packages compiled`
+        : `linking ${PROGRAMS.join(' and ')}`,
+    )
+  show()
   await runCommand(go, ['install', '-v', ...PACKAGES], {
     ...options,
     onLine: (line) => {
-      // -v names each package as its compilation ends; the two programs come last, and linking them takes a while.
       if (/^[a-z][\w./-]*$/i.test(line)) compiled += 1
-      task.update(
-        compiled < total - 2 ? `${compiled} of ${total} packages compiled` : 'linking spire-server and spire-agent',
-      )
+      show()
     },
   })
   if (!(await isComplete(join(partial, 'bin'))))
