@@ -15,8 +15,8 @@ let agentHalf: AgentPlugin
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 2, ak: 'ec-p256' })
   agent = await keylime.startAgent()
-  serverHalf = await startServerPlugin({ hcl: keylime.serverHcl({ request_timeout: '500ms' }) })
-  agentHalf = await startAgentPlugin(agent.agentHcl({ request_timeout: '300ms', wait_for_agent: '0s' }))
+  serverHalf = await startServerPlugin({ hcl: keylime.serverHcl() })
+  agentHalf = await startAgentPlugin(agent.agentHcl({ wait_for_agent: '0s' }))
 })
 afterAll(async () => {
   await Promise.all([serverHalf.stop(), agentHalf.stop()])
@@ -132,7 +132,14 @@ const NODE_DOES: Readonly<Record<string, Condition>> = {
     await agent.pause()
     return () => agent.resume()
   },
-  hangs: fault('quote', { kind: 'hang' }),
+  hangs: async () => {
+    agent.fail('quote', { kind: 'hang' })
+    await agentHalf.configure(agent.agentHcl({ request_timeout: '300ms', wait_for_agent: '0s' }))
+    return () => {
+      agent.clearFaults()
+      return agentHalf.configure(agent.agentHcl({ wait_for_agent: '0s' }))
+    }
+  },
   'HTTP 500': fault('quote', answerWith(500, '{"code":500,"status":"no TPM","results":{}}', 'application/json')),
   HTML: fault('info', nginxError(502)),
   'other AK': knobs({ signer: stranger }),
@@ -165,7 +172,7 @@ describe('both halves against each other', () => {
     const agentVerdicts: string[] = []
     for (const [says, sayIt] of Object.entries(KEYLIME_SAYS)) {
       // A new configuration forgets the registrar's record, which is remembered for a minute.
-      await serverHalf.configure(keylime.serverHcl({ request_timeout: '500ms' }))
+      await serverHalf.configure(keylime.serverHcl())
       const unsay = await sayIt()
       const cells = [says]
       for (const [does, doIt] of Object.entries(NODE_DOES)) {

@@ -9,7 +9,7 @@ let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 2, ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl({ request_timeout: '500ms' }) })
+  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
 })
 afterAll(async () => {
   await plugin.stop()

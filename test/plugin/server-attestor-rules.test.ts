@@ -67,7 +67,9 @@ describe('the identity of a node', () => {
     expect(await plugin.attest(twin)).toEqual(
       denied(/in use by the TPM with EK [0-9a-f]{16}.*this host has EK [0-9a-f]{16}.*KL-ID-IN-USE/),
     )
-    await expect.poll(() => plugin.logs().some(({ raw }) => raw.includes('KL-ID-IN-USE'))).toBe(true)
+    await expect
+      .poll(() => plugin.logs().some(({ raw }) => raw.includes('KL-ID-IN-USE')), { timeout: 10_000 })
+      .toBe(true)
   })
 
   it('must be the hash of its endorsement key where that is required [T15]', async () => {
@@ -131,7 +133,7 @@ describe('the policy of a node', () => {
     await plugin.attest(node)
     const warnings = (): number =>
       plugin.logs('warn').filter(({ message }) => message.includes('checks nothing')).length
-    await expect.poll(warnings).toBe(1)
+    await expect.poll(warnings, { timeout: 10_000 }).toBe(1)
     for (const required of ['pcr', 'pcr:7', 'measured-boot', 'runtime']) {
       await configure({ require_policy: [required] })
       expect(await plugin.attest(node)).toEqual(denied(new RegExp(`does not check ${required}.*PCR 4, 7 only quoted`)))
@@ -172,7 +174,7 @@ describe('shadow mode', () => {
         .map(({ fields }) => String(fields['clauses']))
         .join('\n')
     for (const code of ['KL-GATE-COUNT-ZERO', 'KL-POLICY-WEAK', 'KL-ID-NOT-EK-HASH']) {
-      await expect.poll(clauses).toContain(code)
+      await expect.poll(clauses, { timeout: 10_000 }).toContain(code)
     }
     await expect
       .poll(() => plugin.metrics.filter(({ key }) => key.includes('shadow')).length, { timeout: 12_000 })

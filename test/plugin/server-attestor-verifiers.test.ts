@@ -31,7 +31,7 @@ afterAll(() => keylime.close())
 function hclWith(extra: Readonly<Record<string, string>>): string {
   const one = keylime.serverHcl({
     keylime_verifiers: keylime.verifiers.map(({ host, port }) => `${host}:${port}`),
-    request_timeout: '500ms',
+    request_timeout: '2s',
     ...extra,
   })
   return one.replace(/^keylime_verifier_(host|port) = .*\n/gm, '')
@@ -66,7 +66,9 @@ describe('several verifiers', () => {
     await first.pause()
     expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
     await first.resume()
-    await expect.poll(() => plugin.logs('warn').some(({ raw }) => raw.includes(String(first.port)))).toBe(true)
+    await expect
+      .poll(() => plugin.logs('warn').some(({ raw }) => raw.includes(String(first.port))), { timeout: 10_000 })
+      .toBe(true)
   })
 
   it.each(['hang', 'reset'] as const)('stand in for one whose connections %s', async (kind) => {

@@ -164,7 +164,7 @@ describe('a dishonest node', () => {
     const outcome = await plugin.attest(newFakeNode('gullible', tpm))
     keylime.verifier.setGullible(false)
     expect(outcome).toMatchObject({ status: 'INTERNAL', message: matching('another nonce') })
-    await expect.poll(() => plugin.logs('error').at(-1)?.raw).toContain('gullible')
+    await expect.poll(() => plugin.logs('error').at(-1)?.raw, { timeout: 10_000 }).toContain('gullible')
   })
 })
 
