@@ -62,7 +62,7 @@ export function checkClientFiles(files: TlsFiles, names: TlsFileNames, check: Cl
   }
   const [certName, keyName] = [`${names.certFile} ${certFile}`, `${names.keyFile} ${keyFile}`]
   const certificates = readPresented(certName, certFile, check)
-  const key = readKey(keyName, keyFile, problems)
+  const key = readKey(keyName, keyFile, check.found)
   if (certificates === undefined || key === undefined) return undefined
   const leaf = certificates.find((one) => one.checkPrivateKey(key.key))
   if (leaf === undefined) {
@@ -85,12 +85,18 @@ function readPresented(what: string, path: string, check: ClientCheck): readonly
   return problems.length > 0 ? undefined : read?.certificates
 }
 
-function readKey(what: string, path: string, problems: string[]): { key: KeyObject; pem: string } | undefined {
+function readKey(what: string, path: string, found: ClientCheck['found']): { key: KeyObject; pem: string } | undefined {
   const file = readTextFile(path)
   const read = 'problem' in file ? file : readPrivateKey(file.text)
-  if (!('problem' in read)) return read
-  problems.push(`${what}: ${read.problem}`)
-  return undefined
+  if ('problem' in read) {
+    found.problems.push(`${what}: ${read.problem}`)
+    return undefined
+  }
+  if ('mode' in file && (file.mode & 0o004) !== 0) {
+    const mode = file.mode.toString(8).padStart(4, '0')
+    found.warnings.push(`${what}: every user of this machine can read it (mode ${mode}); 0600 or 0640 is enough`)
+  }
+  return read
 }
 
 interface PairFacts {

@@ -73,7 +73,7 @@ export function explainStatus(answer: HttpAnswer, call: Call): KeylimeError {
     )
   }
   if (status === 401 || status === 403) return explainRefusal(answer, call)
-  if (status === 404 && call.unknownOn404 && !isPage(answer)) {
+  if (status === 404 && call.unknownOn404 && isKeylimeRefusal(answer)) {
     return newFailure(
       'agent-unknown',
       `${who} does not know ${call.about}${said(answer)}; not enrolled there, or its database failed`,
@@ -90,10 +90,11 @@ export function explainStatus(answer: HttpAnswer, call: Call): KeylimeError {
   }
   if (status >= 500)
     return newFailure('server-error', `${who} failed with ${status}${said(answer)}; its log says why`, { facts })
+  const isForeign = !isKeylimeRefusal(answer) ? '; is it the right service?' : ''
   const hint =
     status === 400 && answer.body === '' && who.includes('registrar')
       ? '; its plain HTTP port (8890) answers so: a proxy must pass on to the TLS port (8891), with a client certificate'
-      : ''
+      : isForeign
   return newFailure('answer-status', `${who} answers ${status} for ${call.about}${said(answer)}${hint}`, { facts })
 }
 
@@ -129,6 +130,17 @@ export function statusText(answer: HttpAnswer): string | undefined {
   const [first] = Array.isArray(body['errors']) ? (body['errors'] as readonly unknown[]) : []
   const text = isObject(first) ? (first['detail'] ?? first['title']) : body['status']
   return typeof text === 'string' && text !== '' ? printable(text) : undefined
+}
+
+/**
+ * Tells whether an error answer has Keylime's own shape, so that another service's 404 is not taken for "unknown".
+ *
+ * @param answer An answer that is not a 200.
+ * @returns True for `{code, status, results}` with the code of the answer.
+ */
+export function isKeylimeRefusal(answer: HttpAnswer): boolean {
+  const body = answer.contentType.endsWith('json') && answer.body.length <= 65_536 ? tryJson(answer.body) : undefined
+  return isObject(body) && body['code'] === answer.status && 'results' in body
 }
 
 function said(answer: HttpAnswer): string {

@@ -123,13 +123,13 @@ class AnswerReader {
   }
 
   answer(): HttpAnswer {
-    const date = Date.parse(this.#header('date'))
+    const date = parseDate(this.#header('date'))
     const [only] = this.#chunks
     const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
     return {
       status: this.#status,
       contentType: (this.#header('content-type').split(';')[0] ?? '').trim().toLowerCase(),
-      ...(Number.isNaN(date) ? {} : { date: date / 1000 }),
+      ...(date !== undefined && { date }),
       body: bytes.toString('utf8'),
       server: this.#header('server'),
       location: this.#header('location'),
@@ -140,4 +140,12 @@ class AnswerReader {
     const value = this.#headers[name]
     return (Array.isArray(value) ? value[0] : value) ?? ''
   }
+}
+
+// Freshness is judged by this clock, so only the one form that HTTP allows counts (RFC 9110 section 5.6.7).
+function parseDate(text: string): number | undefined {
+  const time = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN
+  return Number.isNaN(time) ? undefined : time / 1000
 }

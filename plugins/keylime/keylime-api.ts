@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Call, explainStatus, openEnvelope } from './envelope.ts'
+import { type Call, explainStatus, isKeylimeRefusal, openEnvelope } from './envelope.ts'
 import type { HttpAnswer } from './exchange.ts'
 import { newFailure } from './failures.ts'
 import type { HttpsOrigin } from './http.ts'
@@ -130,7 +130,7 @@ export class KeylimeApi {
       return chooseVersion(openEnvelope(answer, this.#describe({ about: '/version' })), this.name)
     }
     // A registrar before Keylime 7.12 has no /version; its API is 2.1 or 2.2, and 2.2 adds nothing to its records.
-    const hasNoVersionPath = [400, 404, 405].includes(answer.status) && answer.contentType.endsWith('json')
+    const hasNoVersionPath = [400, 404, 405].includes(answer.status) && isKeylimeRefusal(answer)
     if (hasNoVersionPath) return '2.1'
     throw explainStatus(answer, this.#describe({ about: '/version' }))
   }

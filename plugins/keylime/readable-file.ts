@@ -10,13 +10,13 @@ import { dirname } from 'node:path'
 export const MAX_FILE_BYTES = 4 * 1024 * 1024
 
 /** Holds a file's text, or one sentence about why there is none. */
-export type FileText = { readonly text: string } | { readonly problem: string }
+export type FileText = { readonly text: string; readonly mode: number } | { readonly problem: string }
 
 /**
  * Reads a text file.
  *
  * @param path Path of a regular file (or a link to one) of 1 byte to 4 MiB.
- * @returns Its text (Latin-1 safe: PEM is ASCII), or the problem, without the path.
+ * @returns Its text (Latin-1: PEM is ASCII) and permissions, or the problem, without the path.
  */
 export function readTextFile(path: string): FileText {
   try {
@@ -26,7 +26,7 @@ export function readTextFile(path: string): FileText {
     if (stats.size > MAX_FILE_BYTES)
       return { problem: `is ${stats.size} bytes long, expected at most ${MAX_FILE_BYTES}` }
     const text = readFileSync(path, 'latin1')
-    return text.trim() === '' ? { problem: 'is empty' } : { text }
+    return text.trim() === '' ? { problem: 'is empty' } : { text, mode: stats.mode & 0o7777 }
   } catch (error) {
     return { problem: explainAccess(path, codeOf(error)) }
   }

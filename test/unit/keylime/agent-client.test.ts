@@ -58,7 +58,7 @@ describe('AgentClient', () => {
     expect((await new AgentClient(origin).getInfo()).agentId).toBe(keylime.node().agentId)
   })
 
-  it('says that the agent demands a client certificate [T45]', async () => {
+  it('says that the agent demands a client certificate', async () => {
     await using origin = originFor(agent.port, { role: 'keylime agent', files: { caFile: agent.caFile } })
     const { code, message } = await failureOf(new AgentClient(origin).getInfo())
     expect(code).toBe('KEYLIME_CLIENT_REFUSED')

@@ -218,6 +218,15 @@ describe('openEnvelope, with what comes from elsewhere', () => {
     )
   })
 
+  it('does not take the 404 of another service for "unknown agent"', () => {
+    for (const body of ['{"errors": []}', '{"code": 404}', '{}', '']) {
+      const seen = failure(answer(404, body))
+      expect(seen).toMatchObject({ code: 'KEYLIME_BAD_RESPONSE', reason: 'answer-status' })
+      expect(seen.message).toContain('answers 404 for agent x')
+      expect(seen.message).toContain('is it the right service?')
+    }
+  })
+
   it('does not take a 404 for "unknown agent" where it stands for something else', () => {
     expect(failure(answer(404, '{}'), { ...call, unknownOn404: false })).toMatchObject({ code: 'KEYLIME_BAD_RESPONSE' })
   })

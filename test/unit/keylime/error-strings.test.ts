@@ -174,7 +174,7 @@ describe('an error an operator has met', () => {
     expect(message).toContain('("agent id not found"); not enrolled there, or its database failed')
   })
 
-  it('"AllAPIVersionsRejected": plain HTTP spoken to an HTTPS port [T27]', async () => {
+  it('"AllAPIVersionsRejected": plain HTTP spoken to an HTTPS port', async () => {
     const agent = await keylime.startAgent()
     await using origin = originFor(agent.port, { role: 'keylime agent', settings: { useTls: 'keylime_agent_use_tls' } })
     const { message } = await failureOf(new AgentClient(origin).getInfo())

@@ -42,6 +42,19 @@ describe('HttpsOrigin.request', () => {
     })
   })
 
+  it.each(['', 'yesterday', '2026-11-23T22:22:02Z', '0', 'Mon, 23 Nov 2026 22:22:02 +0100'])(
+    'takes no time from a Date header %j that is not one',
+    async (date) => {
+      await using listener = await startHttps(server, (_request, response) => {
+        response.sendDate = false
+        if (date !== '') response.setHeader('date', date)
+        response.end('{}')
+      })
+      await using origin = originFor(listener.port, { files })
+      expect(await origin.request('/x')).not.toHaveProperty('date')
+    },
+  )
+
   it('never sends an Authorization header, and asks for nothing compressed', async () => {
     let seen: Record<string, unknown> = {}
     await using listener = await startHttps(server, (request, response) => {

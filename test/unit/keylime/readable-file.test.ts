@@ -24,9 +24,9 @@ function readUnprivileged(path: string): ReturnType<typeof readTextFile> {
 
 describe('readTextFile', () => {
   it('reads a file, also behind a link', () => {
-    writeFileSync(join(folder, 'a.crt'), 'text')
+    writeFileSync(join(folder, 'a.crt'), 'text', { mode: 0o644 })
     symlinkSync('a.crt', join(folder, 'link.crt'))
-    expect(readTextFile(join(folder, 'link.crt'))).toEqual({ text: 'text' })
+    expect(readTextFile(join(folder, 'link.crt'))).toEqual({ text: 'text', mode: 0o644 })
   })
 
   it('says which part of the path is missing [P20]', () => {

@@ -205,7 +205,7 @@ describe('loadTlsFiles, with files that are wrong', () => {
     expect(material).toBeUndefined()
   })
 
-  it('refuses a CA file in which nothing is valid, and warns of one in which something is [P15]', async () => {
+  it('refuses a CA file in which nothing is valid, and warns of one in which something is', async () => {
     const old = await pki.root('Old root', { validity: 'expired' })
     const dead = pki.write('dead.crt', old.pem)
     expect(loadTlsFiles({ caFile: dead }, { names }).problems[0]).toMatch(
@@ -228,7 +228,7 @@ describe('loadTlsFiles, with files that are wrong', () => {
 })
 
 describe('loadTlsFiles, warnings', () => {
-  it('warns when a third of a life is left, for one day and for one year alike [P13] [T64]', async () => {
+  it('warns when a third of a life is left, for one day and for one year alike [P13]', async () => {
     const begin = Date.now() - 3_600_000
     for (const life of [86_400_000, 365 * 86_400_000]) {
       const validity = { notBefore: new Date(begin), notAfter: new Date(begin + life) }
@@ -247,11 +247,19 @@ describe('loadTlsFiles, warnings', () => {
     ])
   })
 
-  it('warns of a certificate that is not for clients, and of one that Keylime takes for anonymous [P08]', async () => {
+  it('warns of a certificate that is not for clients, and of one that Keylime takes for anonymous', async () => {
     const serverOnly = await book.issue('agent', { eku: ['serverAuth'] })
     expect(warningsFor(serverOnly, 'server-only')[0]).toContain('CN=agent is not for client authentication')
     const nameless = await book.issue('nameless', { subject: 'O=Funlab.Casa' })
     expect(warningsFor(nameless, 'nameless')[0]).toContain('O=Funlab.Casa has no common name: a Keylime 7.14 verifier')
+  })
+
+  it('warns of a key that every user can read', () => {
+    const keyFile = pki.write('open.key', leaf.keyPem(), 0o644)
+    const { warnings } = loadTlsFiles({ caFile, certFile: pair.certFile, keyFile }, { names })
+    expect(warnings).toEqual([
+      `keylime_tls_key_file ${keyFile}: every user of this machine can read it (mode 0644); 0600 or 0640 is enough`,
+    ])
   })
 
   it('warns of a private key in the CA file', () => {
