@@ -10,6 +10,10 @@ import { spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
 import { type Contestant, prepareHalf, type Side, startHalf } from './contestants.ts'
 import { type LoadResult, load } from './load.ts'
 import type { Scale } from './scale.ts'
+import { describe, type Tell, turns } from './server-run.ts'
+
+/** A node has one SPIRE agent; more than this never asks at once. */
+const MOST_IN_FLIGHT = 32
 
 /** One level of load. */
 export interface AgentResult extends LoadResult {
@@ -34,16 +38,20 @@ function attest(plugin: PluginProcess): Promise<unknown> {
 export async function agentLevels(
   contestants: readonly Contestant[],
   scale: Scale,
-  tell: (text: string) => void,
+  tell: Tell,
 ): Promise<AgentResult[]> {
   // The quote of an EC key costs the fake agent little, so that more of what is measured is the plugin.
   const keylime = await spawnFakeKeylime({ nodes: 1, agents: 1, ak: 'ec-p256', tlsKeys: 'rsa-2048' })
   const results: AgentResult[] = []
   try {
     const hcl = keylime.ready.agents[0]?.hcl ?? ''
-    for (let round = 0; round < scale.rounds; round += 1) {
-      for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
-        results.push(...(await levelsOf(contestant, hcl, scale, round, tell)))
+    for (const inFlight of scale.levels.filter((level) => level <= MOST_IN_FLIGHT)) {
+      for (let round = 0; round < scale.rounds; round += 1) {
+        for (const contestant of turns(contestants, round)) {
+          const result = await burst(contestant, hcl, { ...scale, inFlight })
+          results.push({ ...result, side: contestant.side, round })
+          tell(`${contestant.side} agent half, ${inFlight} in flight, round ${round + 1}: ${describe(result)}`)
+        }
       }
     }
   } finally {
@@ -52,29 +60,17 @@ export async function agentLevels(
   return results
 }
 
-async function levelsOf(
+async function burst(
   contestant: Contestant,
   hcl: string,
-  scale: Scale,
-  round: number,
-  tell: (text: string) => void,
-): Promise<AgentResult[]> {
-  const { side } = contestant
+  order: Pick<Scale, 'warmUp' | 'attestations' | 'seconds'> & { readonly inFlight: number },
+): Promise<LoadResult> {
   const plugin = await startHalf(contestant, 'agent')
-  const results: AgentResult[] = []
   try {
     await prepareHalf(plugin, 'agent', hcl)
-    await load(plugin, { inFlight: 1, attestations: 20 }, () => attest(plugin))
-    for (const inFlight of scale.levels.filter((level) => level <= 32)) {
-      const order = { inFlight, attestations: scale.attestations, seconds: scale.seconds }
-      const result = await load(plugin, order, () => attest(plugin))
-      results.push({ ...result, side, round })
-      tell(
-        `${side} agent half, round ${round + 1}, ${inFlight} in flight: ${result.perSecond.toFixed(0)}/s, p99 ${result.p99Ms.toFixed(1)} ms`,
-      )
-    }
+    await load(plugin, { inFlight: 4, attestations: order.warmUp }, () => attest(plugin))
+    return await load(plugin, order, () => attest(plugin))
   } finally {
     await plugin.shutdown()
   }
-  return results
 }

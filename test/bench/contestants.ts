@@ -33,7 +33,8 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const COOKIE = { key: 'NodeAttestor', value: 'NodeAttestor' }
 /** Broker id under which SPIRE serves its host services. */
 const HOST_SERVICES_ID = 1
-const TRUST_DOMAIN = 'bench.test'
+/** The trust domain every measured plugin is configured with. */
+export const TRUST_DOMAIN = 'bench.test'
 
 /**
  * Finds the pairs to measure.

@@ -1,13 +1,17 @@
 /**
- * The measurements as text: a table for each part, and the goals with what was measured.
+ * The measurements as text: a table for each part.
  *
  * @module
  */
 import type { AgentResult } from './agent-half.ts'
 import type { Side } from './contestants.ts'
+import type { GrowthResult } from './growth.ts'
 import type { LifeResult } from './lifecycle.ts'
-import type { ServerResult, SoakResult, StormResult } from './server-half.ts'
-import { ratioOf, type Spread, spreadOf } from './statistics.ts'
+import type { ServerResult } from './server-levels.ts'
+import { totalOf } from './server-run.ts'
+import type { SoakPoint, SoakResult } from './soak.ts'
+import { type Spread, spreadOf } from './statistics.ts'
+import { PHASES, type StormResult } from './storm.ts'
 
 /** Everything one run measured. */
 export interface BenchResults {
@@ -23,6 +27,7 @@ export interface BenchResults {
   readonly agent: readonly AgentResult[]
   readonly storm: readonly StormResult[]
   readonly soak: readonly SoakResult[]
+  readonly growth: readonly GrowthResult[]
 }
 
 const SIDES = ['ours', 'go'] as const
@@ -43,11 +48,20 @@ export function tables(results: BenchResults): string {
     agentTable(results.agent),
     stormTable(results.storm),
     soakTable(results.soak),
+    growthTable(results.growth),
   ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
 }
 
-function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * Prints a Markdown table under a heading.
+ *
+ * @param title The heading.
+ * @param head Its columns.
+ * @param rows As many cells each.
+ * @returns The text; empty when there are no rows.
+ */
+export function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return ''
   return [`### ${title}`, '', rowOf(head), rowOf(head.map(() => '---')), ...rows.map(rowOf)].join('\n')
 }
@@ -56,14 +70,27 @@ function rowOf(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`
 }
 
-/** Median, with what the rounds ranged over. */
+/**
+ * Says the median, with what the rounds ranged over.
+ *
+ * @param spread Of the rounds.
+ * @param digits Behind the point.
+ * @returns Such as `12 (10-15)`.
+ */
 export function show(spread: Spread, digits: number): string {
   const [min, median, max] = [spread.min, spread.median, spread.max].map((value) => value.toFixed(digits))
   return min === max ? `${median}` : `${median} (${min}-${max})`
 }
 
-/** Values of one measure for a side, in the order of the rounds. */
-function valuesOf<T extends { readonly side: Side }>(
+/**
+ * Picks one measure of one side.
+ *
+ * @param results In the order of the rounds.
+ * @param side Whose.
+ * @param measure What.
+ * @returns The values, in the same order.
+ */
+export function valuesOf<T extends { readonly side: Side }>(
   results: readonly T[],
   side: Side,
   measure: (one: T) => number,
@@ -117,7 +144,7 @@ function lifeTable(results: readonly LifeResult[]): string {
 function levelsOf(results: readonly ServerResult[]): [string, ServerResult[]][] {
   const groups = new Map<string, ServerResult[]>()
   for (const one of results) {
-    const name = `${one.ak}, ${one.inFlight === 0 ? 'first sight' : `${one.inFlight} in flight`}`
+    const name = `${one.ak}, ${one.isFirstSight ? 'first sight, ' : ''}${one.inFlight} in flight`
     groups.set(name, [...(groups.get(name) ?? []), one])
   }
   return [...groups]
@@ -157,7 +184,7 @@ function serverTable(results: readonly ServerResult[]): string {
 }
 
 function failuresOf({ failures }: { readonly failures: Readonly<Record<string, number>> }): number {
-  return Object.values(failures).reduce((sum, count) => sum + count, 0)
+  return totalOf(failures)
 }
 
 function agentTable(results: readonly AgentResult[]): string {
@@ -180,17 +207,7 @@ function agentTable(results: readonly AgentResult[]): string {
 }
 
 function stormTable(results: readonly StormResult[]): string {
-  const rows = results.map((one) => [
-    one.sight === 'first' ? 'first sight, 32 in flight' : 'known, all at once',
-    one.side,
-    String(one.nodes),
-    one.seconds.toFixed(1),
-    one.perSecond.toFixed(0),
-    one.p99Ms.toFixed(0),
-    one.verifierRequests.toFixed(2),
-    one.readRequests.toFixed(2),
-    String(failuresOf(one)),
-  ])
+  const groups = PHASES.map((phase) => [phase, results.filter((one) => one.phase === phase)] as const)
   const head = [
     'nodes',
     'side',
@@ -198,128 +215,60 @@ function stormTable(results: readonly StormResult[]): string {
     'seconds',
     'attestations/s',
     'p99 ms',
-    'verifier requests each',
+    'verifier requests',
     'of them reads',
     'failed',
   ]
-  return table('Verifier as slow as the real one', head, rows)
+  return table(
+    'Verifier as slow as the real one',
+    head,
+    rowsOf(groups, [
+      [(one) => one.nodes, 0],
+      [(one) => one.seconds, 1],
+      [(one) => one.perSecond, 0],
+      [(one) => one.p99Ms, 0],
+      [(one) => one.verifierRequests, 2],
+      [(one) => one.readRequests, 3],
+      [(one) => failuresOf(one), 0],
+    ]),
+  )
 }
 
 function soakTable(results: readonly SoakResult[]): string {
-  const rows = results.flatMap(({ side, points }) =>
-    points.map((point) => [
-      side,
-      String(point.attestations),
-      point.rssMb.toFixed(0),
-      point.pssMb.toFixed(0),
-      point.anonMb.toFixed(0),
-      String(point.descriptors),
-    ]),
-  )
-  return table(
-    'Memory as attestations go by',
-    ['side', 'attestations', 'RSS MB', 'PSS MB', 'anonymous MB', 'descriptors'],
-    rows,
-  )
+  const rows = results.flatMap(({ side, points, reconfigurations, afterReconfiguring }) => [
+    ...points.map((point) => soakRow(side, `${point.attestations} attestations`, point)),
+    soakRow(side, `${reconfigurations} reconfigurations more`, afterReconfiguring),
+  ])
+  return table('Memory as time goes by', ['side', 'after', 'RSS MB', 'PSS MB', 'anonymous MB', 'descriptors'], rows)
 }
 
-interface Goal {
-  readonly what: string
-  readonly goal: string
-  /** Undefined where the run did not measure it. */
-  readonly measured: string | undefined
-  readonly met: boolean
+function soakRow(side: string, what: string, point: SoakPoint): string[] {
+  const { rssMb, pssMb, anonMb, descriptors } = point
+  return [side, what, ...[rssMb, pssMb, anonMb].map((megabytes) => megabytes.toFixed(0)), String(descriptors)]
 }
 
-/**
- * Prints the goals of the project beside what this run measured.
- *
- * @param results From one run.
- * @returns A Markdown table; goals that were not measured are left out.
- */
-export function goalsTable(results: BenchResults): string {
-  const rows = goalsOf(results).flatMap(({ what, goal, measured, met }) =>
-    measured === undefined ? [] : [[what, goal, measured, met ? 'yes' : 'no']],
-  )
-  return table('Goals', ['what', 'goal', 'measured', 'met'], rows)
-}
-
-function goalsOf(results: BenchResults): Goal[] {
-  const at32 = results.server.filter(({ inFlight, ak }) => inFlight === 32 && ak === 'rsa-2048')
-  const agent32 = results.agent.filter(({ inFlight }) => inFlight === 32)
-  const storm = results.storm.filter(({ sight }) => sight === 'known')
-  const steady = ours(results.server).filter(({ inFlight }) => inFlight > 0)
-  const first = ours(results.server).filter(({ inFlight }) => inFlight === 0)
-  const [stormOurs] = ours(storm)
-  const end = ours(results.soak)[0]?.points.at(-1)
-  return [
-    ratioGoal('server half, CPU per attestation, against Go', at32, (one) => one.cpuMs, 'at most', 1 / 5),
-    ratioGoal('server half, attestations/s at 32 in flight, against Go', at32, (one) => one.perSecond, 'at least', 4),
-    ratioGoal('server half, p99 at 32 in flight, against Go', at32, (one) => one.p99Ms, 'at most', 1 / 3),
-    ratioGoal('agent half, attestations/s at 32 in flight, against Go', agent32, (one) => one.perSecond, 'at least', 4),
-    boundGoal(
-      'verifier requests, first sight of an AK',
-      first.map((one) => one.verifierRequests),
-      3.1,
-      2,
-    ),
-    boundGoal(
-      'verifier requests, steady state',
-      steady.map((one) => one.verifierRequests),
-      1.01,
-      2,
-    ),
-    boundGoal(
-      'verifier requests in a storm, beyond the opinions',
-      stormOurs === undefined ? [] : [stormOurs.readRequests],
-      0.1,
-      3,
-    ),
-    ratioGoal('storm, time, against Go', storm, (one) => one.seconds, 'at most', 1 / 5),
-    boundGoal(
-      'spawn to handshake line, ms',
-      ours(results.life).map((one) => one.handshakeMs),
-      50,
-      0,
-    ),
-    boundGoal(
-      'idle RSS, MB',
-      ours(results.life).map((one) => one.idleRssMb),
-      60,
-      0,
-    ),
-    boundGoal(`RSS after ${end?.attestations ?? 0} attestations, MB`, end === undefined ? [] : [end.rssMb], 120, 0),
+function growthTable(results: readonly GrowthResult[]): string {
+  const rows = results.map((one) => [
+    String(one.nodes),
+    String(one.inFlight),
+    one.perSecond.toFixed(0),
+    one.p50Ms.toFixed(1),
+    one.p99Ms.toFixed(1),
+    one.cpuMs.toFixed(2),
+    one.verifierRequests.toFixed(2),
+    one.rssAfterMb.toFixed(0),
+    String(failuresOf(one)),
+  ])
+  const head = [
+    'nodes',
+    'in flight',
+    'attestations/s',
+    'p50 ms',
+    'p99 ms',
+    'CPU ms each',
+    'verifier requests',
+    'RSS MB',
+    'failed',
   ]
-}
-
-function ours<T extends { readonly side: Side }>(list: readonly T[]): T[] {
-  return list.filter(({ side }) => side === 'ours')
-}
-
-function ratioGoal<T extends { readonly side: Side }>(
-  what: string,
-  results: readonly T[],
-  measure: (one: T) => number,
-  direction: 'at most' | 'at least',
-  bound: number,
-): Goal {
-  const theirs = valuesOf(results, 'go', measure)
-  const ratio = ratioOf(valuesOf(results, 'ours', measure), theirs)
-  const met = direction === 'at most' ? ratio.median <= bound : ratio.median >= bound
-  return {
-    what,
-    goal: `${direction} ${bound.toFixed(2)} x`,
-    measured: theirs.length === 0 ? undefined : `${show(ratio, 2)} x`,
-    met,
-  }
-}
-
-function boundGoal(what: string, values: readonly number[], bound: number, digits: number): Goal {
-  const spread = spreadOf(values)
-  return {
-    what,
-    goal: `at most ${bound}`,
-    measured: values.length === 0 ? undefined : show(spread, digits),
-    met: spread.median <= bound,
-  }
+  return table('How our server half grows', head, rows)
 }

@@ -1,5 +1,5 @@
 /**
- * Measures the plugins: `node test/bench/run.ts [--quick] [--only server,storm,agent,life,soak] [--out FOLDER]`.
+ * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,server,agent,storm,soak,growth] [--out FOLDER]`.
  *
  * With `GO_PLUGIN_DIR` the Go pair runs beside ours in the same rounds, and the ratios are printed. Writes
  * `bench.json` and `bench.svg` into the folder; default `.tmp/bench`.
@@ -13,12 +13,16 @@ import { parseArgs } from 'node:util'
 import { agentLevels } from './agent-half.ts'
 import { drawBench } from './chart.ts'
 import { findContestants } from './contestants.ts'
+import { goalsTable } from './goals.ts'
+import { growth } from './growth.ts'
 import { lives } from './lifecycle.ts'
-import { type BenchResults, goalsTable, tables } from './report.ts'
+import { type BenchResults, tables } from './report.ts'
 import { FULL, QUICK, type Scale } from './scale.ts'
-import { serverLevels, soak, storms } from './server-half.ts'
+import { serverLevels } from './server-levels.ts'
+import { soak } from './soak.ts'
+import { storms } from './storm.ts'
 
-const PARTS = ['server', 'storm', 'agent', 'life', 'soak'] as const
+const PARTS = ['life', 'server', 'agent', 'storm', 'soak', 'growth'] as const
 type Part = (typeof PARTS)[number]
 
 function isPart(text: string): text is Part {
@@ -45,6 +49,7 @@ async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string, st
     agent: chosen.has('agent') ? await agentLevels(contestants, scale, tell) : [],
     storm: chosen.has('storm') ? await storms(contestants, scale, tell) : [],
     soak: chosen.has('soak') ? await soak(contestants, scale, tell) : [],
+    growth: chosen.has('growth') ? await growth(contestants, scale, tell) : [],
   }
 }
 

@@ -9,30 +9,41 @@ export interface Scale {
   readonly rounds: number
   /** Attestations in flight, one level after the other. */
   readonly levels: readonly number[]
-  /** Nodes that attest in turn in (a). */
+  /** Nodes that attest in turn. */
   readonly nodes: number
-  /** A level ends after so many attestations or seconds. */
+  /** Attestations before a burst, for the just-in-time compiler. */
+  readonly warmUp: number
+  /** A burst ends after so many attestations or seconds. */
   readonly attestations: number
   readonly seconds: number
   readonly stormNodes: number
+  readonly stormRounds: number
   readonly launches: number
   readonly idleSeconds: number
   readonly soak: number
   readonly soakGo: number
+  readonly reconfigurations: number
+  readonly growthNodes: readonly number[]
+  readonly growthInFlight: readonly number[]
 }
 
-/** What the published numbers come from. */
+/** What the published numbers come from: about a quarter of an hour with the Go pair. */
 export const FULL: Scale = {
   rounds: 5,
   levels: [1, 8, 32, 128],
   nodes: 64,
-  attestations: 4000,
-  seconds: 8,
+  warmUp: 600,
+  attestations: 6000,
+  seconds: 3,
   stormNodes: 5000,
-  launches: 20,
+  stormRounds: 2,
+  launches: 15,
   idleSeconds: 3,
   soak: 60_000,
   soakGo: 6000,
+  reconfigurations: 1000,
+  growthNodes: [1, 10, 100, 1000, 5000],
+  growthInFlight: [1, 8, 32, 128, 512, 1000],
 }
 
 /** Enough to see that every part runs. */
@@ -40,11 +51,16 @@ export const QUICK: Scale = {
   rounds: 2,
   levels: [1, 32],
   nodes: 16,
-  attestations: 1000,
-  seconds: 2,
+  warmUp: 300,
+  attestations: 2000,
+  seconds: 1.5,
   stormNodes: 600,
+  stormRounds: 1,
   launches: 4,
   idleSeconds: 1,
-  soak: 4000,
-  soakGo: 1000,
+  soak: 3000,
+  soakGo: 600,
+  reconfigurations: 20,
+  growthNodes: [1, 100],
+  growthInFlight: [1, 32],
 }

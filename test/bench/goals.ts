@@ -1,0 +1,108 @@
+/**
+ * The goals of the project beside what a run measured.
+ *
+ * @module
+ */
+import type { Side } from './contestants.ts'
+import { type BenchResults, show, table, valuesOf } from './report.ts'
+import { ratioOf, spreadOf } from './statistics.ts'
+
+interface Goal {
+  readonly what: string
+  readonly goal: string
+  /** Undefined where the run did not measure it. */
+  readonly measured: string | undefined
+  readonly met: boolean
+}
+
+/**
+ * Prints the goals of the project beside what this run measured.
+ *
+ * @param results From one run.
+ * @returns A Markdown table; goals that were not measured are left out.
+ */
+export function goalsTable(results: BenchResults): string {
+  const rows = goalsOf(results).flatMap(({ what, goal, measured, met }) =>
+    measured === undefined ? [] : [[what, goal, measured, met ? 'yes' : 'no']],
+  )
+  return table('Goals', ['what', 'goal', 'measured', 'met'], rows)
+}
+
+function goalsOf(results: BenchResults): Goal[] {
+  const at32 = results.server.filter((one) => one.inFlight === 32 && one.ak === 'rsa-2048' && !one.isFirstSight)
+  const agent32 = results.agent.filter(({ inFlight }) => inFlight === 32)
+  const storm = results.storm.filter(({ phase }) => phase === 'known, all at once')
+  const steady = ours(results.server).filter(({ isFirstSight }) => !isFirstSight)
+  const first = ours(results.server).filter(({ isFirstSight }) => isFirstSight)
+  const end = ours(results.soak)[0]?.points.at(-1)
+  return [
+    ratioGoal('server half, CPU per attestation, against Go', at32, (one) => one.cpuMs, 'at most', 1 / 5),
+    ratioGoal('server half, attestations/s at 32 in flight, against Go', at32, (one) => one.perSecond, 'at least', 4),
+    ratioGoal('server half, p99 at 32 in flight, against Go', at32, (one) => one.p99Ms, 'at most', 1 / 3),
+    ratioGoal('agent half, attestations/s at 32 in flight, against Go', agent32, (one) => one.perSecond, 'at least', 4),
+    boundGoal(
+      'verifier requests, first sight of an AK',
+      first.map((one) => one.verifierRequests),
+      3.1,
+      2,
+    ),
+    boundGoal(
+      'verifier requests, steady state',
+      steady.map((one) => one.verifierRequests),
+      1.01,
+      2,
+    ),
+    boundGoal(
+      'verifier requests in a storm, beyond the opinions',
+      ours(storm).map((one) => one.readRequests),
+      0.1,
+      3,
+    ),
+    ratioGoal('storm, time, against Go', storm, (one) => one.seconds, 'at most', 1 / 5),
+    boundGoal(
+      'spawn to handshake line, ms',
+      ours(results.life).map((one) => one.handshakeMs),
+      50,
+      0,
+    ),
+    boundGoal(
+      'idle RSS, MB',
+      ours(results.life).map((one) => one.idleRssMb),
+      60,
+      0,
+    ),
+    boundGoal(`RSS after ${end?.attestations ?? 0} attestations, MB`, end === undefined ? [] : [end.rssMb], 120, 0),
+  ]
+}
+
+function ours<T extends { readonly side: Side }>(list: readonly T[]): T[] {
+  return list.filter(({ side }) => side === 'ours')
+}
+
+function ratioGoal<T extends { readonly side: Side }>(
+  what: string,
+  results: readonly T[],
+  measure: (one: T) => number,
+  direction: 'at most' | 'at least',
+  bound: number,
+): Goal {
+  const theirs = valuesOf(results, 'go', measure)
+  const ratio = ratioOf(valuesOf(results, 'ours', measure), theirs)
+  const met = direction === 'at most' ? ratio.median <= bound : ratio.median >= bound
+  return {
+    what,
+    goal: `${direction} ${bound.toFixed(2)} x`,
+    measured: theirs.length === 0 ? undefined : `${show(ratio, 2)} x`,
+    met,
+  }
+}
+
+function boundGoal(what: string, values: readonly number[], bound: number, digits: number): Goal {
+  const spread = spreadOf(values)
+  return {
+    what,
+    goal: `at most ${bound}`,
+    measured: values.length === 0 ? undefined : show(spread, digits),
+    met: spread.median <= bound,
+  }
+}
