@@ -11,7 +11,7 @@ import type { AgentAttributes, AttestStream } from '../plugins/sdk/server-node-a
 import { type AttestationNotes, attest } from './attest.ts'
 import type { Attestor } from './attestor.ts'
 import { type CatalogueStatus, entryOf } from './catalogue.ts'
-import { CallerGone } from './deadline.ts'
+import { CallerGone, DeadlinePassed } from './deadline.ts'
 import { explain } from './known-strings.ts'
 import type { AttestResult } from './metrics.ts'
 import { Refusal, refusal } from './refusal.ts'
@@ -50,9 +50,13 @@ export async function attestReported(stream: AttestStream, attestor: Attestor): 
   }
 }
 
-/** Names the node in an error, and tells a caller that has gone from everything else. */
+/** Names the node in an error, and what ended an attestation from outside: its caller, or its time. */
 function settle(error: unknown, { signal }: AttestStream, notes: AttestationNotes): unknown {
   if (error instanceof CallerGone || signal.aborted) return refusal('KL-CANCELLED', {}, { cause: error })
+  if (error instanceof DeadlinePassed) {
+    const message = 'keylime did not answer within the time of one attestation: it is slow, or too many nodes wait'
+    return new KeylimeError('KEYLIME_TIMEOUT', message, { cause: error })
+  }
   if (!(error instanceof Refusal) || notes.agentId === undefined) return error
   return new Refusal(error.reasons, { cause: error.cause, facts: { agent_id: notes.agentId, ...error.facts } })
 }
@@ -78,14 +82,14 @@ function log(error: unknown, stream: AttestStream, notes: AttestationNotes, dura
   const { status, next } = entryOf(code)
   const { level, headline } = ENDINGS[status]
   stream.log[level](headline, {
+    ...notes.facts,
+    ...(error instanceof Refusal || error instanceof KeylimeError ? error.facts : {}),
     agent_id: notes.agentId,
     code,
     status,
     clauses: clausesOf(error),
     next_step: nextStep(error) ?? next,
     ...hint(error),
-    ...notes.facts,
-    ...(error instanceof Refusal || error instanceof KeylimeError ? error.facts : {}),
     ...callerOf(stream),
     duration_ms: Math.round(durationMs),
   })

@@ -7,8 +7,9 @@ import type { HostPort } from '../plugins/keylime/host-port.ts'
 import { HttpsOrigin, type RequestSeen } from '../plugins/keylime/http.ts'
 import { RegistrarClient } from '../plugins/keylime/registrar-client.ts'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '../plugins/keylime/tls-files.ts'
-import { type TlsLog, type TlsSource, type TlsWatch, watchTlsFiles } from '../plugins/keylime/tls-watch.ts'
+import { type TlsLog, type TlsSource, watchTlsFiles } from '../plugins/keylime/tls-watch.ts'
 import { VerifierClient } from '../plugins/keylime/verifier-client.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 import { RecordReader } from './record-reader.ts'
 import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
@@ -68,6 +69,7 @@ export function openClients(
 ): KeylimeClients {
   const { files, material } = settings.tls
   const watch = watchTlsFiles(files, material, { names: TLS_FILE_NAMES, log })
+  const certificates = new CertificateWatch(watch, log)
   const origins: HttpsOrigin[] = []
   const open = (role: 'verifier' | 'registrar', address: HostPort): HttpsOrigin => {
     const origin = newOrigin(role, address, settings, watch, observe)
@@ -83,7 +85,7 @@ export function openClients(
     ),
     registrar: newRegistrarRecords(registrars, log),
     tls: watch,
-    close: () => closeAll(watch, origins),
+    close: () => closeAll([watch, certificates], origins),
   }
 }
 
@@ -139,7 +141,7 @@ function newRegistrarRecords(registrars: readonly Registrar[], log: TlsLog): Reg
   )
 }
 
-async function closeAll(watch: TlsWatch, origins: readonly HttpsOrigin[]): Promise<void> {
-  watch.close()
+async function closeAll(watches: readonly { close(): void }[], origins: readonly HttpsOrigin[]): Promise<void> {
+  for (const watch of watches) watch.close()
   await Promise.all(origins.map((origin) => origin.close()))
 }

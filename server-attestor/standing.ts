@@ -37,7 +37,7 @@ const LOOK_LIMIT_MS = 30_000
  * @param evidence The proved evidence.
  * @param node The proved node.
  * @param attestor Configuration and services.
- * @param deadline Limit of the attestation.
+ * @param deadline Limit of the attestation, or of one look while waiting.
  * @returns The standing, or that nobody knows the node.
  * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`, `KL-OPINION-SELF-CHECK`, `KL-BUSY`.
  * @throws {KeylimeError} No verifier could answer in time.
@@ -46,10 +46,9 @@ export async function standingOf(
   evidence: NodeEvidence,
   node: ProvedNode,
   attestor: Attestor,
-  deadline: Deadline,
+  { signal }: Deadline,
 ): Promise<Outcome> {
   const { agentId, hashAlg } = evidence
-  const { signal } = deadline
   const { akTpm } = node.registered
   try {
     const standing = await attestor.clients.verifiers.first(agentId, signal, async (verifier) => {
@@ -61,7 +60,6 @@ export async function standingOf(
     })
     return { standing, evidence }
   } catch (error) {
-    if (deadline.passed) throw tooSlow(error)
     if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: onlyRegistered(error), evidence }
     throw error
   }
@@ -71,16 +69,6 @@ export async function standingOf(
 function onlyRegistered(error: KeylimeError): KeylimeError {
   const message = `${error.message}; it is registered and its TPM has proved itself: enrol it with keylime_tenant -c add`
   return new KeylimeError(error.code, message, { cause: error, facts: error.facts })
-}
-
-function tooSlow(cause: unknown): KeylimeError {
-  return new KeylimeError(
-    'KEYLIME_TIMEOUT',
-    'keylime did not answer within the time of one attestation: its services are slow, or too many nodes wait',
-    {
-      cause,
-    },
-  )
 }
 
 /**

@@ -249,6 +249,19 @@ describe('attest', () => {
       expect(fresh.logged('Attestation failed')[0]?.level).toBe('error')
     })
 
+    it('services too slow for one attestation end in UNAVAILABLE after 30 s', async () => {
+      await using fresh = await startInProcess(keylime.serverHcl({ request_timeout: '30s' }))
+      keylime.registrar.fail('agent', { kind: 'hang' })
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const attesting = fresh.attest(keylime.node())
+      await expect.poll(() => keylime.registrar.stats.requests['agent'] ?? 0, { interval: 0 }).toBe(1)
+      vi.advanceTimersByTime(29_990)
+      await new Promise((resolve) => setImmediate(resolve))
+      vi.advanceTimersByTime(10)
+      vi.useRealTimers()
+      expect(await attesting).toMatchObject({ status: 'UNAVAILABLE', message: holding('[KL-KEYLIME-TIMEOUT]') })
+    })
+
     it('a certificate that is not trusted ends in INTERNAL and names the issuer that is missing [P12]', async () => {
       const other = keylime.pki.write('other-ca.crt', (await keylime.pki.root('another CA')).pem)
       await using fresh = await startInProcess(keylime.serverHcl({ keylime_tls_ca_cert_file: other }))
