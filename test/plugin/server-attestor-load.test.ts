@@ -1,4 +1,4 @@
-import { renameSync } from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import type { FakeNode } from '../fakes/fake-node.ts'
@@ -226,6 +226,18 @@ describe('Configure during attestations', () => {
     })
     expect([...new Set(pairs)].toSorted()).toEqual(['OK  one.test ip:10.0.0.1', 'OK  two.test ip:10.0.0.2'])
     await other.close()
+  }, 120_000)
+
+  it('closes what the old configuration had open: 200 times, and no more descriptors than before', async () => {
+    const descriptors = (): number => readdirSync(`/proc/${plugin.process.pid}/fd`).length
+    const node = keylime.node()
+    expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+    const before = descriptors()
+    for (let round = 0; round < 200; round += 1) {
+      await plugin.configure(keylime.serverHcl())
+      expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+    }
+    await expect.poll(descriptors, { timeout: 15_000 }).toBeLessThanOrEqual(before + 2)
   }, 120_000)
 
   it('keeps the old configuration when the new one is wrong', async () => {

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
@@ -212,6 +213,46 @@ describe('a malformed message', () => {
     const outcome = await plugin.attest(keylime.node(), { answer: () => bytes })
     expect(outcome).toEqual({ status: 'INVALID_ARGUMENT', message: matching(message) })
     expect(keylime.verifier.seen).toEqual([])
+  })
+})
+
+describe('any message at all', () => {
+  const harmless = /INVALID_ARGUMENT|PERMISSION_DENIED|FAILED_PRECONDITION/
+
+  it('of whatever bytes is refused with a status of its own', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), fc.uint8Array({ maxLength: 400 }), async (first, second) => {
+        const asPayload = await plugin.attest(keylime.node(), { payload: first })
+        const asAnswer = await plugin.attest(keylime.node(), { answer: () => second })
+        expect(asPayload.status).toMatch(harmless)
+        expect(asAnswer.status).toMatch(harmless)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('with one bit of the quote changed is refused', async () => {
+    const node = keylime.node()
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: 2 }), fc.nat(), fc.nat({ max: 7 }), async (part, byte, bit) => {
+        const outcome = await plugin.attest(node, {
+          answer: (challenge) => {
+            const { TPMQuote, PubKey } = JSON.parse(node.respond(challenge).toString()) as Record<string, string>
+            const parts = Buffer.from(TPMQuote ?? '', 'base64')
+              .toString()
+              .slice(1)
+              .split(':')
+            const bytes = Buffer.from(parts[part] ?? '', 'base64')
+            const at = byte % bytes.length
+            bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at)
+            parts[part] = bytes.toString('base64')
+            return payload({ TPMQuote: base64(`r${parts.join(':')}`), PubKey })
+          },
+        })
+        expect(outcome.status).toMatch(harmless)
+      }),
+      { numRuns: 200 },
+    )
   })
 })
 
