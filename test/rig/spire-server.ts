@@ -64,6 +64,8 @@ export interface EntrySpec {
   readonly node?: boolean
   /** Seconds. */
   readonly x509SvidTtl?: number
+  /** Names that clients without SPIFFE check. */
+  readonly dnsNames?: readonly string[]
 }
 
 /** The server, running or stopped. */
@@ -209,6 +211,7 @@ function entryArgs(entry: EntrySpec): readonly string[] {
   if (entry.node === true) args.push('-node')
   if (entry.parentId !== undefined) args.push('-parentID', entry.parentId)
   if (entry.x509SvidTtl !== undefined) args.push('-x509SVIDTTL', String(entry.x509SvidTtl))
+  for (const name of entry.dnsNames ?? []) args.push('-dns', name)
   return [...args, ...entry.selectors.flatMap((selector) => ['-selector', selector])]
 }
 

@@ -58,6 +58,22 @@ export class RootCa {
   }
 
   /**
+   * Makes an intermediate CA with an EC P-256 key.
+   *
+   * @param name Common name.
+   */
+  issueIntermediate(name: string): IssuedPair {
+    const csrPath = this.#path('ca.csr')
+    const keyPath = this.#path('ca.key')
+    this.#openssl(
+      ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`],
+      ['-keyout', keyPath, '-out', csrPath],
+    )
+    const cert = this.signIntermediate(readFileSync(csrPath, 'utf8'))
+    return { cert, key: readFileSync(keyPath, 'utf8'), chain: cert }
+  }
+
+  /**
    * Issues a server certificate directly, for a service that must be up before its own CA is.
    *
    * @param names DNS names, the first also as common name.

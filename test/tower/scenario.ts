@@ -11,6 +11,10 @@ import { whyNoNamespaces } from './network.ts'
 import { requireTowerTools } from './setup.ts'
 import { Tower, type TowerOptions, type TowerParts } from './tower.ts'
 
+type AllParts = TowerParts & { readonly envoy: string; readonly stepCa: string }
+
+let parts: Promise<AllParts> | undefined
+
 const noTower = whyNoNamespaces()
 
 /**
@@ -28,7 +32,12 @@ export function onTower(title: string, scenarios: () => void): void {
  *
  * @returns Paths, and `envoy` and `stepCa` besides.
  */
-export async function towerParts(): Promise<TowerParts & { readonly envoy: string; readonly stepCa: string }> {
+export function towerParts(): Promise<AllParts> {
+  parts ??= findParts()
+  return parts
+}
+
+async function findParts(): Promise<AllParts> {
   return { ...(await prepareParts(process.stderr)), ...(await requireTowerTools(process.stderr)) }
 }
 

@@ -193,6 +193,8 @@ export class Tower {
       parentId: host.spiffeId,
       selectors: ['unix:uid:0'],
       x509SvidTtl: 60,
+      // For clients that know no SPIFFE and check a name.
+      dnsNames: [`${host.name}.${DOMAIN}`],
     })
   }
 
