@@ -62,7 +62,13 @@ export async function startKeylime(processes: Processes, options: KeylimeOptions
   const caDir = join(stateDir, 'cv_ca')
 
   const start = (name: string): RigProcess =>
-    processes.start({ name, command: join(options.binDir, `keylime_${name}`), env, cwd: stateDir })
+    processes.start({
+      name,
+      command: join(options.binDir, `keylime_${name}`),
+      env,
+      cwd: stateDir,
+      leftovers: (pid) => [`/run/keylime/shared_data.${pid}.sock`],
+    })
   let verifier = start('verifier')
   const admin = newKeylimeAdmin({ verifierPort, registrarTlsPort, caDir, verifierLog: verifier.logFile })
   await answering(verifier, () => admin.verifier('GET', '/version'))
@@ -95,6 +101,8 @@ function keylimeEnv(stateDir: string, confDir: string): Readonly<Record<string, 
     KEYLIME_VERIFIER_MAX_WORKERS: '1',
     KEYLIME_REGISTRAR_MAX_WORKERS: '1',
     PYTHONUNBUFFERED: '1',
+    // Where its sockets go when this user may not write to /run/keylime.
+    XDG_RUNTIME_DIR: stateDir,
   }
   for (const name of ['verifier', 'registrar', 'tenant', 'ca', 'logging']) {
     env[`KEYLIME_${name.toUpperCase()}_CONFIG`] = join(confDir, `${name}.conf`)

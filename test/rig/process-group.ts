@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** One process group the rig started: the leader's pid, and its start time, which tells a reused pid apart. */
@@ -13,6 +13,8 @@ export interface GroupRecord {
   readonly startTime: string
   /** Whether SIGTERM goes to the leader only, which then ends its own children. */
   readonly leaderOnly: boolean
+  /** Files outside the rig's folder that it leaves behind when it is killed. */
+  readonly leftovers: readonly string[]
 }
 
 interface ProcessStat {
@@ -62,10 +64,13 @@ export async function endGroup(group: GroupRecord, graceMs = 8_000): Promise<boo
   if (membersOf(group.pid).length === 0) return true
   const leaderAlive = leaderStart === group.startTime
   signal(group.leaderOnly && leaderAlive ? group.pid : -group.pid, 'SIGTERM')
-  if (await emptyWithin(group.pid, graceMs)) return true
-  signal(-group.pid, 'SIGKILL')
-  await emptyWithin(group.pid, 5_000)
-  return false
+  const orderly = await emptyWithin(group.pid, graceMs)
+  if (!orderly) {
+    signal(-group.pid, 'SIGKILL')
+    await emptyWithin(group.pid, 5_000)
+  }
+  for (const file of group.leftovers) rmSync(file, { force: true })
+  return orderly
 }
 
 async function emptyWithin(group: number, ms: number): Promise<boolean> {

@@ -21,6 +21,8 @@ export interface ProcessSpec {
   readonly cwd?: string
   /** SIGTERM goes to the leader alone; default false: to the whole group. */
   readonly leaderOnly?: boolean
+  /** Files outside the rig's folder that a process of this pid leaves behind when it is killed. */
+  readonly leftovers?: (pid: number) => readonly string[]
 }
 
 /** How a process ended. */
@@ -122,6 +124,7 @@ export class Processes {
       pid: child.pid,
       startTime: startTimeOf(child.pid) ?? '',
       leaderOnly: spec.leaderOnly ?? false,
+      leftovers: spec.leftovers?.(child.pid) ?? [],
     }
     this.#tell({ op: 'add', group })
     const process = this.#wrap(spec.name, logFile, offset, child, exited, group)
