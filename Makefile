@@ -5,7 +5,7 @@ DEPS := node_modules/.package-lock.json
 SOURCES := $(shell find plugins server-attestor agent-attestor -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gen gen-check docs build release lint format fuzz bench soak conformance clean
+.PHONY: help demo test test-tower tower gen gen-check docs build release lint format fuzz bench soak conformance clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -13,8 +13,14 @@ help: ## Show this list
 demo: $(DEPS) dist/SHA256SUMS ## Attest this machine's software TPM with real SPIRE and Keylime (KEEP=1 leaves it running)
 	@node test/rig/demo.ts
 
-test: $(DEPS) ## Run every check and every test; the last line counts them
-	@node scripts/test.ts
+test: $(DEPS) ## Run every check and every test; the last line counts them (TOWER=1 adds the three-host tower)
+	@node scripts/test.ts $(if $(TOWER),--tower)
+
+test-tower: $(DEPS) ## Run the scenarios of the three-host tower alone
+	@node scripts/test.ts --only tower
+
+tower: $(DEPS) dist/SHA256SUMS ## Raise three attested hosts and leave them standing: look around with ./test/tower/tower
+	@./test/tower/tower up --keep
 
 gen: $(DEPS) ## Generate plugins/gen from proto/
 	@scripts/gen.sh

@@ -4,7 +4,9 @@
  * A check (format, types, …) counts as one test. The set-up of the real parts (SPIRE's build takes minutes) runs beside
  * the checks that do not need it.
  *
- * Usage: node scripts/test.ts [--only checks|unit|plugin|conformance|e2e]…
+ * Usage: node scripts/test.ts [--tower] [--only checks|unit|plugin|conformance|e2e|tower]…
+ *
+ * The three-host tower (`--tower`) takes minutes more; `--only` names what to run and nothing else.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -34,7 +36,7 @@ const CHECKS: readonly Check[] = [
   { name: 'generated docs are current', command: ['node', 'scripts/docs.ts', '--check'] },
 ]
 
-const SUITES = ['unit', 'plugin', 'conformance', 'e2e'] as const
+const SUITES = ['unit', 'plugin', 'conformance', 'e2e', 'tower'] as const
 
 const counts: Counts = { passed: 0, failed: 0, skipped: 0 }
 const failures: string[] = []
@@ -120,11 +122,15 @@ async function runSuite(project: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] } } })
-  const wanted = (part: string): boolean => values.only.length === 0 || values.only.includes(part)
+  const { values } = parseArgs({
+    options: { only: { type: 'string', multiple: true, default: [] }, tower: { type: 'boolean', default: false } },
+  })
+  const wanted = (part: string): boolean =>
+    values.only.length === 0 ? part !== 'tower' || values.tower : values.only.includes(part)
   mkdirSync(reports, { recursive: true })
-  const needsParts = wanted('e2e') || wanted('conformance') || wanted('plugin')
-  const setup = needsParts ? run(['nice', 'node', 'test/rig/setup.ts'], true) : undefined
+  const needsParts = SUITES.slice(1).some((suite) => wanted(suite))
+  const setupFile = wanted('tower') ? 'test/tower/setup.ts' : 'test/rig/setup.ts'
+  const setup = needsParts ? run(['nice', 'node', setupFile], true) : undefined
   if (wanted('checks')) for (const check of CHECKS) await runCheck(check)
   if (SUITES.some((suite) => wanted(suite)))
     await runCheck({ name: 'build', command: ['make', '--no-print-directory', 'build'] })
