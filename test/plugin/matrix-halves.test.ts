@@ -193,6 +193,16 @@ describe('both halves against each other', () => {
     expect(agentVerdicts).toEqual([])
   }, 180_000)
 
+  it('give a node the same SPIFFE ID before and after its Keylime agent moves from HTTP to HTTPS [T38]', async () => {
+    const overTls = await attestPair()
+    const plain = await keylime.startAgent(keylime.node(), { tls: false })
+    await agentHalf.configure(plain.agentHcl({ keylime_agent_use_tls: false }))
+    const overHttp = await attestPair()
+    await agentHalf.configure(agent.agentHcl({ wait_for_agent: '0s' }))
+    expect(overHttp).toMatchObject({ status: 'OK', attributes: overTls.attributes })
+    expect(await attestPair()).toMatchObject({ status: 'OK', attributes: overTls.attributes })
+  })
+
   it('agree on a node whose ID is not its own to claim', async () => {
     const other = newFakeNode(keylime.node(1).agentId, keylime.node(0).tpm)
     expect(await serverHalf.attest(other)).toMatchObject({ status: 'PERMISSION_DENIED' })

@@ -43,6 +43,19 @@ describe('the server half after a fault around it', () => {
     expect(await plugin.attest(other)).toMatchObject({ status: 'OK' })
   })
 
+  it('names a node that the verifier gave up reaching, as after a power cut, and admits it once reactivated [P05]', async () => {
+    const node = keylime.node()
+    keylime.verifier.set(node.agentId, { operational_state: 7, last_event_id: 'internal.verifier.not_reachable' })
+    // Not a verdict: a starting SPIRE agent tries again instead of exiting.
+    expect(await plugin.attest(node)).toEqual({
+      status: 'FAILED_PRECONDITION',
+      message: matching(/gave up reaching it.*KL-GATE-UNREACHABLE/),
+    })
+    // Reactivating starts over from START; the last event is never reset.
+    keylime.verifier.set(node.agentId, { operational_state: 3 })
+    expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+  })
+
   it.each([-300, 300])('judges age by the verifier’s own clock, %d s from ours [T73]', async (skewS) => {
     const other = await startFakeKeylime({ ak: 'ec-p256', now: () => Date.now() + skewS * 1000 })
     await plugin.configure(other.serverHcl())
