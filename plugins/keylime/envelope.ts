@@ -65,10 +65,10 @@ export function explainStatus(answer: HttpAnswer, call: Call): KeylimeError {
     return newFailure(byProxy.reason, `${who} ${byProxy.text}; sent was ${clientInWords(call.client)}`, { facts })
   }
   if (status >= 300 && status < 400) {
-    const to = printable(answer.location)
+    const to = answer.location === '' ? '' : ` to ${printable(answer.location)}`
     return newFailure(
       'redirect',
-      `${who} answers ${status}, a redirect to ${to}; redirects are not followed: configure that address itself if it is right`,
+      `${who} answers ${status}, a redirect${to}; redirects are not followed: configure that address itself if it is right`,
       { facts },
     )
   }

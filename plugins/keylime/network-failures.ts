@@ -84,7 +84,8 @@ function explainParser({ target, connection }: FailureContext): readonly [Failur
 
 function explainCut(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
   const { target, connection, material, answered } = context
-  const detail = code === '' ? '' : ` (${code})`
+  // The names undici gives to a plain close would say nothing to an operator.
+  const detail = code === '' || code.startsWith('UND_ERR') ? '' : ` (${code})`
   if (connection?.phase === 'handshake' && connection.presented.length > 0 && material !== undefined) {
     // It had shown its own certificate, so what it did not like was ours.
     const reason = material.client === undefined ? 'client-missing' : 'client-certificate'

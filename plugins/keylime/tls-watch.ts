@@ -4,7 +4,6 @@
  * @module
  */
 import { type BigIntStats, statSync } from 'node:fs'
-import { SOON_SHARE } from './certificates.ts'
 import { loadTlsFiles, type TlsFileNames, type TlsFiles, type TlsMaterial } from './tls-files.ts'
 
 /** Is how often the files are looked at when no request does: a broken file should not wait for the next attestation. */
@@ -87,8 +86,6 @@ class FileWatcher implements TlsSource {
   #material: TlsMaterial
   #seen: string
   #lookedAt: number
-  /** How old the client certificate in force was found last. */
-  #age: Age
   /** A state of the files that could not be used: since when, and whether that was logged. */
   #broken: { readonly stamp: string; readonly since: number; logged: boolean } | undefined
 
@@ -98,7 +95,6 @@ class FileWatcher implements TlsSource {
     this.#clock = options.clock ?? Date.now
     this.#material = material
     this.#lookedAt = this.#clock()
-    this.#age = ageOf(material, this.#lookedAt)
     // The files may have changed since they were loaded: an unknown stamp makes the first look read them again.
     this.#seen = ''
   }
@@ -115,7 +111,6 @@ class FileWatcher implements TlsSource {
     const stamp = stampOf(this.#files)
     if (stamp !== this.#seen) this.#reload(stamp)
     else this.#broken = undefined
-    this.#reportAge(this.#lookedAt)
     return this.#material
   }
 
@@ -132,7 +127,6 @@ class FileWatcher implements TlsSource {
     this.#broken = undefined
     if (first && sameMaterial(material, this.#material)) return
     this.#material = material
-    this.#age = ageOf(material, now)
     this.#options.log?.info('TLS files reloaded', factsOf(material))
     for (const warning of warnings) this.#options.log?.warn('TLS files have a weakness', { warning })
     this.#options.onChange?.(material)
@@ -149,28 +143,9 @@ class FileWatcher implements TlsSource {
     })
   }
 
-  // Files that nobody renews change nothing on disk, so their ageing is reported here, once a stage.
-  #reportAge(now: number): void {
-    const age = ageOf(this.#material, now)
-    if (age === this.#age) return
-    this.#age = age
-    const facts = factsOf(this.#material)
-    if (age === 'old') this.#options.log?.warn('Client certificate has less than a third of its life left', facts)
-    if (age === 'expired') this.#options.log?.error('Client certificate has expired and was not renewed', facts)
-  }
-
   #naming(): { names?: TlsFileNames } {
     return this.#options.names === undefined ? {} : { names: this.#options.names }
   }
-}
-
-type Age = 'fresh' | 'old' | 'expired'
-
-function ageOf({ client }: TlsMaterial, now: number): Age {
-  if (client === undefined) return 'fresh'
-  const [from, to] = [client.notBefore.getTime(), client.notAfter.getTime()]
-  if (now > to) return 'expired'
-  return (to - now) / (to - from) < SOON_SHARE ? 'old' : 'fresh'
 }
 
 function factsOf({ client, caFile }: TlsMaterial): Readonly<Record<string, unknown>> {

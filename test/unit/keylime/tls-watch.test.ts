@@ -180,20 +180,6 @@ describe('watchTlsFiles', () => {
     expect(at.lines.filter(({ level }) => level === 'error')).toEqual([])
   })
 
-  it('says once that nobody renews the certificate, and once that it has expired [P13]', async () => {
-    const at = await watched()
-    const life = 365 * 86_400_000
-    for (let month = 0; month < 24; month += 1) {
-      at.pass(life / 12)
-      at.subject()
-    }
-    expect(at.lines.map(({ level, message }) => [level, message])).toEqual([
-      ['warn', 'Client certificate has less than a third of its life left'],
-      ['error', 'Client certificate has expired and was not renewed'],
-    ])
-    expect(at.lines[1]?.fields).toMatchObject({ subject: 'CN=first', issuer: 'CN=Root' })
-  })
-
   it('takes a new CA file too [T24]', async () => {
     const own = pki.write('own-ca.crt', root.pem)
     const files = { caFile: own }
