@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 
 /** How long one line may wait for a host that does not read its end of the pipe. */
 const STALL_LIMIT_MS = 1000
@@ -20,10 +20,10 @@ export type WriteCall = (bytes: Uint8Array) => number
  * A full pipe is retried for a second, then the line is dropped, and the number of dropped lines is told as soon
  * as the host reads again. A closed pipe silences the writer: a host that is gone must not end the plugin.
  *
- * @param write System call to use; by default `write(2, ...)`.
+ * @param write System call to use; by default it writes to stderr.
  * @returns Writer of one line, without its line feed.
  */
-export function newStderrWriter(write: WriteCall = (bytes) => writeSync(2, bytes)): (line: string) => void {
+export function newStderrWriter(write: WriteCall = stderrCall()): (line: string) => void {
   const state = { broken: false, dropped: 0, cutLine: false }
   return (line) => {
     if (state.broken) return
@@ -40,6 +40,28 @@ export function newStderrWriter(write: WriteCall = (bytes) => writeSync(2, bytes
     } else {
       state.broken = true
     }
+  }
+}
+
+/**
+ * Finds a way to write to stderr that cannot wait for ever. The descriptor itself blocks, and is shared with others who
+ * rely on that; a pipe can be opened a second time, without blocking.
+ */
+function stderrCall(): WriteCall {
+  let fd: number | undefined
+  return (bytes) => {
+    fd ??= nonBlockingPipe(2) ?? 2
+    return writeSync(fd, bytes)
+  }
+}
+
+function nonBlockingPipe(fd: number): number | undefined {
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch {
+    // No /proc here: a host that does not read its pipe can then hold the plugin up.
+    return undefined
   }
 }
 

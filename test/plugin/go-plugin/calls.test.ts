@@ -84,6 +84,37 @@ describe('calls to a plugin', () => {
     }
   })
 
+  it('lose nothing when the host cancels thousands of others, as SPIRE does after each answer [C38]', async () => {
+    await using plugin = await launchTrial()
+    const client = plugin.client(TrialClient)
+    const held = client.chat()
+    held.on('error', () => undefined)
+    held.write({ action: 'echo', text: 'held' })
+    await once(held, 'data')
+    // HTTP/2 servers of Node.js give up a connection after a thousand quick cancellations: calls must survive that.
+    const cancelled = async (): Promise<void> => {
+      for (let i = 0; i < 100; i++) {
+        const call = client.chat()
+        const answered = once(call, 'data')
+        call.write({ action: 'echo', text: 'x' })
+        await answered
+        call.on('error', () => undefined)
+        call.cancel()
+      }
+    }
+    await Promise.all(Array.from({ length: 32 }, cancelled))
+    held.write({ action: 'echo', text: 'still' })
+    expect(await once(held, 'data')).toEqual([{ text: 'still' }])
+    await run(plugin, { action: 'accept', id: 4 })
+    const { target, credentials, options } = await plugin.broker.dial(4)
+    const brokered = new TrialClient(target, credentials, options)
+    expect(await unary((done) => brokered.run({ action: 'echo', text: 'brokered' }, done))).toEqual({
+      text: 'brokered',
+    })
+    brokered.close()
+    held.cancel()
+  })
+
   it.each([
     ['cancels', undefined],
     ['lets the deadline pass', 300],

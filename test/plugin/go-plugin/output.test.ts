@@ -1,7 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, constants, openSync, readFileSync, readSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ChannelCredentials } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { GRPCStdioClient, type StdioData } from '../../../plugins/gen/goplugin/stdio.ts'
-import { launchTrial, run, until } from './trial.ts'
+import { unary } from '../../../plugins/host/index.ts'
+import { launchTrial, newFolder, run, TRIAL_COOKIE, TRIAL_FILE, until } from './trial.ts'
+import { TrialClient, type TrialResponse } from './trial-service.ts'
 
 function rssMiB(pid: number): number {
   const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
@@ -70,6 +76,43 @@ describe('what a plugin logs', () => {
     expect(error).toMatchObject({ level: 'error', parsed: true })
     expect(Buffer.byteLength(error?.raw ?? '')).toBeLessThan(64 * 1024)
     expect(error?.message).toMatch(/^ü{12000}\.\.\. \(truncated\)$/)
+  })
+})
+
+describe('a plugin whose host does not read stderr', () => {
+  it('drops log lines instead of calls, and says how many when the host reads again', { timeout: 30_000 }, async () => {
+    // A Go host hands out pipes; Node.js would hand out sockets.
+    const fifo = join(newFolder(), 'stderr')
+    execFileSync('mkfifo', [fifo])
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+    const writer = openSync(fifo, constants.O_WRONLY)
+    const child = spawn(process.execPath, [TRIAL_FILE], {
+      env: { ...process.env, [TRIAL_COOKIE.key]: TRIAL_COOKIE.value },
+      stdio: ['ignore', 'pipe', writer],
+    })
+    closeSync(writer)
+    const [line] = (await once(child.stdout ?? child, 'data')) as [Buffer]
+    const client = new TrialClient(`unix:${line.toString().split('|')[3]}`, ChannelCredentials.createInsecure())
+    const ask = (action: string, text: string): Promise<TrialResponse> =>
+      unary((done) => client.run({ action, text }, done))
+    for (let i = 0; i < 20; i++) await ask('log', 'x'.repeat(10_000))
+    expect(await ask('echo', 'alive')).toEqual({ text: 'alive' })
+    const room = Buffer.alloc(1024 * 1024)
+    const stuck = room.subarray(0, readSync(reader, room)).toString()
+    await ask('log', 'again')
+    const fresh = room.subarray(0, readSync(reader, room)).toString()
+    expect(
+      stuck
+        .split('\n')
+        .slice(0, -1)
+        .every((text) => text.endsWith('}')),
+    ).toBe(true)
+    expect(fresh).toMatch(/^\n?\[WARN\] the host did not read stderr: \d+ log lines were dropped$/m)
+    expect(fresh.match(/"@message":"again"/g)).toHaveLength(5)
+    client.close()
+    closeSync(reader)
+    child.kill('SIGKILL')
+    rmSync(line.toString().split('|')[3] ?? '')
   })
 })
 
