@@ -147,7 +147,7 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
     nodes,
     node,
     startAgent: async (of = node(), { tls: isTls = true } = {}) => {
-      const agent = await startNodeAgent(pki, of, isTls, tlsKeys)
+      const agent = await startNodeAgent(pki, of, { isTls, key: tlsKeys, name: `agent-${agents.length}` })
       agents.push(agent)
       return agent
     },
@@ -167,7 +167,11 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
   }
 }
 
-async function startNodeAgent(pki: TestPki, node: FakeNode, isTls: boolean, key: KeyKind): Promise<FakeNodeAgent> {
+async function startNodeAgent(
+  pki: TestPki,
+  node: FakeNode,
+  { isTls, key, name }: { readonly isTls: boolean; readonly key: KeyKind; readonly name: string },
+): Promise<FakeNodeAgent> {
   const own = await pki.selfSigned(node.agentId, {
     dns: ['localhost', 'localhost.domain'],
     ip: ['127.0.0.1', '::1'],
@@ -175,7 +179,6 @@ async function startNodeAgent(pki: TestPki, node: FakeNode, isTls: boolean, key:
     key,
   })
   const clientCa = await pki.root('agent clients', { key })
-  const name = `agent-${node.agentId.slice(0, 12)}`
   const pair = pki.writePair(`${name}-client`, await clientCa.issue('spire-agent', { key }))
   const tls = {
     cert: own.pem,
