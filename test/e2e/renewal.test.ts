@@ -31,7 +31,7 @@ describe('a SPIRE agent whose SVID lives 20 s', () => {
     await rig.spireAgent.fetchX509()
   })
 
-  it('is not renewed once Keylime fails the node, and has no SVID when its last one has run out [T36]', async () => {
+  it('is not renewed once Keylime fails the node, and has no SVID when its last one has run out [T36] [P25]', async () => {
     await rig.tamper()
     const last = await rig.spireServer.agentShow(rig.spiffeId)
     await rig.spireAgent.waitForLog(/Could not reattest agent[^\n]*code = PermissionDenied/, 30_000)

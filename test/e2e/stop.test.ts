@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { pollUntil } from '../rig/poll.ts'
 import type { RigProcess } from '../rig/processes.ts'
@@ -73,6 +74,30 @@ describe('a spire-server whose plugin is killed', () => {
     await rig.spireServer.stop()
     await rig.spireServer.start()
     await rig.spireAgent.healthy()
+  })
+})
+
+describe('a spire-server that comes back with another CA while an agent is off', () => {
+  it('gets its agent back with rebootstrap_mode = "auto", attested anew under the same SPIFFE ID [T90] [P15]', async () => {
+    const server = await rig.newServer({ name: 'new-ca' })
+    await server.start()
+    const more = { rebootstrap_mode: 'auto', rebootstrap_delay: '1s' }
+    const agent = await rig.newAgent(server, { name: 'new-ca', more })
+    await startAndAttest(agent)
+    await agent.stop()
+    await server.stop()
+    const data = join(rig.dir, 'spire-server-new-ca', 'data')
+    for (const file of readdirSync(data)) rmSync(join(data, file))
+    await server.start()
+    // What an operator's tooling does: the new bundle lies where agent.conf says; the agent still has the old one.
+    await server.writeBundle(join(rig.dir, 'spire-agent-new-ca-bundle.pem'))
+    expect(await server.agentList()).toEqual([])
+    agent.start()
+    await agent.healthy()
+    expect(linesOf(agent.readLog(), /[Rr]ebootstrap/)).not.toEqual([])
+    expect(await server.agentShow(rig.spiffeId)).toBeDefined()
+    await agent.stop()
+    await server.stop()
   })
 })
 

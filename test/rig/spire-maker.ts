@@ -28,6 +28,8 @@ export interface AgentChange {
   readonly name?: string
   /** How often it asks its server; default "5s", as SPIRE's. */
   readonly syncInterval?: string
+  /** More keys of the `agent` block. */
+  readonly more?: ConfObject
   readonly plugin?: Partial<PluginSpec>
 }
 
