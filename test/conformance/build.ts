@@ -44,7 +44,7 @@ export async function buildAll(progress: Progress): Promise<Executables> {
     if (existsSync(path)) plugins[half] = path
   }
   const roles = join(cache, 'roles')
-  for (const name of ['example-plugin', 'catalog-plugin', 'server-attestor', 'agent-attestor']) {
+  for (const name of ['example-plugin', 'catalog-plugin', 'server-attestor', 'agent-attestor', 'every-type-plugin']) {
     plugins[name.replace('-plugin', '')] = await bundle(name, roles)
   }
   const host = await goBuild({ folder: 'host', cache, progress })

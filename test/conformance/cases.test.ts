@@ -8,17 +8,20 @@ import { buildAll } from './build.ts'
 import { CASES } from './cases.ts'
 import { E2E_CASES } from './e2e-cases.ts'
 import { judge, type Run } from './judge.ts'
+import { MORE_CASES } from './more-cases.ts'
 import { playAll } from './play.ts'
+
+const PLAYED = [...CASES, ...MORE_CASES]
 
 describe('a plugin, as hosts that nobody here wrote see it', () => {
   let runs: Run[] = []
 
   beforeAll(async () => {
     const executables = await buildAll((line) => process.stderr.write(`${line}\n`))
-    runs = await playAll(CASES, executables)
+    runs = await playAll(PLAYED, executables)
   })
 
-  it.each(CASES.map((each) => ({ title: `${each.case} [${each.id}] (${each.via})`, each })))('$title', ({ each }) => {
+  it.each(PLAYED.map((each) => ({ title: `${each.case} [${each.id}] (${each.via})`, each })))('$title', ({ each }) => {
     expect(judge(each, runs).differences).toEqual([])
   })
 })

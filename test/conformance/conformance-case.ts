@@ -9,7 +9,7 @@ export type Judge = 'go-plugin 1.7.0' | 'go-plugin 1.0.1' | 'SPIRE catalog 1.13.
 
 /** One case: what a host does to a plugin, and what it must see. */
 export interface ConformanceCase {
-  /** `C` and two digits. */
+  /** `C` and two digits; `M` and two digits for what goes beyond the list. */
   readonly id: string
   readonly via: Judge
   /** What is done. */

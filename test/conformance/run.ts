@@ -9,17 +9,19 @@ import { CASES } from './cases.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 import { E2E_CASES } from './e2e-cases.ts'
 import { judge, type Run, type Verdict } from './judge.ts'
+import { MORE_CASES } from './more-cases.ts'
 import { playAll } from './play.ts'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
+const playable = [...CASES, ...MORE_CASES]
 const wanted = process.argv.slice(2)
-const unknown = wanted.filter((id) => !CASES.some((each) => each.id === id))
+const unknown = wanted.filter((id) => !playable.some((each) => each.id === id))
 if (unknown.length > 0) {
-  process.stderr.write(`unknown case ${unknown.join(', ')}: cases C01 to C53 can be played here\n`)
+  process.stderr.write(`unknown case ${unknown.join(', ')}: cases C01 to C53 and M01 to M10 can be played here\n`)
   process.exit(2)
 }
-const chosen = CASES.filter((each) => wanted.length === 0 || wanted.includes(each.id))
+const chosen = playable.filter((each) => wanted.length === 0 || wanted.includes(each.id))
 
 const executables = await buildAll((line) => process.stderr.write(`${line}\n`))
 let played = 0

@@ -5,11 +5,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,6 +37,8 @@ func init() {
 	cases["C11"] = caseOf{all, longFolder}
 	cases["C13"] = caseOf{all, func(t *T) { t.observe("%d fields", len(t.spawn(t.plugin, nil).fields())) }}
 	cases["C14"] = caseOf{all, autoMtls}
+	cases["M09"] = caseOf{[]string{"example"}, overTcp}
+	cases["M10"] = caseOf{[]string{"server"}, manyLoads}
 }
 
 // byHand starts a plugin as a curious person would.
@@ -83,6 +87,9 @@ func runs(full int) int {
 
 func dialAtOnce(t *T) {
 	count := runs(100)
+	if t.plugin.name != "server" {
+		count = runs(20)
+	}
 	good := 0
 	for range count {
 		one := &T{plugin: t.plugin}
@@ -177,6 +184,48 @@ func longFolder(t *T) {
 	text := outcome(err)
 	early := strings.Contains(text, "plugin exited before we could connect") || strings.Contains(text, "Failed to read any lines")
 	t.observe("host says that the plugin exited early: %v", early)
+}
+
+// overTcp loads a plugin that cannot use Unix sockets.
+func overTcp(t *T) {
+	started := t.mustLaunch(t.plugin, func(config *goplugin.ClientConfig) {
+		config.Cmd.Env = []string{"CONFORMANCE_TRANSPORT=tcp"}
+		config.MinPort, config.MaxPort = 21000, 21999
+	})
+	address, ok := started.client.ReattachConfig().Addr.(*net.TCPAddr)
+	t.observe("tcp: %v, on the loopback and within the range: %v", ok, ok && address.IP.IsLoopback() && address.Port >= 21000 && address.Port <= 21999)
+	t.observe("ping %s", outcome(started.rpc.Ping()))
+	brokered(t, started)
+	proc := t.spawn(t.plugin, map[string]string{"CONFORMANCE_TRANSPORT": "tcp", "PLUGIN_MIN_PORT": "9", "PLUGIN_MAX_PORT": "8"})
+	end := proc.wait(10 * time.Second)
+	t.observe("range upside down: %s, stdout %q, %s", end, proc.line, jsonError(proc))
+}
+
+// manyLoads loads a plugin again and again while two other processes use every moment of two processors.
+func manyLoads(t *T) {
+	for range 2 {
+		busy := exec.Command(os.Args[0], "spin")
+		t.fail(busy.Start())
+		t.cleanup(func() { busy.Process.Kill(); busy.Wait() })
+	}
+	count := runs(100)
+	good := 0
+	var times []time.Duration
+	for range count {
+		one := &T{plugin: t.plugin}
+		began := time.Now()
+		started, err := one.launch(one.plugin, nil)
+		times = append(times, time.Since(began))
+		if err == nil && started.rpc.Ping() == nil {
+			good++
+		}
+		for _, cleanup := range one.cleanups {
+			cleanup()
+		}
+	}
+	// Not the slowest: other programs may take the processors too.
+	slices.Sort(times)
+	t.observe("first call succeeds in all loads: %v, nine of ten within 1 s: %v", good == count, times[count*9/10] < time.Second)
 }
 
 func autoMtls(t *T) {

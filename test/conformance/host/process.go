@@ -38,6 +38,7 @@ var cookies = map[string][2]string{
 	"catalog":         {"SomePlugin", "SomePlugin"},
 	"server-attestor": {"NodeAttestor", "NodeAttestor"},
 	"agent-attestor":  {"NodeAttestor", "NodeAttestor"},
+	"every-type":      {"KeyManager", "KeyManager"},
 }
 
 // all names every executable; each speaks go-plugin.
