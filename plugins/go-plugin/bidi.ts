@@ -86,8 +86,9 @@ export function bidi<Request, Response>(call: ServerDuplexStream<Request, Respon
   })
   call.on('end', () => inbox.end())
   call.on('cancelled', () => {
-    cancel.abort(new CallCancelledError('call cancelled'))
-    inbox.fail(new CallCancelledError('call cancelled'))
+    const reason = new CallCancelledError('call cancelled')
+    cancel.abort(reason)
+    inbox.fail(reason)
   })
   return {
     signal: cancel.signal,

@@ -27,6 +27,14 @@ describe('what a plugin prints', () => {
     expect(plugin.logs).toEqual([])
   })
 
+  it('is captured also from a program that has used console before [C19] [C22]', async () => {
+    await using plugin = await launchTrial({ env: { TRIAL_EARLY_CONSOLE: '1' } })
+    await run(plugin, { action: 'printError', text: '{"@message":7}' })
+    await until(() => plugin.printed(2) !== '', 'the output has arrived')
+    expect(plugin.logs.map((line) => line.raw)).toEqual(['early'])
+    expect(plugin.printed(2)).toBe('{"@message":7}\n')
+  })
+
   it('is dropped beyond a bound while nobody reads: 50 MiB cost no memory and block nothing [C20]', async () => {
     await using plugin = await launchTrial({ readStdio: false })
     const text = 'x'.repeat(64 * 1024 - 1)

@@ -89,6 +89,14 @@ describe('serveGoPlugin', () => {
       )
     })
 
+    it('logs one error and exits with 1 when its services cannot be made, though its line is out', async () => {
+      const plugin = await launchTrial({ env: { TRIAL_FAIL_SERVICES: '1' } })
+      expect(await plugin.exited).toEqual({ code: 1, signal: null })
+      expect(plugin.logs).toHaveLength(1)
+      expect(plugin.logs[0]).toMatchObject({ level: 'error', fields: { error: 'no services today' } })
+      expect(existsSync(plugin.handshake.address)).toBe(false)
+    })
+
     it.each([
       [{ PLUGIN_MIN_PORT: 'abc' }, 'PLUGIN_MIN_PORT is \\"abc\\", expected a port number'],
       [{ PLUGIN_MIN_PORT: '20', PLUGIN_MAX_PORT: '10' }, 'PLUGIN_MIN_PORT 20 is above PLUGIN_MAX_PORT 10'],

@@ -1,12 +1,18 @@
 /** A plugin for tests, run as a process of its own: `node trial-plugin.ts`. @module */
 import { serveGoPlugin } from '../../../plugins/go-plugin/server.ts'
 
+// oxlint-disable-next-line no-console -- what was bound to the real stderr must not stay so
+if (process.env['TRIAL_EARLY_CONSOLE'] !== undefined) console.error('early')
+
 await serveGoPlugin({
   name: 'trial-plugin',
   cookie: { key: 'SomePlugin', value: 'SomePlugin' },
   terminateGraceMs: Number(process.env['TRIAL_GRACE_MS'] ?? '15000'),
   transport: process.env['TRIAL_TRANSPORT'] === 'tcp' ? 'tcp' : 'unix',
-  services: async (context) => (await import('./trial-actions.ts')).trialServices(context),
+  services: async (context) => {
+    if (process.env['TRIAL_FAIL_SERVICES'] !== undefined) throw new Error('no services today')
+    return (await import('./trial-actions.ts')).trialServices(context)
+  },
   onShutdown: async () => {
     if (process.env['TRIAL_HANG_SHUTDOWN'] !== undefined) await new Promise(() => undefined)
   },
