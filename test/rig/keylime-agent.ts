@@ -40,6 +40,8 @@ export interface KeylimeAgentOptions {
   /** IMA list and firmware event log; default: none. */
   readonly imaListFile?: string
   readonly bootLogFile?: string
+  /** False: plain HTTP, as with enable_agent_mtls = false. */
+  readonly mtls?: boolean
 }
 
 /** A running Keylime agent. */
@@ -53,7 +55,7 @@ export interface KeylimeAgent {
   process(): RigProcess
   stop(): Promise<void>
   /** Starts it (again), on the same port and TPM. */
-  start(): Promise<void>
+  start(change?: { readonly mtls?: boolean }): Promise<void>
 }
 
 /**
@@ -71,10 +73,11 @@ export async function startKeylimeAgent(
   const port = options.port ?? (await freePorts())
   const name = options.name ?? 'keylime-agent'
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
-  const spec = options.realAgent === undefined ? await standIn(options, port) : await real(options, port)
   let agentId = ''
   let running: RigProcess | undefined
-  const start = async (): Promise<void> => {
+  const start: KeylimeAgent['start'] = async (change) => {
+    const present = { ...options, ...change }
+    const spec = options.realAgent === undefined ? await standIn(present, port) : await real(present, port)
     // There is no resource manager behind swtpm: what an agent left loaded fills the TPM's three slots.
     await options.tpm.flush()
     const started = processes.start({ name, ...spec })
@@ -124,6 +127,7 @@ async function standIn(options: KeylimeAgentOptions, port: number): Promise<Omit
     clientCaFiles: options.clientCaFiles,
     ...(options.imaListFile === undefined ? {} : { imaListFile: options.imaListFile }),
     ...(options.bootLogFile === undefined ? {} : { bootLogFile: options.bootLogFile }),
+    ...(options.mtls === undefined ? {} : { mtls: options.mtls }),
   }
   const configFile = join(options.dir, 'stand-in.json')
   await writeFile(configFile, JSON.stringify(config, undefined, 2), { mode: 0o600 })
@@ -143,7 +147,7 @@ async function real(options: KeylimeAgentOptions, port: number): Promise<Omit<Pr
     contact_port: port,
     registrar_ip: options.registrar.host,
     registrar_port: options.registrar.port,
-    enable_agent_mtls: true,
+    enable_agent_mtls: options.mtls ?? true,
     keylime_dir: dir,
     ...(serverPair === undefined ? {} : { server_cert: serverPair.certFile, server_key: serverPair.keyFile }),
     trusted_client_ca: `[${options.clientCaFiles.join(', ')}]`,

@@ -13,6 +13,8 @@ export interface KeylimeConfOptions {
   readonly registrarTlsPort: number
   /** Seconds between two quotes. */
   readonly quoteInterval: number
+  /** Whether the verifier speaks mutual TLS with agents; default true. */
+  readonly agentMtls?: boolean
 }
 
 /**
@@ -52,7 +54,7 @@ ip = 127.0.0.1
 port = ${options.verifierPort}
 registrar_ip = 127.0.0.1
 registrar_port = ${options.registrarTlsPort}
-enable_agent_mtls = True
+enable_agent_mtls = ${options.agentMtls === false ? 'False' : 'True'}
 tls_dir = generate
 server_key = default
 server_key_password =
@@ -116,7 +118,7 @@ verifier_port = ${options.verifierPort}
 registrar_ip = 127.0.0.1
 registrar_port = ${options.registrarTlsPort}
 tls_dir = default
-enable_agent_mtls = True
+enable_agent_mtls = ${options.agentMtls === false ? 'False' : 'True'}
 client_key = default
 client_key_password =
 client_cert = default

@@ -20,6 +20,8 @@ export interface KeylimeOptions {
   readonly binDir: string
   /** Seconds between two quotes of an agent; default 2, as Keylime's. */
   readonly quoteInterval?: number
+  /** Whether the verifier speaks mutual TLS with agents; default true. */
+  readonly agentMtls?: boolean
 }
 
 /** The two running services. */
@@ -37,7 +39,7 @@ export interface Keylime {
   verifier(): RigProcess
   stopVerifier(): Promise<void>
   /** Starts the verifier again, on the same port and database. */
-  startVerifier(): Promise<void>
+  startVerifier(change?: { readonly agentMtls?: boolean }): Promise<void>
 }
 
 /**
@@ -56,8 +58,12 @@ export async function startKeylime(processes: Processes, options: KeylimeOptions
   const registrarPort = await freePorts(2)
   const registrarTlsPort = registrarPort + 1
   const quoteInterval = options.quoteInterval ?? 2
-  const conf = keylimeConfFiles({ dir: stateDir, verifierPort, registrarPort, registrarTlsPort, quoteInterval })
-  for (const [name, text] of conf) await writeFile(join(confDir, name), text, { mode: 0o600 })
+  const writeConf = async (agentMtls: boolean): Promise<void> => {
+    const ports = { verifierPort, registrarPort, registrarTlsPort }
+    const conf = keylimeConfFiles({ dir: stateDir, ...ports, quoteInterval, agentMtls })
+    for (const [name, text] of conf) await writeFile(join(confDir, name), text, { mode: 0o600 })
+  }
+  await writeConf(options.agentMtls ?? true)
   const env = keylimeEnv(stateDir, confDir)
   const caDir = join(stateDir, 'cv_ca')
 
@@ -87,7 +93,8 @@ export async function startKeylime(processes: Processes, options: KeylimeOptions
     async stopVerifier() {
       await verifier.stop()
     },
-    async startVerifier() {
+    async startVerifier({ agentMtls } = {}) {
+      if (agentMtls !== undefined) await writeConf(agentMtls)
       verifier = start('verifier')
       await answering(verifier, () => admin.verifier('GET', '/version'))
     },

@@ -36,6 +36,8 @@ export interface RigOptions {
   readonly uuid?: string
   /** Seconds between two quotes; default 2, as Keylime's. */
   readonly quoteInterval?: number
+  /** False: Keylime agent and verifier begin on plain HTTP, with enable_agent_mtls = false. */
+  readonly agentMtls?: boolean
   /** How the first SPIRE server and agent differ from the default. */
   readonly server?: ServerChange
   readonly agent?: AgentChange
@@ -103,11 +105,11 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
   const folders = { tpm: join(dir, 'tpm'), keylime: join(dir, 'keylime') }
   for (const folder of Object.values(folders)) await mkdir(folder, { mode: 0o700 })
   const client = { certFile: join(dir, 'plugin.crt'), keyFile: join(dir, 'plugin.key') }
-  const quoteInterval = options.quoteInterval ?? 2
+  const { quoteInterval = 2, agentMtls = true } = options
 
   const [tpm, keylime] = await Promise.all([
     startSwtpm(processes, { dir: folders.tpm }),
-    startKeylime(processes, { dir: folders.keylime, binDir: parts.keylimeBin, quoteInterval }),
+    startKeylime(processes, { dir: folders.keylime, binDir: parts.keylimeBin, quoteInterval, agentMtls }),
     writeSelfSigned({ ...client, commonName: 'spire-agent', usage: 'clientAuth', altNames: 'DNS:localhost' }),
   ])
   onPart('a software TPM; the Keylime verifier and registrar')
@@ -129,6 +131,7 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
       tpm,
       registrar: { host: '127.0.0.1', port: keylime.registrarPort },
       realAgent: parts.realAgent,
+      mtls: agentMtls,
       clientCaFiles: [join(keylime.caDir, 'cacert.crt'), client.certFile],
       ...(options.uuid === undefined ? {} : { uuid: options.uuid }),
     }),

@@ -16,11 +16,16 @@ import { newSpireServer, type PluginSpec, type SpireServer, type SpireServerOpti
 /** The trust domain of every rig. */
 export const TRUST_DOMAIN = 'tower.example'
 
-/** What differs in a server: of its configuration, and of its plugin's block, where `data` is merged key by key. */
+/** What differs in a plugin's block: `data` is merged key by key, after all keys but `only` have been dropped. */
+export interface PluginChange extends Partial<PluginSpec> {
+  readonly only?: readonly string[]
+}
+
+/** What differs in a server: of its configuration, and of its plugin's block. */
 export interface ServerChange extends Pick<Partial<SpireServerOptions>, 'agentTtl' | 'svidTtl' | 'format' | 'more'> {
   /** Suffix of its folder and log; default none. */
   readonly name?: string
-  readonly plugin?: Partial<PluginSpec>
+  readonly plugin?: PluginChange
 }
 
 /** What differs in an agent. */
@@ -30,7 +35,7 @@ export interface AgentChange {
   readonly syncInterval?: string
   /** More keys of the `agent` block. */
   readonly more?: ConfObject
-  readonly plugin?: Partial<PluginSpec>
+  readonly plugin?: PluginChange
 }
 
 /** Makes servers and agents. */
@@ -125,7 +130,8 @@ function agentPlugin({ parts, client, agentDir, agentPort }: MakerOptions): Plug
   }
 }
 
-function changed(plugin: PluginSpec, change: Partial<PluginSpec> | undefined): PluginSpec {
-  const data: ConfObject = { ...plugin.data, ...change?.data }
+function changed(plugin: PluginSpec, { only, ...change }: PluginChange = {}): PluginSpec {
+  const kept = Object.entries(plugin.data).filter(([key]) => only === undefined || only.includes(key))
+  const data: ConfObject = { ...Object.fromEntries(kept), ...change.data }
   return { ...plugin, ...change, data }
 }

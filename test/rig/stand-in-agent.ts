@@ -6,7 +6,13 @@
  */
 import { createHash, createHmac, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:https'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
+import { createServer, type ServerOptions } from 'node:https'
 import { join } from 'node:path'
 import { writeSelfSigned } from './certificates.ts'
 import { RigError } from './errors.ts'
@@ -35,6 +41,8 @@ export interface StandInConfig {
   readonly imaListFile?: string
   /** Firmware event log; sent with integrity quotes whose mask holds PCR 0. */
   readonly bootLogFile?: string
+  /** False: plain HTTP, open to everybody on this machine. */
+  readonly mtls?: boolean
 }
 
 const REGISTRAR_API = '/v2.5'
@@ -85,7 +93,7 @@ async function register(
     ek_tpm: identity.ekTpm,
     ekcert: identity.ekCert,
     aik_tpm: identity.akTpm,
-    mtls_cert: readFileSync(config.certFile, 'utf8'),
+    mtls_cert: config.mtls === false ? 'disabled' : readFileSync(config.certFile, 'utf8'),
     ip: config.contactIp ?? config.host,
     port: config.port,
   })
@@ -112,30 +120,30 @@ async function post(
 }
 
 function serve(config: StandInConfig, agent: StandInAgent): Promise<void> {
-  const server = createServer(
-    {
-      cert: readFileSync(config.certFile),
-      key: readFileSync(config.keyFile),
-      ca: config.clientCaFiles.map((file) => readFileSync(file)),
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.2',
-    },
-    (incoming, outgoing) => {
-      const path = (incoming.url ?? '').split('?')[0]
-      const respond = async (): Promise<void> => {
-        const answer = await answerStandIn(agent, incoming.method ?? '', incoming.url ?? '')
-        log(`${incoming.method} ${path} ${answer.code}`)
-        outgoing.writeHead(answer.code, { 'content-type': 'application/json' })
-        outgoing.end(JSON.stringify(answer))
-      }
-      void respond()
-    },
-  )
+  const respond = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const { method = '', url = '' } = incoming
+    const answer = await answerStandIn(agent, method, url)
+    log(`${method} ${url.split('?')[0]} ${answer.code}`)
+    outgoing.writeHead(answer.code, { 'content-type': 'application/json' })
+    outgoing.end(JSON.stringify(answer))
+  }
+  const listener: RequestListener = (incoming, outgoing) => void respond(incoming, outgoing)
+  const server = config.mtls === false ? createHttpServer(listener) : createServer(tlsOptions(config), listener)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.port, config.host, resolve)
   })
+}
+
+function tlsOptions(config: StandInConfig): ServerOptions {
+  return {
+    cert: readFileSync(config.certFile),
+    key: readFileSync(config.keyFile),
+    ca: config.clientCaFiles.map((file) => readFileSync(file)),
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+  }
 }
 
 function log(text: string): void {
