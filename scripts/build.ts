@@ -8,7 +8,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build, type Plugin } from 'esbuild'
@@ -87,8 +87,9 @@ function buildExecutable(name: string, outDir: string, arch: string): void {
     env: { PATH: process.env['PATH'] },
   })
   const target = join(outDir, native ? name : `${name}-${arch}`)
-  writeFileSync(target, readFileSync(join(work, name)))
-  chmodSync(target, 0o755)
+  chmodSync(join(work, name), 0o755)
+  // Renamed, not written over: a plugin that runs from the old file goes on.
+  renameSync(join(work, name), target)
 }
 
 /** Builds both halves. */

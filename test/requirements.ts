@@ -291,6 +291,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     id: 'T34',
     promise: "Service health table: 'status --all' reproduces the table; kill one agent → row changes, exit 2",
+    deferred:
+      "needs the operators' command-line tool (status --all over a fleet), which is no part of the plugins or of this bench; the tower has a status of its own",
   },
   {
     id: 'T35',
@@ -306,8 +308,18 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise:
       "HTTP agents initially, then HTTPS: live migration: flip 'use_tls' and restart, same SPIFFE ID, entries keep working",
   },
-  { id: 'T39', promise: "PKI roles for use cases: 'onboard' uses distinct server and client roles" },
-  { id: 'T40', promise: "Automated issuance: 'renew --all' unattended 3 cycles with 5-minute certs" },
+  {
+    id: 'T39',
+    promise: "PKI roles for use cases: 'onboard' uses distinct server and client roles",
+    deferred:
+      "needs the operators' command-line tool (onboard), which is no part of the plugins or of this bench; the tower issues from distinct roles",
+  },
+  {
+    id: 'T40',
+    promise: "Automated issuance: 'renew --all' unattended 3 cycles with 5-minute certs",
+    deferred:
+      "needs the operators' command-line tool (renew --all), which is no part of the plugins or of this bench; the tower renews through OpenBao on command",
+  },
   { id: 'T41', promise: 'Deployed to all hosts: one artefact, same checksum, three namespaces' },
   {
     id: 'T42',
@@ -332,11 +344,15 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     id: 'T47',
     promise: "Version-controlled configs: 'onboard --emit' writes text files only, stable diff, no secrets",
+    deferred:
+      "needs the operators' command-line tool (onboard --emit), which is no part of the plugins or of this bench",
   },
   {
     id: 'T48',
     promise:
       "100 % TPM, 0 % join_token, 100 % mTLS, 0 % HTTP: 'status --output json' exposes these four numbers, computed",
+    deferred:
+      "needs the operators' command-line tool (status --output json), which is no part of the plugins or of this bench",
   },
   {
     id: 'T49',
@@ -347,7 +363,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise:
       'Troubleshooting runbooks: every gRPC error carries a code found in the runbook; test asserts none missing',
   },
-  { id: 'T51', promise: 'Certificate management procedures: covered by T12, T24, T40' },
+  {
+    id: 'T51',
+    promise: 'Certificate management procedures: covered by T12, T24, T40',
+    deferred: 'is the sum of T12, T24 and T40; the first two are tested, T40 is deferred',
+  },
   {
     id: 'T52',
     promise: 'Issue SPIFFE identities to workloads: X.509 and JWT SVIDs for a unix:uid workload on each host',
@@ -358,10 +378,17 @@ export const REQUIREMENTS: readonly Requirement[] = [
   },
   { id: 'T54', promise: "Fine-grained access control: entry with selector 'keylime:…' matches only the intended host" },
   { id: 'T55', promise: 'Verify host integrity before access: T17–T19 in one scenario ending in denied workload SVID' },
-  { id: 'T56', promise: "Detect compromised systems: 'watch' evicts ≤5 s after Keylime failure" },
+  {
+    id: 'T56',
+    promise: "Detect compromised systems: 'watch' evicts ≤5 s after Keylime failure",
+    deferred:
+      "needs the operators' command-line tool (watch), which is no part of the plugins or of this bench; the tower measures the cut-off with a small evictor of its own",
+  },
   {
     id: 'T57',
     promise: 'Continuous security monitoring: Prometheus scrape shows state, age, count, cert life per host',
+    deferred:
+      "needs the operators' command-line tool (a Prometheus exporter), which is no part of the plugins or of this bench; the plugins report through the Metrics host service of SPIRE instead",
   },
   { id: 'T58', promise: 'Short-lived credentials: 60 s agent TTL runs 30 min without gap' },
   {
@@ -378,7 +405,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise: 'Hardware-backed trust (software TPM): clone host disk to 4th namespace with another swtpm → refused',
   },
   { id: 'T62', promise: 'Cryptographic proof: replayed quote with old nonce → refused' },
-  { id: 'T63', promise: 'NEXT immediate: automated renewal: = T24+T40 with systemd timer units supplied' },
+  {
+    id: 'T63',
+    promise: 'NEXT immediate: automated renewal: = T24+T40 with systemd timer units supplied',
+    deferred:
+      "needs the operators' command-line tool (renew, with timer units), which is no part of the plugins or of this bench",
+  },
   { id: 'T64', promise: "Monitor expiration: thresholds by life share; expired cert → 'doctor' exit 2 and metric" },
   {
     id: 'T65',
@@ -394,8 +426,13 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     id: 'T69',
     promise: 'LONG: contribute upstream: compat suite runs against the Go plugins too and reports differences',
+    deferred: 'the conformance host drives our plugins; pointing it at the Go pair is left until upstream asks for it',
   },
-  { id: 'T70', promise: "DevID rotation: 'doctor devid' catches a cert whose key is not the TPM's" },
+  {
+    id: 'T70',
+    promise: "DevID rotation: 'doctor devid' catches a cert whose key is not the TPM's",
+    deferred: "needs the operators' command-line tool (doctor devid), which is no part of the plugins or of this bench",
+  },
   { id: 'T71', promise: "Measured boot policies: T18 through 'policy baseline/approve'" },
   { id: 'T72', promise: "IMA: T19 through 'policy' with package update cycle" },
   {
@@ -429,9 +466,18 @@ export const REQUIREMENTS: readonly Requirement[] = [
     promise: 'Cert reload (P13): replace client cert under a running plugin, expire the old: next attest works',
   },
   { id: 'T82', promise: 'API negotiation (P18): mock and real 2.2, 2.5, 2.6 (and newest) endpoints' },
-  { id: 'T83', promise: `UUID churn (P06): 'uuid="auto"' restart → 'doctor' names it; 'entries reparent' repairs` },
+  {
+    id: 'T83',
+    promise: `UUID churn (P06): 'uuid="auto"' restart → 'doctor' names it; 'entries reparent' repairs`,
+    deferred:
+      "needs the operators' command-line tool (doctor, entries reparent), which is no part of the plugins or of this bench",
+  },
   { id: 'T84', promise: 'Default UUID twice (P06): second host refused with a message naming both hosts' },
-  { id: 'T85', promise: 'GC four-way (P23): 12 seeded kinds of rubbish: exact report, nothing healthy deleted' },
+  {
+    id: 'T85',
+    promise: 'GC four-way (P23): 12 seeded kinds of rubbish: exact report, nothing healthy deleted',
+    deferred: "needs the operators' command-line tool (gc), which is no part of the plugins or of this bench",
+  },
   {
     id: 'T86',
     promise:
@@ -451,7 +497,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     id: 'T90',
     promise: "Trust bundle (P15): server CA rotated while agent is off: returns by 'rebootstrap_mode=auto'",
   },
-  { id: 'T91', promise: "Permissions (P20): 'doctor --as-user spire' catches keylime:tss 640" },
+  {
+    id: 'T91',
+    promise: "Permissions (P20): 'doctor --as-user spire' catches keylime:tss 640",
+    deferred:
+      "needs the operators' command-line tool (doctor --as-user), which is no part of the plugins or of this bench; the plugins name path, owner, mode and their own user at Configure",
+  },
   {
     id: 'T92',
     promise: 'Boot cycle (P14): OpenBao sealed at boot: agent attests with existing certs, renewal later succeeds',
@@ -489,23 +540,52 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { id: 'P19', promise: '8 orphaned workload entries; all had to be recreated' },
   { id: 'P20', promise: 'SPIRE cannot read the key' },
   { id: 'P21', promise: 'Renewal undoes fixes' },
-  { id: 'P22', promise: 'Agent → registrar over HTTP' },
-  { id: 'P23', promise: 'GC misses most rubbish' },
-  { id: 'P24', promise: 'Health check lies' },
+  {
+    id: 'P22',
+    promise: 'Agent → registrar over HTTP',
+    deferred:
+      'the stock pull agent registers over plain HTTP; the tower shows it (T21), a TLS forwarder would be a tool of its own',
+  },
+  {
+    id: 'P23',
+    promise: 'GC misses most rubbish',
+    deferred: "needs the operators' command-line tool (gc), which is no part of the plugins or of this bench",
+  },
+  {
+    id: 'P24',
+    promise: 'Health check lies',
+    deferred: "needs the operators' command-line tool (doctor), which is no part of the plugins or of this bench",
+  },
   { id: 'P25', promise: 'Failed host keeps its identity up to 1 h (agent SVID) + 1 h (workload SVID)' },
-  { id: 'P26', promise: 'Kernel/GRUB update → delete + add by hand' },
-  { id: 'P27', promise: 'Long-lived admin tokens in files; SKIP_VERIFY; StrictHostKeyChecking=no; 11 root SSH flows' },
+  {
+    id: 'P26',
+    promise: 'Kernel/GRUB update → delete + add by hand',
+    deferred:
+      "needs the operators' command-line tool (policy baseline and approve), which is no part of the plugins or of this bench",
+  },
+  {
+    id: 'P27',
+    promise: 'Long-lived admin tokens in files; SKIP_VERIFY; StrictHostKeyChecking=no; 11 root SSH flows',
+    deferred: "is about the tokens and shell flows of the operators' renewal scripts, which the plugins never see",
+  },
   { id: 'P28', promise: 'Docs disagree (ports, paths, fictional keys, 3 trust bundle names)' },
   {
     id: 'P29',
     promise: 'Keylime conf traps: list syntax, duplicate key, unknown keys, wrong file, contact_ip left at 127.0.0.1',
+    deferred:
+      "needs the operators' command-line tool (doctor conf), which is no part of the plugins or of this bench; the plugins check their own configuration only",
   },
   {
     id: 'P30',
     promise:
       "systemd: '/run/spire' vanishes, 'ProtectSystem=strict' vs secure mount, verifier 502 for 30 s, registrar not ready",
+    deferred: 'is about unit files and tmpfiles of SPIRE and Keylime; packaging/systemd ships sandbox drop-ins only',
   },
-  { id: 'P31', promise: 'DevID certs certify a throwaway OpenSSL key, not TPM key 0x81010002 (all three hosts)' },
+  {
+    id: 'P31',
+    promise: 'DevID certs certify a throwaway OpenSSL key, not TPM key 0x81010002 (all three hosts)',
+    deferred: "needs the operators' command-line tool (doctor devid), which is no part of the plugins or of this bench",
+  },
   { id: 'P32', promise: '"DANGER: EK cert checking is disabled"' },
   {
     id: 'P33',

@@ -84,7 +84,7 @@ describe.each(HALVES)('%s', (half) => {
 })
 
 describe('make build', () => {
-  it('gives the same bytes twice, also from another folder [T46]', () => {
+  it('gives the same bytes twice, also from another folder [T46] [P16]', () => {
     const sums = [join(work, 'first'), join(work, 'second', 'deeper')].map((out) => {
       execFileSync(process.execPath, [join(root, 'scripts/build.ts'), '--out', out], { stdio: 'pipe' })
       return HALVES.flatMap((half) => [half, `${half}.cjs`]).map((name) => `${sha256(join(out, name))}  ${name}`)

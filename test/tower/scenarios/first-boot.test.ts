@@ -47,7 +47,7 @@ onTower('the first boot of a fleet', () => {
     )
   })
 
-  it('gives workloads X.509 and JWT identities by the selectors of their host [T52] [T54] [T67]', async () => {
+  it('gives workloads X.509 and JWT identities by the selectors of their host [T52] [T54] [T67] [P19]', async () => {
     for (const host of tower().hosts.values()) {
       const [svid] = await host.spire.target.fetchX509()
       expect(svid?.spiffeId).toBe(`spiffe://${DOMAIN}/workload/${host.name}`)
