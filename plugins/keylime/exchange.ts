@@ -12,7 +12,7 @@ export interface HttpAnswer {
   readonly status: number
   /** Media type in lower case without parameters; `''` when none was sent. */
   readonly contentType: string
-  /** The answer's `Date` header, seconds since the epoch of the server's clock. */
+  /** The server's time when the answer reached us, seconds since the epoch: its `Date` and, from a cache, its `Age`. */
   readonly date?: number
   readonly body: string
   /** The `Server` header, such as `nginx/1.22.1`: tells a proxy from Keylime. */
@@ -123,7 +123,7 @@ class AnswerReader {
   }
 
   answer(): HttpAnswer {
-    const date = parseDate(this.#header('date'))
+    const date = timeOf(this.#header('date'), this.#header('age'))
     const [only] = this.#chunks
     const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
     return {
@@ -142,10 +142,12 @@ class AnswerReader {
   }
 }
 
-// Freshness is judged by this clock, so only the one form that HTTP allows counts (RFC 9110 section 5.6.7).
-function parseDate(text: string): number | undefined {
-  const time = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text)
-    ? Date.parse(text)
+// Freshness is judged by this clock, so only the one form that HTTP allows counts (RFC 9110 section 5.6.7). A cache in
+// front hands out an old answer with its old date, and says in `Age` how old it is (RFC 9111 section 5.1).
+function timeOf(date: string, age: string): number | undefined {
+  const time = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(date)
+    ? Date.parse(date)
     : Number.NaN
-  return Number.isNaN(time) ? undefined : time / 1000
+  if (Number.isNaN(time) || !/^\d{0,9}$/.test(age)) return undefined
+  return time / 1000 + Number(age)
 }
