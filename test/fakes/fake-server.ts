@@ -270,12 +270,17 @@ function connectionOf(request: IncomingMessage, connections: ReadonlyMap<number,
 }
 
 function sendAnswer(response: ServerResponse, answer: FakeAnswer, nowMs: number): void {
-  response.writeHead(answer.status, {
-    ...(answer.contentType !== undefined && { 'content-type': answer.contentType }),
+  const headers = {
+    'content-type': answer.contentType,
     date: new Date(nowMs).toUTCString(),
-    'content-length': Buffer.byteLength(answer.body),
+    'content-length': String(Buffer.byteLength(answer.body)),
     ...answer.headers,
-  })
+  }
+  response.sendDate = false
+  response.writeHead(
+    answer.status,
+    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [name, value])),
+  )
   response.end(answer.body)
 }
 

@@ -8,7 +8,8 @@ export interface FakeAnswer {
   /** Left out for an answer without a body's type. */
   readonly contentType?: string
   readonly body: string | Uint8Array
-  readonly headers?: Readonly<Record<string, string>>
+  /** Beside the usual ones, or instead of them; undefined leaves one out. */
+  readonly headers?: Readonly<Record<string, string | undefined>>
 }
 
 /** Says what goes wrong with a request once it has been read. */
@@ -27,6 +28,8 @@ export type Fault =
   | { readonly kind: 'pad'; readonly bytes: number }
   /** Another answer comes instead. */
   | { readonly kind: 'answer'; readonly answer: FakeAnswer }
+  /** The right answer comes with other headers; undefined leaves one out. */
+  | { readonly kind: 'headers'; readonly headers: Readonly<Record<string, string | undefined>> }
   /** The right answer's JSON is changed; what `edit` returns is sent. */
   | { readonly kind: 'edit'; readonly edit: (json: Record<string, unknown>) => unknown }
 
@@ -101,6 +104,9 @@ export function answerWrongly(
       return
     case 'pad':
       sendPadded(right(), fault.bytes, wire.response)
+      return
+    case 'headers':
+      send({ ...right(), headers: fault.headers })
       return
     case 'answer':
       send(fault.answer)

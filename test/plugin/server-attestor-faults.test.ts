@@ -173,6 +173,25 @@ describe('an answer about the wrong thing', () => {
   })
 })
 
+describe('the clock of the verifier', () => {
+  it('must be told: without a Date header nothing counts as fresh', async () => {
+    for (const date of [undefined, 'yesterday', '2026-11-24T19:00:00Z']) {
+      const outcome = await outcomeUnder(keylime.verifier, 'agent', { kind: 'headers', headers: { date } })
+      expect(outcome).toEqual({ status: 'FAILED_PRECONDITION', message: matching('KL-GATE-NO-CLOCK') })
+    }
+  })
+
+  it('is not stopped by a cache in front, which hands out an old answer with its old date', async () => {
+    const node = freshNode()
+    const then = Math.floor(Date.now() / 1000) - 600
+    keylime.verifier.set(node.agentId, { last_successful_attestation: then - 1 })
+    const headers = { date: new Date(then * 1000).toUTCString(), age: '600' }
+    keylime.verifier.fail('agent', { kind: 'headers', headers })
+    const outcome = await plugin.attest(node)
+    expect(outcome).toEqual({ status: 'FAILED_PRECONDITION', message: matching(/601 s old.*KL-GATE-STALE/) })
+  })
+})
+
 describe('the way to Keylime', () => {
   afterAll(async () => {
     await plugin.configure(keylime.serverHcl())
