@@ -7,7 +7,7 @@ import { playRecorded } from './recorded-server.ts'
 
 const NONCE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
-describe('AgentClient, with the answers of a real agent', () => {
+describe('AgentClient, with the answers of a real agent', { timeout: 30_000 }, () => {
   it('asks who it is, and for a quote over a nonce', async () => {
     const seen: string[] = []
     await using listener = await startHttp(playRecorded(['agent-version', 'agent-info-v2.6', 'agent-quote'], seen))
@@ -43,7 +43,7 @@ describe('AgentClient, with the answers of a real agent', () => {
   })
 })
 
-describe('AgentClient', () => {
+describe('AgentClient', { timeout: 30_000 }, () => {
   let keylime: FakeKeylime
   let agent: FakeNodeAgent
   beforeAll(async () => {

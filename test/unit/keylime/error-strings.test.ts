@@ -61,58 +61,67 @@ async function askVerifier(): Promise<Awaited<ReturnType<typeof failureOf>>> {
   return await failureOf(new VerifierClient(origin).getAgent(parseAgentId(keylime.node().agentId)))
 }
 
-describe.skipIf(!hasOpenssl)('what a server built on OpenSSL says of our certificate (needs openssl)', () => {
-  const versions = ['-tls1_2', '-tls1_3']
+describe.skipIf(!hasOpenssl)(
+  'what a server built on OpenSSL says of our certificate (needs openssl)',
+  { timeout: 30_000 },
+  () => {
+    const versions = ['-tls1_2', '-tls1_3']
 
-  it.each(versions)(
-    '"remote error: tls: unknown certificate authority": which certificate, issued by whom (%s) [P07]',
-    async (version) => {
-      const client = keylime.pki.writePair('stranger', await (await keylime.pki.root('Stranger')).issue('spire'))
-      const { code, reason, message } = await askOpenssl(caFile, version, client)
-      expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-issuer' })
-      expect(message).toContain(
-        'closed the connection after our certificate: it does not trust its issuer; sent was our client certificate CN=spire (issued by CN=Stranger',
-      )
-      expect(message).toContain('add CN=Stranger to the client CAs it trusts')
-    },
-  )
-
-  it.each(versions)('no certificate where one is demanded (%s)', async (version) => {
-    const { code, reason, message } = await askOpenssl(caFile, version, {})
-    expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-missing' })
-    expect(message).toContain('demands a client certificate, and none is configured')
-  })
-
-  it.each(versions)('a certificate that expired while we ran (%s) [P10] [P13]', async (version) => {
-    const begin = Date.now() - 86_400_000
-    const validity = { notBefore: new Date(begin), notAfter: new Date(begin + 3_600_000) }
-    const client = keylime.pki.writePair('ran-out', await book.issue('spire', { validity }))
-    const { code, reason, message } = await askOpenssl(caFile, version, client, begin + 60_000)
-    expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-expired' })
-    expect(message).toContain(
-      'says that our certificate has expired; sent was our client certificate CN=spire (issued by CN=Book of Omens, expires 2',
+    it.each(versions)(
+      '"remote error: tls: unknown certificate authority": which certificate, issued by whom (%s) [P07]',
+      async (version) => {
+        const client = keylime.pki.writePair('stranger', await (await keylime.pki.root('Stranger')).issue('spire'))
+        const { code, reason, message } = await askOpenssl(caFile, version, client)
+        expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-issuer' })
+        expect(message).toContain(
+          'closed the connection after our certificate: it does not trust its issuer; sent was our client certificate CN=spire (issued by CN=Stranger',
+        )
+        expect(message).toContain('add CN=Stranger to the client CAs it trusts')
+      },
     )
-  })
 
-  it.each(versions)('a certificate for servers only (%s) [P08]', async (version) => {
-    const client = keylime.pki.writePair('server-only', await book.issue('agent', { eku: ['serverAuth'] }))
-    const { code, reason, message } = await askOpenssl(caFile, version, client)
-    expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-usage' })
-    expect(message).toContain('refuses our certificate for client use (its extended key usage must include clientAuth')
-  })
+    it.each(versions)('no certificate where one is demanded (%s)', async (version) => {
+      const { code, reason, message } = await askOpenssl(caFile, version, {})
+      expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-missing' })
+      expect(message).toContain('demands a client certificate, and none is configured')
+    })
 
-  it.each(versions)('a chain without its intermediate, which only the root vouches for (%s) [P21]', async (version) => {
-    const leaf = await book.issue('spire')
-    const certFile = keylime.pki.write('leaf-only.crt', leaf.pem)
-    const keyFile = keylime.pki.write('leaf-only.key', leaf.keyPem())
-    const { code, message } = await askOpenssl(caFile, version, { certFile, keyFile })
-    expect(code).toBe('KEYLIME_CLIENT_REFUSED')
-    expect(message).toContain('closed the connection after our certificate: it does not trust its issuer')
-    expect(message).toContain('add CN=Book of Omens to the client CAs it trusts')
-  })
-})
+    it.each(versions)('a certificate that expired while we ran (%s) [P10] [P13]', async (version) => {
+      const begin = Date.now() - 86_400_000
+      const validity = { notBefore: new Date(begin), notAfter: new Date(begin + 3_600_000) }
+      const client = keylime.pki.writePair('ran-out', await book.issue('spire', { validity }))
+      const { code, reason, message } = await askOpenssl(caFile, version, client, begin + 60_000)
+      expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-expired' })
+      expect(message).toContain(
+        'says that our certificate has expired; sent was our client certificate CN=spire (issued by CN=Book of Omens, expires 2',
+      )
+    })
 
-describe('an error an operator has met', () => {
+    it.each(versions)('a certificate for servers only (%s) [P08]', async (version) => {
+      const client = keylime.pki.writePair('server-only', await book.issue('agent', { eku: ['serverAuth'] }))
+      const { code, reason, message } = await askOpenssl(caFile, version, client)
+      expect({ code, reason }).toEqual({ code: 'KEYLIME_CLIENT_REFUSED', reason: 'client-usage' })
+      expect(message).toContain(
+        'refuses our certificate for client use (its extended key usage must include clientAuth',
+      )
+    })
+
+    it.each(versions)(
+      'a chain without its intermediate, which only the root vouches for (%s) [P21]',
+      async (version) => {
+        const leaf = await book.issue('spire')
+        const certFile = keylime.pki.write('leaf-only.crt', leaf.pem)
+        const keyFile = keylime.pki.write('leaf-only.key', leaf.keyPem())
+        const { code, message } = await askOpenssl(caFile, version, { certFile, keyFile })
+        expect(code).toBe('KEYLIME_CLIENT_REFUSED')
+        expect(message).toContain('closed the connection after our certificate: it does not trust its issuer')
+        expect(message).toContain('add CN=Book of Omens to the client CAs it trusts')
+      },
+    )
+  },
+)
+
+describe('an error an operator has met', { timeout: 30_000 }, () => {
   it('"Certificate validation failed", "unable to get issuer certificate": which issuer is missing in which file [P11]', async () => {
     const leaf = await book.issue('verifier')
     await using server = await startHttps({ cert: leaf.chainPem, key: leaf.keyPem() })

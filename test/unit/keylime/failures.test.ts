@@ -163,7 +163,7 @@ const CAUSES: Readonly<Record<FailureReason, () => Promise<Outcome>>> = {
   },
 }
 
-describe('FAILURES', () => {
+describe('FAILURES', { timeout: 30_000 }, () => {
   it.each(Object.entries(CAUSES))(
     'can be brought about, with its own code and a message that says who and what: %s',
     async (reason, cause) => {
@@ -181,7 +181,7 @@ describe('FAILURES', () => {
   })
 })
 
-describe('a TLS alert', () => {
+describe('a TLS alert', { timeout: 30_000 }, () => {
   it.each([
     [40, 'tls-other', 'ended the TLS handshake (TLS alert "handshake failure"); look at its log for the reason'],
     [42, 'client-certificate', 'closed the connection after our certificate: it does not accept it'],

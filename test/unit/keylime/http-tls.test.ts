@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 const mutual = (ca: string): object => ({ ...server, ca, requestCert: true, rejectUnauthorized: true })
 
-describe('HttpsOrigin, towards a server it should not trust', () => {
+describe('HttpsOrigin, towards a server it should not trust', { timeout: 30_000 }, () => {
   it('names the presented and the expected name, and the key to set [T25] [P33]', async () => {
     const leaf = await book.issue('server', { dns: ['server', 'verifier.keylime.example'], ip: ['10.0.0.1'] })
     await using listener = await startHttps({ cert: leaf.chainPem, key: leaf.keyPem() })
@@ -158,7 +158,7 @@ describe('HttpsOrigin, towards a server it should not trust', () => {
   })
 })
 
-describe('HttpsOrigin, towards a server that does not trust us', () => {
+describe('HttpsOrigin, towards a server that does not trust us', { timeout: 30_000 }, () => {
   const versions = ['TLSv1.2', 'TLSv1.3'] as const
 
   it.each(versions)(
@@ -215,7 +215,7 @@ describe('HttpsOrigin, towards a server that does not trust us', () => {
   })
 })
 
-describe('HttpsOrigin and the network', () => {
+describe('HttpsOrigin and the network', { timeout: 30_000 }, () => {
   it('says that nothing listens', async () => {
     const port = await freePort()
     await using origin = originFor(port, { files: { caFile } })

@@ -21,7 +21,7 @@ beforeAll(async () => {
   files = { caFile: pki.write('root.crt', root.pem), ...pki.writePair('client', await root.issue('spire')) }
 })
 
-describe('HttpsOrigin.request', () => {
+describe('HttpsOrigin.request', { timeout: 30_000 }, () => {
   it('gives status, media type, date and body, whatever the status', async () => {
     await using listener = await startHttps(server, (_request, response) => {
       response.writeHead(418, {
@@ -149,7 +149,7 @@ describe('HttpsOrigin.request', () => {
   })
 })
 
-describe('HttpsOrigin, when the answer does not come', () => {
+describe('HttpsOrigin, when the answer does not come', { timeout: 30_000 }, () => {
   it('gives up at its deadline and says that the request was sent', async () => {
     await using listener = await startHttps(server, () => undefined)
     await using origin = originFor(listener.port, { files, timeoutMs: 150 })
@@ -266,7 +266,7 @@ function offersSession(hello: Buffer): boolean {
   return false
 }
 
-describe('HttpsOrigin and its connections', () => {
+describe('HttpsOrigin and its connections', { timeout: 30_000 }, () => {
   it('keeps them open, and no more than its bound', async () => {
     await using listener = await startHttps(server)
     await using origin = originFor(listener.port, { files, maxConnections: 4 })

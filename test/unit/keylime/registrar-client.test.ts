@@ -10,7 +10,7 @@ import { playRecorded } from './recorded-server.ts'
 
 const real = parseAgentId('1d0cc2c1c1213b7c9391a275e06046eeda3aa3c86f6a3106ebada2f581dc2d47')
 
-describe('RegistrarClient, with the answers of a real registrar', () => {
+describe('RegistrarClient, with the answers of a real registrar', { timeout: 30_000 }, () => {
   it('reads the keys of an agent', async () => {
     using pki = newTestPki()
     const root = await pki.root('Root')
@@ -34,7 +34,7 @@ describe('RegistrarClient, with the answers of a real registrar', () => {
   })
 })
 
-describe('RegistrarClient', () => {
+describe('RegistrarClient', { timeout: 30_000 }, () => {
   let keylime: FakeKeylime
   beforeAll(async () => {
     keylime = await startFakeKeylime()

@@ -45,7 +45,8 @@ function warningsFor(certificate: IssuedCertificate, name: string, now = Date.no
   return warnings.filter((warning) => warning.startsWith(names.certFile))
 }
 
-describe('loadTlsFiles, with files that are right', () => {
+// RSA keys of 4096 bits take seconds to make on a busy machine.
+describe('loadTlsFiles, with files that are right', { timeout: 60_000 }, () => {
   it.each<[KeyKind, KeyFormat]>([
     ['ec-p256', 'pkcs8'],
     ['ec-p256', 'sec1'],

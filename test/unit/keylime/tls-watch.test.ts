@@ -191,7 +191,7 @@ describe('watchTlsFiles', () => {
   })
 })
 
-describe('rotation under load', () => {
+describe('rotation under load', { timeout: 60_000 }, () => {
   it('fails no request in twenty rotations of client certificate, key and CA file [T24] [T81] [P13]', async () => {
     const names = new Set<string>()
     const server = await root.issue('verifier')

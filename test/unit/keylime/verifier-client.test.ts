@@ -21,7 +21,7 @@ beforeAll(async () => {
   caFile = pki.write('root.crt', root.pem)
 })
 
-describe('VerifierClient, with the answers of a real verifier', () => {
+describe('VerifierClient, with the answers of a real verifier', { timeout: 30_000 }, () => {
   it('reads an agent', async () => {
     await using listener = await startHttps(server, playRecorded(['verifier-version', 'verifier-agent']))
     await using origin = originFor(listener.port, { files: { caFile } })
@@ -76,7 +76,7 @@ describe('VerifierClient, with the answers of a real verifier', () => {
   })
 })
 
-describe('VerifierClient', () => {
+describe('VerifierClient', { timeout: 30_000 }, () => {
   let keylime: FakeKeylime
   beforeAll(async () => {
     keylime = await startFakeKeylime({ nodes: 3 })
