@@ -5,6 +5,7 @@
  * @module
  */
 import type { ChildProcess } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import type { Broker, BrokeredServer, DialTarget } from '../go-plugin/broker.ts'
 import type { GoPluginService } from '../go-plugin/guarded-service.ts'
 import type { Handshake, MagicCookie } from '../go-plugin/handshake.ts'
@@ -68,7 +69,7 @@ export interface PluginProcess {
   readonly exited: Promise<ExitStatus>
   /** Ends the plugin as Go's `Kill`: Shutdown, two seconds, SIGKILL. */
   readonly shutdown: () => Promise<ExitStatus & { readonly forced: boolean }>
-  /** Kills the process at once and waits for its end. */
+  /** Kills the process at once, waits for its end, and removes the socket it leaves behind. */
   readonly kill: () => Promise<ExitStatus>
 }
 
@@ -146,9 +147,12 @@ function pluginProcess(parts: ProcessParts): PluginProcess {
     serveHostServices: (serviceId, services) => connection.broker.accept(serviceId, services),
     exited,
     shutdown: () => shutdown(child, connection, exited),
-    kill: () => {
+    kill: async () => {
       child.kill('SIGKILL')
-      return exited
+      const exit = await exited
+      // It had no chance to do this itself.
+      if (handshake.network === 'unix') rmSync(handshake.address, { force: true })
+      return exit
     },
   }
 }

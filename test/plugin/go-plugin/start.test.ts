@@ -130,3 +130,11 @@ describe('launchPlugin', () => {
     expect(existsSync('/nonexistent')).toBe(false)
   })
 })
+
+describe('PluginProcess', () => {
+  it('removes the socket of a plugin it has killed', async () => {
+    const plugin = await launchTrial()
+    expect(await plugin.kill()).toEqual({ code: null, signal: 'SIGKILL' })
+    expect(existsSync(plugin.handshake.address)).toBe(false)
+  })
+})
