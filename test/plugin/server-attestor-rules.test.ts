@@ -72,6 +72,19 @@ describe('the identity of a node', () => {
       .toBe(true)
   })
 
+  it('passes to another TPM once the operator has evicted the node that held it', async () => {
+    await plugin.stop()
+    const first = newHost('replaced')
+    const agents = new Set([`spiffe://example.org/spire/agent/keylime/${first.agentId}`])
+    plugin = await startServerPlugin({ hcl: keylime.serverHcl(), agents })
+    expect(await plugin.attest(first)).toMatchObject(admitted)
+    const second = newFakeNode('replaced', new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256' }))
+    register(second)
+    expect(await plugin.attest(second)).toEqual(denied('KL-ID-IN-USE'))
+    agents.clear()
+    expect(await plugin.attest(second)).toMatchObject(admitted)
+  })
+
   it('must be the hash of its endorsement key where that is required [T15]', async () => {
     await configure({ require_ek_uuid: true })
     expect(await plugin.attest(newHost())).toMatchObject(admitted)

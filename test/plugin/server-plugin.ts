@@ -4,6 +4,10 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ServiceError, status } from '@grpc/grpc-js'
 import { MetricsService } from '../../plugins/gen/spire/hostservice/common/metrics/v1/metrics.ts'
+import {
+  AgentStoreService,
+  type GetAgentInfoRequest,
+} from '../../plugins/gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
 import type { AgentAttributes } from '../../plugins/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
 import type { GoPluginService } from '../../plugins/go-plugin/guarded-service.ts'
 import {
@@ -62,12 +66,18 @@ export interface ServerPlugin extends AsyncDisposable {
 
 /**
  * Starts the server half: `$TOWER_DIST/keylime-attestor-server` if that is set, else from its sources.
- * @param options `hcl`: configures it at once. `metrics`: whether the host offers the Metrics service. `before`: words
- *   before the command, such as those of a shell.
+ * @param options `hcl`: configures it at once. `metrics`: whether the host offers the Metrics service. `agents`: SPIFFE
+ *   IDs that the host's AgentStore service knows; without it there is none. `before`: words before the command, such as
+ *   those of a shell.
  * @returns The running plugin.
  */
 export async function startServerPlugin(
-  options: { readonly hcl?: string; readonly metrics?: boolean; readonly before?: readonly string[] } = {},
+  options: {
+    readonly hcl?: string
+    readonly metrics?: boolean
+    readonly agents?: ReadonlySet<string>
+    readonly before?: readonly string[]
+  } = {},
 ): Promise<ServerPlugin> {
   const { command, args } = executable('keylime-attestor-server', 'server-attestor/main.ts')
   const [program = command, ...rest] = [...(options.before ?? []), command, ...args]
@@ -77,9 +87,19 @@ export async function startServerPlugin(
     cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
   })
   const metrics: MetricCall[] = []
-  const hostServices = options.metrics === true ? [metricsService(metrics)] : []
-  await launched.serveHostServices(1, hostServices)
-  await initPlugin(launched, options.metrics === true ? HOST_SERVICES.agent : [])
+  const [, agentStoreName, metricsName] = HOST_SERVICES.server
+  const offered = [
+    ...(options.metrics === true ? [{ name: metricsName, service: metricsService(metrics) }] : []),
+    ...(options.agents === undefined ? [] : [{ name: agentStoreName, service: agentStoreService(options.agents) }]),
+  ]
+  await launched.serveHostServices(
+    1,
+    offered.map(({ service }) => service),
+  )
+  await initPlugin(
+    launched,
+    offered.map(({ name }) => name),
+  )
   const stop = async (): Promise<void> => {
     await launched.shutdown()
   }
@@ -148,4 +168,16 @@ function metricsService(calls: MetricCall[]): GoPluginService {
     definition: MetricsService,
     implementation: Object.fromEntries(methods.map((method) => [method, take(method)])),
   }
+}
+
+function agentStoreService(agents: ReadonlySet<string>): GoPluginService {
+  const getAgentInfo = (
+    { request }: { readonly request: GetAgentInfoRequest },
+    done: (error: Partial<ServiceError> | null, response?: object) => void,
+  ): void => {
+    const { agentId } = request
+    if (agents.has(agentId)) done(null, { info: { agentId } })
+    else done({ code: status.NOT_FOUND, details: 'no such node' })
+  }
+  return { definition: AgentStoreService, implementation: { getAgentInfo } }
 }
