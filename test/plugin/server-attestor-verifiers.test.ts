@@ -113,4 +113,25 @@ describe('several verifiers', () => {
     expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
     expect(second.stats.requests).toMatchObject({ identity: 2, agent: 1 })
   })
+
+  it('that are slow delay no node of another one', async () => {
+    const patient = keylime.serverHcl({
+      keylime_verifiers: keylime.verifiers.map(({ host, port }) => `${host}:${port}`),
+      request_timeout: '30s',
+    })
+    await plugin.configure(patient.replace(/^keylime_verifier_(host|port) = .*\n/gm, ''))
+    const slow = Array.from({ length: 20 }, () => newNodeAt(first))
+    const quick = Array.from({ length: 10 }, () => newNodeAt(second))
+    for (const node of [...slow, ...quick]) expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+    first.delay('agent', 5000)
+    let ended = 0
+    const waiting = slow.map((node) => plugin.attest(node).then((outcome) => (ended++, outcome)))
+    await expect.poll(() => first.stats.requests['agent'] ?? 0, { timeout: 10_000 }).toBeGreaterThan(20)
+    for (const outcome of await Promise.all(quick.map((node) => plugin.attest(node)))) {
+      expect(outcome).toMatchObject({ status: 'OK' })
+    }
+    expect(ended).toBe(0)
+    first.delay('agent', 0)
+    for (const outcome of await Promise.all(waiting)) expect(outcome).toMatchObject({ status: 'OK' })
+  }, 60_000)
 })
