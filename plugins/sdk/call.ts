@@ -6,6 +6,7 @@
  * @module
  */
 import type { HclogLogger } from '../go-plugin/hclog.ts'
+import { serveUnary } from '../go-plugin/unary.ts'
 import type { ConfigSlot } from './config-slot.ts'
 import type { HostServices } from './host-services.ts'
 import type { RpcError } from './rpc-error.ts'
@@ -43,33 +44,25 @@ export interface PluginRuntime<C> {
   readonly mapError?: ((error: unknown) => RpcError | undefined) | undefined
 }
 
+/** Handler of an RPC with one request and one response. */
+export type UnaryHandler<Req, Res> = ReturnType<typeof serveUnary<Req, Res>>
+
 /** The part of grpc-js metadata this module uses. */
 export interface IncomingMetadata {
   get(key: string): readonly unknown[]
 }
 
-/** The part of a grpc-js call this module uses. */
-export interface IncomingCall {
+/** The part of a grpc-js call this module uses: one request, many responses. */
+export interface ServerStreamCall<Req, Res> {
+  readonly request: Req
   readonly metadata: IncomingMetadata
   on(event: 'cancelled', listener: () => void): unknown
-}
-
-/** An RPC with one request. */
-export interface UnaryCall<Req> extends IncomingCall {
-  readonly request: Req
-}
-
-/** An RPC with one request and many responses. */
-export interface ServerStreamCall<Req, Res> extends UnaryCall<Req> {
   write(message: Res): boolean
   end(): unknown
   once(event: 'drain' | 'cancelled', listener: () => void): unknown
   off(event: 'drain' | 'cancelled', listener: () => void): unknown
   emit(event: 'error', status: WireStatus): boolean
 }
-
-/** Ends an RPC: with a status, or with its response. */
-export type UnaryCallback<Res> = (error: WireStatus | null, response?: Res) => void
 
 /**
  * Makes the context of one call.
@@ -97,12 +90,6 @@ export function callContext<C>(
   }
 }
 
-function abortOnCancel(call: IncomingCall): AbortSignal {
-  const controller = new AbortController()
-  call.on('cancelled', () => controller.abort())
-  return controller.signal
-}
-
 /**
  * Makes the handler of an RPC with one request and one response.
  *
@@ -115,37 +102,12 @@ export function unary<C, Req, Res>(
   runtime: PluginRuntime<C>,
   method: string,
   run: (request: Req, config: C, context: CallContext) => Promise<Res> | Res,
-): (call: UnaryCall<Req>, callback: UnaryCallback<Res>) => void {
-  return (call, callback) => {
-    const context = callContext(runtime, call.metadata, abortOnCancel(call))
-    void answer(
-      () => withConfig(runtime.slot, (config) => run(call.request, config, context)),
-      callback,
-      (error) => failure(runtime, method, context, error),
-    )
-  }
-}
-
-/**
- * Ends an RPC with what a function returns or throws.
- *
- * @param run Makes the response.
- * @param callback Takes the end, exactly once.
- * @param toStatus Turns anything thrown into a status.
- */
-export async function answer<Res>(
-  run: () => Promise<Res>,
-  callback: UnaryCallback<Res>,
-  toStatus: (error: unknown) => WireStatus,
-): Promise<void> {
-  let response: Res
-  try {
-    response = await run()
-  } catch (error) {
-    callback(toStatus(error))
-    return
-  }
-  callback(null, response)
+): UnaryHandler<Req, Res> {
+  return serveUnary<Req, Res>(
+    (request, { metadata, signal }) =>
+      withConfig(runtime.slot, (config) => run(request, config, callContext(runtime, metadata, signal))),
+    (error) => toWireStatus(error, { method, log: runtime.log, mapError: runtime.mapError }),
+  )
 }
 
 /**
@@ -162,10 +124,14 @@ export function serverStream<C, Req, Res>(
   run: (request: Req, config: C, context: CallContext) => AsyncIterable<Res>,
 ): (call: ServerStreamCall<Req, Res>) => void {
   return (call) => {
-    const context = callContext(runtime, call.metadata, abortOnCancel(call))
-    void withConfig(runtime.slot, (config) => pump(call, run(call.request, config, context), context.signal)).then(
+    const cancel = new AbortController()
+    call.on('cancelled', () => cancel.abort())
+    const { signal } = cancel
+    const context = callContext(runtime, call.metadata, signal)
+    void withConfig(runtime.slot, (config) => pump(call, run(call.request, config, context), signal)).then(
       () => call.end(),
-      (error: unknown) => call.emit('error', failure(runtime, method, context, error)),
+      (error: unknown) =>
+        call.emit('error', toWireStatus(error, { method, log: runtime.log, signal, mapError: runtime.mapError })),
     )
   }
 }
@@ -210,8 +176,4 @@ function drained<Req, Res>(call: ServerStreamCall<Req, Res>, signal: AbortSignal
     call.once('drain', done)
     call.once('cancelled', done)
   })
-}
-
-function failure<C>(runtime: PluginRuntime<C>, method: string, context: CallContext, error: unknown): WireStatus {
-  return toWireStatus(error, { method, log: runtime.log, signal: context.signal, mapError: runtime.mapError })
 }

@@ -14,7 +14,8 @@ import {
   type ValidateResponse,
 } from '../gen/spire/service/common/config/v1/config.ts'
 import type { GoPluginService } from '../go-plugin/server.ts'
-import { answer, type Logger, type PluginRuntime, type UnaryCall, type UnaryCallback } from './call.ts'
+import { serveUnary } from '../go-plugin/unary.ts'
+import type { Logger, PluginRuntime, UnaryHandler } from './call.ts'
 import { refusingHostServices } from './host-services.ts'
 import type { ConfigBuilder, ConfigOutcome } from './plugin-options.ts'
 import { RpcError } from './rpc-error.ts'
@@ -53,14 +54,10 @@ function handler<Req, Res, C>(
   runtime: PluginRuntime<C>,
   method: string,
   run: (request: Req) => Promise<Res>,
-): (call: UnaryCall<Req>, callback: UnaryCallback<Res>) => void {
-  return (call, callback) => {
-    void answer(
-      () => run(call.request),
-      callback,
-      (error) => toWireStatus(error, { method, log: runtime.log, mapError: runtime.mapError }),
-    )
-  }
+): UnaryHandler<Req, Res> {
+  return serveUnary<Req, Res>(run, (error) =>
+    toWireStatus(error, { method, log: runtime.log, mapError: runtime.mapError }),
+  )
 }
 
 async function configure<C>(

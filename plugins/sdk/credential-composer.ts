@@ -14,7 +14,7 @@ import type {
   X509CAAttributes,
   X509SVIDAttributes,
 } from '../gen/spire/plugin/server/credentialcomposer/v1/credentialcomposer.ts'
-import { type CallContext, type PluginRuntime, type UnaryCall, type UnaryCallback, unary } from './call.ts'
+import { type CallContext, type PluginRuntime, type UnaryHandler, unary } from './call.ts'
 import type { PluginService } from './plugin-service.ts'
 import { RpcError } from './rpc-error.ts'
 
@@ -125,7 +125,7 @@ function compose<C, Req extends { readonly attributes: A | undefined }, A>(
     config: C,
     context: CallContext,
   ) => Promise<A | undefined> | undefined,
-): (call: UnaryCall<Req>, callback: UnaryCallback<{ attributes: A | undefined }>) => void {
+): UnaryHandler<Req, { attributes: A | undefined }> {
   return unary(runtime, method, async (request: Req, config: C, context) => {
     const { attributes } = request
     if (attributes === undefined || attributes === null)

@@ -13,9 +13,10 @@ import {
   InitService,
 } from '../gen/spire/service/private/init/v1/init.ts'
 import type { GoPluginService } from '../go-plugin/server.ts'
-import { answer, type Logger, type UnaryCall, type UnaryCallback } from './call.ts'
+import { serveUnary } from '../go-plugin/unary.ts'
+import type { Logger } from './call.ts'
 import { type AnnouncedHostServices, requireOffered } from './host-services.ts'
-import { toWireStatus, type WireStatus } from './wire-status.ts'
+import { toWireStatus } from './wire-status.ts'
 
 /** What Init and Deinit need. */
 export interface InitOptions {
@@ -36,13 +37,10 @@ export interface InitOptions {
  * @returns Service for the server.
  */
 export function initService(options: InitOptions): GoPluginService {
+  const status = (method: string) => (error: unknown) => toWireStatus(error, { method, log: options.log })
   const implementation: InitServer = {
-    init(call: UnaryCall<InitRequest>, callback: UnaryCallback<InitResponse>) {
-      void answer(async () => introduce(call.request, options), callback, statusOf('Init', options))
-    },
-    deinit(_call: UnaryCall<DeinitRequest>, callback: UnaryCallback<DeinitResponse>) {
-      void answer(async () => release(options), callback, statusOf('Deinit', options))
-    },
+    init: serveUnary((request: InitRequest) => introduce(request, options), status('Init')),
+    deinit: serveUnary((_request: DeinitRequest) => release(options), status('Deinit')),
   }
   return { definition: InitService, implementation }
 }
@@ -56,8 +54,4 @@ function introduce(request: InitRequest, options: InitOptions): InitResponse {
 async function release(options: InitOptions): Promise<DeinitResponse> {
   await options.close()
   return {}
-}
-
-function statusOf(method: string, options: InitOptions): (error: unknown) => WireStatus {
-  return (error) => toWireStatus(error, { method, log: options.log })
 }

@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import type { Broker } from '../../../plugins/go-plugin/broker.ts'
 import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/server.ts'
-import { answer } from '../../../plugins/sdk/call.ts'
-import { AddHelperClient, type CounterServer, CounterService } from '../gen/counter/counter.ts'
+import { serveUnary } from '../../../plugins/go-plugin/unary.ts'
+import { AddHelperClient, type CounterServer, CounterService, type PutRequest } from '../gen/counter/counter.ts'
 import { type KVServer, KVService } from '../gen/kv/kv.ts'
 import { testService, unavailable } from './test-service.ts'
 
@@ -86,13 +86,9 @@ function counter(store: Store, broker: Broker): CounterServer {
   }
   return {
     get: (call, callback) => callback(null, { value: current(call.request.key) }),
-    put(call, callback) {
-      const { key, value, addServer } = call.request
-      const run = async (): Promise<object> => {
-        await add(key, value, addServer)
-        return {}
-      }
-      void answer(run, callback, unavailable)
-    },
+    put: serveUnary(async ({ key, value, addServer }: PutRequest) => {
+      await add(key, value, addServer)
+      return {}
+    }, unavailable),
   }
 }

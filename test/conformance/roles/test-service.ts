@@ -9,9 +9,10 @@ import { serveBidi } from '../../../plugins/go-plugin/bidi.ts'
 import type { Broker } from '../../../plugins/go-plugin/broker.ts'
 import type { HclogLogger } from '../../../plugins/go-plugin/hclog.ts'
 import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/server.ts'
-import { answer } from '../../../plugins/sdk/call.ts'
+import { serveUnary } from '../../../plugins/go-plugin/unary.ts'
 import type { WireStatus } from '../../../plugins/sdk/wire-status.ts'
 import {
+  type BidirectionalRequest,
   type BidirectionalResponse,
   PingPongClient,
   type PingPongServer,
@@ -39,9 +40,7 @@ export function testService({ broker, log }: GoPluginContext): GoPluginService {
       act(log, Key, String(Value?.value ?? ''))
       callback(null, {})
     },
-    bidirectional(call, callback) {
-      void answer(() => pingPong(broker, call.request.id), callback, unavailable)
-    },
+    bidirectional: serveUnary((request: BidirectionalRequest) => pingPong(broker, request.id), unavailable),
     stream: serveBidi<TestRequest, TestResponse>(
       async (stream) => {
         for (;;) {

@@ -3,23 +3,37 @@ import { MetricsService } from '../../../plugins/gen/spire/hostservice/common/me
 import { AgentStoreService } from '../../../plugins/gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
 import { IdentityProviderService } from '../../../plugins/gen/spire/hostservice/server/identityprovider/v1/identityprovider.ts'
 import { WorkloadAttestorClient } from '../../../plugins/gen/spire/plugin/agent/workloadattestor/v1/workloadattestor.ts'
+import { Bundle } from '../../../plugins/gen/spire/plugin/types/bundle.ts'
 import { InitClient } from '../../../plugins/gen/spire/service/private/init/v1/init.ts'
+import { serveUnary } from '../../../plugins/go-plugin/unary.ts'
 import { unary } from '../../../plugins/host/index.ts'
-import type { UnaryCall, UnaryCallback } from '../../../plugins/sdk/call.ts'
-import { type HostServices, workloadAttestor } from '../../../plugins/sdk/index.ts'
+import { type HostServices, RpcError, workloadAttestor } from '../../../plugins/sdk/index.ts'
+import { STATUS_CODES } from '../../../plugins/sdk/rpc-error.ts'
 import { listen, serveInProcess } from './in-process.ts'
 
 const METRICS = 'spire.hostservice.common.metrics.v1.Metrics'
 const AGENT_STORE = 'spire.hostservice.server.agentstore.v1.AgentStore'
 const IDENTITY = 'spire.hostservice.server.identityprovider.v1.IdentityProvider'
 
+const NOT_READY = 'AgentStore host service has not been initialized'
+
+/** Makes a handler that answers with what a function returns, or with the status of what it throws. */
+function answering<Req>(run: (request: Req) => object | Promise<object>) {
+  return serveUnary<Req, object>(run, (error) =>
+    error instanceof RpcError
+      ? { code: STATUS_CODES[error.status], details: error.message }
+      : { code: 2, details: 'the fake host failed' },
+  )
+}
+
 /** Serves what SPIRE Server offers, and records the metrics. */
 async function fakeHost() {
   const metrics: { method: string; request: unknown }[] = []
-  const record = (method: string) => (call: UnaryCall<object>, callback: UnaryCallback<object>) => {
-    metrics.push({ method, request: call.request })
-    callback(null, {})
-  }
+  const record = (method: string) =>
+    answering((request) => {
+      metrics.push({ method, request })
+      return {}
+    })
   const { target, stop } = await listen([
     {
       definition: MetricsService,
@@ -34,32 +48,21 @@ async function fakeHost() {
     {
       definition: AgentStoreService,
       implementation: {
-        getAgentInfo(call: UnaryCall<{ agentId: string }>, callback: UnaryCallback<object>) {
-          const { agentId } = call.request
-          if (agentId.endsWith('/hang')) return
-          if (agentId.endsWith('/known')) callback(null, { info: { agentId } })
-          else if (agentId.endsWith('/early'))
-            callback({ code: 9, details: 'AgentStore host service has not been initialized' })
-          else callback({ code: 5, details: 'no such agent' })
-        },
+        getAgentInfo: answering(({ agentId }: { agentId: string }) => {
+          if (agentId.endsWith('/hang')) return new Promise(() => undefined)
+          if (agentId.endsWith('/known')) return { info: { agentId } }
+          if (agentId.endsWith('/early')) throw new RpcError('FAILED_PRECONDITION', NOT_READY)
+          throw new RpcError('NOT_FOUND', 'no such agent')
+        }),
       },
     },
     {
       definition: IdentityProviderService,
       implementation: {
-        fetchX509Identity(_call: UnaryCall<object>, callback: UnaryCallback<object>) {
-          callback(null, {
-            identity: { certChain: [Buffer.from('leaf')], privateKey: Buffer.from('key') },
-            bundle: {
-              trustDomain: 'example.org',
-              x509Authorities: [],
-              jwtAuthorities: [],
-              witAuthorities: [],
-              refreshHint: 0n,
-              sequenceNumber: 7n,
-            },
-          })
-        },
+        fetchX509Identity: answering(() => ({
+          identity: { certChain: [Buffer.from('leaf')], privateKey: Buffer.from('key') },
+          bundle: Bundle.create({ trustDomain: 'example.org', sequenceNumber: 7n }),
+        })),
       },
     },
   ])
@@ -114,7 +117,7 @@ describe('HostServices', () => {
       expect(await store.hasAgent('spiffe://example.org/spire/agent/x/other')).toBe(false)
       await expect(store.hasAgent('spiffe://example.org/spire/agent/x/early')).rejects.toMatchObject({
         status: 'FAILED_PRECONDITION',
-        message: 'AgentStore host service has not been initialized',
+        message: NOT_READY,
       })
     })
   })
