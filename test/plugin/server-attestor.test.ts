@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
+import { answerWith, type Fault } from '../fakes/faults.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import { matching } from './matching.ts'
 import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
@@ -213,6 +214,40 @@ describe('a malformed message', () => {
     const outcome = await plugin.attest(keylime.node(), { answer: () => bytes })
     expect(outcome).toEqual({ status: 'INVALID_ARGUMENT', message: matching(message) })
     expect(keylime.verifier.seen).toEqual([])
+  })
+})
+
+describe('what the plugin writes', () => {
+  it('never holds a nonce, a quote, a key or a key share: neither its log nor its refusals', async () => {
+    const secrets = new Set<string>(['SECRET-SHARE'])
+    const said: string[] = []
+    const faults: (Fault | undefined)[] = [undefined, answerWith(500), { kind: 'reset' }, answerWith(200, 'nonsense')]
+    for (const fault of faults) {
+      for (const knobs of [{}, { pcrDigest: Buffer.alloc(32) }, { type: 1 }]) {
+        const tpm = new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256' })
+        const node = newFakeNode(tpm.ekUuid, tpm)
+        enrol(node.agentId, tpm)
+        keylime.verifier.set(node.agentId, { v: 'SECRET-SHARE' })
+        if (fault !== undefined) keylime.verifier.fail('*', fault)
+        const outcome = await plugin.attest(node, {
+          answer: (challenge) => {
+            const { Nonce } = JSON.parse(Buffer.from(challenge).toString()) as Record<string, string>
+            const answer = node.respond(challenge, knobs)
+            const { TPMQuote, PubKey } = JSON.parse(answer.toString()) as Record<string, string>
+            for (const text of [Nonce, TPMQuote, PubKey]) secrets.add(Buffer.from(text ?? '', 'base64').toString())
+            secrets.add(tpm.akTpm.toString('base64')).add(tpm.ekTpm.toString('base64'))
+            return answer
+          },
+        })
+        keylime.verifier.clearFaults()
+        said.push(outcome.message)
+      }
+    }
+    await expect.poll(() => plugin.logs().length, { timeout: 10_000 }).toBeGreaterThan(said.length)
+    const written = [...plugin.logs().map(({ raw }) => raw), ...said].join('\n')
+    const pieces = [...secrets].flatMap((text) => [text, encodeURIComponent(text), base64(text)])
+    expect(secrets.size).toBeGreaterThan(30)
+    expect(pieces.filter((piece) => written.includes(piece))).toEqual([])
   })
 })
 
