@@ -18,7 +18,7 @@ export type { GoPluginContext, GoPluginOptions } from './serving.ts'
 export interface GoPluginServer {
   /** Resolves when the plugin has ended its services and removed its sockets. */
   readonly closed: Promise<void>
-  /** Ends the plugin, as the host's request does. */
+  /** Ends the plugin as the host's request does, and the process if it is the plugin's own. */
   readonly shutdown: () => Promise<void>
 }
 
@@ -47,7 +47,11 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
   logStrayErrors(log)
   const lifetime = newLifetime(options.onShutdown, log)
   lifetime.whenClosed(killChildren)
-  const end = (): void => void lifetime.shutdown().then(() => process.exit(0))
+  const shutdown = async (): Promise<void> => {
+    await lifetime.shutdown()
+    process.exit(0)
+  }
+  const end = (): void => void shutdown()
   watchParent(end)
   onTerminate(options.terminateGraceMs ?? DEFAULT_GRACE_MS, log, end)
   try {
@@ -59,7 +63,7 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
     await lifetime.shutdown()
     process.exit(1)
   }
-  return { closed: lifetime.closed, shutdown: lifetime.shutdown }
+  return { closed: lifetime.closed, shutdown }
 }
 
 function printHandshake(handshake: Handshake): void {
