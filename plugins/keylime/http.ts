@@ -268,7 +268,7 @@ export class HttpsOrigin {
     if (why === 'cancelled') return newFailure('cancelled', `${this.#who}: the caller went away`)
     const { waiting } = this.#slots.counts
     const phase = progress.started ? 'open' : this.#pool.latest?.connector.opening()
-    const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(phase)
+    const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(this.target, phase)
     return newFailure('timeout', `${this.#who} did not answer within ${timeoutMs} ms: ${waitedFor}`, {
       facts: { timeout_ms: timeoutMs, waiting },
     })

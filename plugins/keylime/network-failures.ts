@@ -7,7 +7,7 @@ import type { Connection, ConnectionPhase } from './connect.ts'
 import type { KeylimeError } from './errors.ts'
 import { type FailureReason, newFailure } from './failures.ts'
 import { type Target, targetInWords } from './target.ts'
-import { explainTlsFailure, refusalInWords } from './tls-failures.ts'
+import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
 import type { TlsMaterial } from './tls-files.ts'
 
 /** Holds what is known about a connection that failed. */
@@ -68,7 +68,7 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
       ]
     case 'ETIMEDOUT':
     case 'CONNECT_TIMEOUT':
-      return ['timeout', `did not answer within ${timeoutMs} ms: ${phaseInWords(connection?.phase)}`]
+      return ['timeout', `did not answer within ${timeoutMs} ms: ${phaseInWords(target, connection?.phase)}`]
     default:
       if (error.name === 'HTTPParserError') return explainParser(context)
       return explainCut(code, error, context)
@@ -120,17 +120,15 @@ function useTlsHint(target: Target): string {
 /**
  * Says what a request that came too late was waiting for.
  *
+ * @param target The service.
  * @param phase How far its connection came, or undefined when it had none.
  * @returns A phrase.
  */
-export function phaseInWords(phase: ConnectionPhase | undefined): string {
-  return phase === undefined ? 'no connection was free, and no other request was answered' : PHASES[phase]
-}
-
-const PHASES: Readonly<Record<ConnectionPhase, string>> = {
-  connecting: 'the TCP connection was not open yet; a firewall that drops packets does this',
-  handshake: 'TCP was open, the TLS handshake was not done',
-  open: 'the request was sent',
+export function phaseInWords(target: Target, phase: ConnectionPhase | undefined): string {
+  if (phase === undefined) return 'no connection was free, and no other request was answered'
+  if (phase === 'open') return 'the request was sent'
+  if (phase === 'connecting') return 'the TCP connection was not open yet; a firewall that drops packets does this'
+  return `TCP was open, the TLS handshake was not done; a port that serves plain HTTP waits like this: ${portHint(target)}`
 }
 
 function triedInWords(error: Error): string {

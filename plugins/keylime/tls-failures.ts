@@ -129,7 +129,7 @@ function explainProtocol(code: string, { target }: TlsContext): Explanation | un
     case 'EPROTO':
       return {
         reason: 'tls-not-spoken',
-        text: `does not speak TLS on port ${target.port}: it answers in another protocol, such as plain HTTP; ${tlsPortHint(target)}`,
+        text: `does not speak TLS on port ${target.port}: it answers in another protocol, such as plain HTTP; ${portHint(target)}`,
       }
     case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
     case 'ERR_SSL_NO_PROTOCOLS_AVAILABLE':
@@ -141,7 +141,13 @@ function explainProtocol(code: string, { target }: TlsContext): Explanation | un
   }
 }
 
-function tlsPortHint(target: Target): string {
+/**
+ * Says what to check when a port does not speak the protocol expected.
+ *
+ * @param target The service.
+ * @returns A phrase.
+ */
+export function portHint(target: Target): string {
   const port = target.settings.port ?? 'the port'
   if (target.settings.useTls !== undefined)
     return `check ${port}, or set ${target.settings.useTls} = false if it really serves plain HTTP`

@@ -1,0 +1,143 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { KeylimeError } from '../../plugins/keylime/errors.ts'
+import { HttpsOrigin, type HttpsOriginOptions } from '../../plugins/keylime/http.ts'
+import { parseAgentId } from '../../plugins/keylime/ids.ts'
+import { RegistrarClient } from '../../plugins/keylime/registrar-client.ts'
+import { loadTlsFiles, type TlsFiles } from '../../plugins/keylime/tls-files.ts'
+import { fixedTls } from '../../plugins/keylime/tls-watch.ts'
+import { VerifierClient } from '../../plugins/keylime/verifier-client.ts'
+import { newTestPki } from '../fakes/pki.ts'
+import { type Keylime, startKeylime } from '../rig/keylime.ts'
+import { prepareForeignParts } from '../rig/prepare.ts'
+import { Processes } from '../rig/processes.ts'
+
+// A real verifier and registrar without nodes: what they say to callers they know, and to those they do not.
+let keylime: Keylime
+let dir: string
+let processes: Processes
+let own: { readonly caFile: string; readonly certFile: string; readonly keyFile: string }
+const pki = newTestPki()
+const nobody = parseAgentId('nobody')
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'tower-tls-'))
+  mkdirSync(join(dir, 'logs'))
+  processes = new Processes(dir, join(dir, 'logs'))
+  const { keylimeBin } = await prepareForeignParts(process.stdout)
+  keylime = await startKeylime(processes, { dir, binDir: keylimeBin })
+  own = {
+    caFile: join(keylime.caDir, 'cacert.crt'),
+    certFile: join(keylime.caDir, 'client-cert.crt'),
+    keyFile: join(keylime.caDir, 'client-private.pem'),
+  }
+})
+afterAll(async () => {
+  await processes.stopAll()
+  rmSync(dir, { recursive: true, force: true })
+  pki.remove()
+})
+
+async function withOrigin<T>(
+  options: Partial<HttpsOriginOptions> & { readonly files?: TlsFiles },
+  use: (origin: HttpsOrigin) => Promise<T>,
+): Promise<T> {
+  const { files, ...rest } = options
+  const { material, problems } = loadTlsFiles(files ?? {})
+  if (files !== undefined && material === undefined) throw new Error(problems.join('; '))
+  const origin = new HttpsOrigin({
+    role: 'keylime verifier',
+    host: '127.0.0.1',
+    port: keylime.verifierPort,
+    timeoutMs: 10_000,
+    ...(files !== undefined && material !== undefined && { tls: fixedTls(material) }),
+    ...rest,
+  })
+  try {
+    return await use(origin)
+  } finally {
+    await origin.close()
+  }
+}
+
+/** Asks for an agent nobody knows, and gives code and message of the failure. */
+async function refusal(
+  options: Partial<HttpsOriginOptions> & { readonly files?: TlsFiles },
+  client: typeof VerifierClient | typeof RegistrarClient = VerifierClient,
+): Promise<string> {
+  return await withOrigin(options, async (origin) => {
+    try {
+      await new client(origin).getAgent(nobody)
+    } catch (error) {
+      if (error instanceof KeylimeError) return `${error.code}: ${error.message}`
+      throw error
+    }
+    throw new Error('expected a refusal')
+  })
+}
+
+describe('a real Keylime', () => {
+  it('answers a caller with a certificate of its CA, on both services', async () => {
+    await withOrigin({ files: own }, async (origin) => {
+      const client = new VerifierClient(origin)
+      expect(await client.getAgentIds()).toEqual([])
+      expect((await client.getAgents()).size).toBe(0)
+    })
+    expect(await refusal({ files: own })).toMatch(
+      /^KEYLIME_AGENT_UNKNOWN: .*does not know agent nobody \("agent id not found"\)/,
+    )
+    const registrar = { files: own, role: 'keylime registrar', port: keylime.registrarTlsPort }
+    expect(await refusal(registrar, RegistrarClient)).toMatch(
+      /^KEYLIME_AGENT_UNKNOWN: .*\("Agent with ID 'nobody' not found"\)/,
+    )
+  })
+
+  it('takes a caller without certificate for anonymous', async () => {
+    expect(await refusal({ files: { caFile: own.caFile } })).toMatch(
+      /^KEYLIME_CLIENT_REFUSED: .*refuses us with 403 \("Action read_agent requires authentication"\).*sent was no client certificate/,
+    )
+  })
+
+  it('does not trust the issuer of a certificate of another CA, and we name it [P07]', async () => {
+    const stranger = pki.writePair('stranger', await (await pki.root('Stranger CA')).issue('spire'))
+    for (const port of [keylime.verifierPort, keylime.registrarTlsPort]) {
+      expect(await refusal({ files: { caFile: own.caFile, ...stranger }, port })).toMatch(
+        /^KEYLIME_CLIENT_REFUSED: .*closed the connection after our certificate: it does not trust its issuer; sent was our client certificate CN=spire \(issued by CN=Stranger CA/,
+      )
+    }
+  })
+
+  it('is refused when its CA is not ours, and when it is asked under another name [P12] [T25]', async () => {
+    const caFile = pki.write('other.crt', (await pki.root('Other CA')).pem)
+    expect(await refusal({ files: { ...own, caFile } })).toMatch(
+      /^KEYLIME_PEER_UNTRUSTED: .*is not in CA file|^KEYLIME_PEER_UNTRUSTED: .*add the intermediate/,
+    )
+    expect(await refusal({ files: own, serverName: 'verifier.example' })).toMatch(
+      /^KEYLIME_PEER_UNTRUSTED: .*presents a certificate for .*DNS:localhost.*; expected verifier\.example/,
+    )
+  })
+
+  it('has a registrar port without TLS, which is not the one we need', async () => {
+    const role = 'keylime registrar'
+    // It waits for the end of a request and takes our TLS greeting for its beginning.
+    expect(await refusal({ role, port: keylime.registrarPort, files: own, timeoutMs: 1_000 }, RegistrarClient)).toMatch(
+      /^KEYLIME_TIMEOUT: .*the TLS handshake was not done; a port that serves plain HTTP waits like this: .*a registrar serves plain HTTP on 8890 and TLS on 8891/,
+    )
+    expect(await refusal({ role, port: keylime.registrarPort }, RegistrarClient)).toMatch(
+      /^KEYLIME_BAD_RESPONSE: .*its plain HTTP port \(8890\) answers so/,
+    )
+  })
+
+  it('answers again after a restart, without a new client', async () => {
+    await withOrigin({ files: own }, async (origin) => {
+      const client = new VerifierClient(origin)
+      expect(await client.getAgentIds()).toEqual([])
+      await keylime.stopVerifier()
+      await expect(client.getAgentIds()).rejects.toThrow('refused the connection: nothing listens there')
+      await keylime.startVerifier()
+      expect(await client.getAgentIds()).toEqual([])
+    })
+  })
+})
