@@ -26,10 +26,11 @@ const NODE_TARGET = 'node22.19'
 /**
  * Fixed flags of the executable.
  *
- * A small young generation keeps the memory of a busy plugin near 100 MB at the same throughput; the inspector must
- * not open when SPIRE's SIGUSR1 (reconfigure) reaches the process group.
+ * A young generation of 4 MB is large enough for 32 attestations in flight: what they leave behind dies there, and is
+ * collected a quarter as often as with 1 MB, at the same memory. The inspector must not open when SPIRE's SIGUSR1
+ * (reconfigure) reaches the process group.
  */
-const EXEC_ARGV = ['--max-semi-space-size=1', '--disable-sigusr1', '--no-warnings']
+const EXEC_ARGV = ['--max-semi-space-size=4', '--disable-sigusr1', '--no-warnings']
 
 // grpc-js loads proto-loader only to serve channelz, which we switch off; without it the program is smaller and starts sooner.
 const withoutProtoLoader: Plugin = {

@@ -4,6 +4,7 @@
  * @module
  */
 import { serveGoPlugin } from '../go-plugin/server.ts'
+import { limitHeapGrowth } from './heap-growth.ts'
 import type { PluginOptions } from './plugin-options.ts'
 
 /**
@@ -18,6 +19,7 @@ export async function servePlugin<C = undefined>(options: PluginOptions<C>): Pro
     name: options.name,
     cookie: { key: options.type, value: options.type },
     services: async (running) => {
+      limitHeapGrowth()
       // Loaded here, because it needs gRPC: by now the handshake line is out.
       const { bindServices } = await import('./bind-services.ts')
       const bound = await bindServices(options, running)
