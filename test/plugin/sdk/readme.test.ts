@@ -3,10 +3,12 @@
  *
  * @module
  */
+
+import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   attestOnce,
@@ -23,11 +25,13 @@ const SDK = join(import.meta.dirname, '../../../plugins/sdk')
 const cookie = { key: 'NodeAttestor', value: 'NodeAttestor' }
 const trustDomain = 'example.org'
 
-function snippet(language: string): string {
+/** Takes the first snippet in a language that holds a text, with imports that work from anywhere. */
+function snippet(language: string, holding: string): string {
   const readme = readFileSync(join(SDK, 'README.md'), 'utf8')
-  const found = new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(readme)?.[1]
-  if (found === undefined) throw new Error(`README.md has no ${language} snippet`)
-  return found
+  const all = [...readme.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map((match) => match[1] ?? '')
+  const found = all.find((text) => text.includes(holding))
+  if (found === undefined) throw new Error(`README.md has no ${language} snippet with ${holding}`)
+  return found.replaceAll("'./plugins/", `'${dirname(SDK)}/`)
 }
 
 const answerWith = (word: string) => (challenge: Uint8Array) => createHmac('sha256', word).update(challenge).digest()
@@ -39,7 +43,7 @@ describe('the plugin of the README', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'readme-'))
     const file = join(folder, 'shared-word.ts')
-    writeFileSync(file, snippet('ts').replace("'./plugins/sdk/", `'${SDK}/`))
+    writeFileSync(file, snippet('ts', 'servePlugin'))
     plugin = await launchPlugin({ command: process.execPath, args: [file], cookie })
   })
 
@@ -49,7 +53,13 @@ describe('the plugin of the README', () => {
   })
 
   it('has fewer than 30 lines', () => {
-    expect(snippet('ts').trimEnd().split('\n').length).toBeLessThan(30)
+    expect(snippet('ts', 'servePlugin').trimEnd().split('\n').length).toBeLessThan(30)
+  })
+
+  it('is tried out as the README says', () => {
+    writeFileSync(join(folder, 'try.ts'), snippet('ts', 'launchPlugin'))
+    const output = execFileSync(process.execPath, ['try.ts'], { cwd: folder, encoding: 'utf8' })
+    expect(output).toContain("spiffeId: 'spiffe://example.org/spire/agent/shared_word/node-1'")
   })
 
   it('is loaded, configured, asked and unloaded like any plugin', async () => {
@@ -61,7 +71,7 @@ describe('the plugin of the README', () => {
       code: 9,
       details: 'not configured',
     })
-    const hcl = /plugin_data \{\n(.*?)\n {2}\}/s.exec(snippet('hcl'))?.[1] ?? ''
+    const hcl = /plugin_data \{\n(.*?)\n {2}\}/s.exec(snippet('hcl', 'plugin_data'))?.[1] ?? ''
     expect(await validate(plugin, { trustDomain, hcl })).toEqual({ valid: true, notes: [] })
     await configure(plugin, { trustDomain, hcl })
 
