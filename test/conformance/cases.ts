@@ -498,7 +498,7 @@ export const CASES: readonly ConformanceCase[] = [
     id: 'C51',
     via: 'SPIRE catalog 1.13.3',
     case: 'server facade: fail at once ("not configured")',
-    plugins: ['server-attestor', 'server'],
+    plugins: ['server-attestor', 'server', 'agent-attestor', 'agent'],
     expected: ['map[FailedPrecondition: nodeattestor(test): not configured:1000]'],
   },
   {
