@@ -4,14 +4,19 @@
  * @module
  */
 import type { AgentId } from '../plugins/keylime/ids.ts'
-import { encodeChallenge, parseChallengeResponse, parsePayload } from '../plugins/keylime/messages.ts'
+import {
+  type ChallengeResponse,
+  encodeChallenge,
+  parseChallengeResponse,
+  parsePayload,
+} from '../plugins/keylime/messages.ts'
 import { newNonce } from '../plugins/keylime/nonce.ts'
 import type { AgentAttributes, AttestStream } from '../plugins/sdk/server-node-attestor.ts'
 import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
 import { type Attestor, PLUGIN_NAME } from './attestor.ts'
 import { type Deadline, untilAborted, withDeadline } from './deadline.ts'
 import { attestationAge } from './gate.ts'
-import { defaultUuidReason } from './identity.ts'
+import { defaultUuidReasons } from './identity.ts'
 import { identify, type NodeEvidence, type ProvedNode, prove } from './proof.ts'
 import { type LogFacts, type Reason, Refusal, refusal } from './refusal.ts'
 import { selectorsFor } from './selectors.ts'
@@ -47,32 +52,32 @@ export async function attest(
   attestor: Attestor,
   notes: AttestationNotes,
 ): Promise<AgentAttributes> {
-  const { config } = attestor
+  const call: Call = { stream, attestor, notes }
   const payload = parsePayload(await stream.receivePayload())
   notes.agentId = payload.agentId
-  const nameless = defaultUuidReason(payload.agentId, config.identity)
-  requireNone(nameless === undefined ? [] : [nameless], stream, attestor, notes)
+  requireNone(defaultUuidReasons(payload.agentId, attestor.config.identity), call)
 
-  const { node, standing } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
+  const { node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
     const nonce = newNonce()
-    const response = await challenge(stream, nonce, deadline)
+    const response = await challenge(nonce, deadline, call)
     const evidence: NodeEvidence = { ...payload, nonce, ...response }
-    const proved = await proveNode(evidence, stream, attestor, notes, deadline)
+    const proved = await proveNode(evidence, deadline, call)
     // After the proof, not before: a caller can hold the challenge while its node turns bad.
-    return { node: proved, standing: await standingOf(evidence, proved, attestor, deadline) }
+    return { node: proved, first: await standingOf(evidence, proved, attestor, deadline) }
   })
-  return admit(node, await waitForStanding(standing, node, attestor, stream), payload.hashAlg, {
-    stream,
-    attestor,
-    notes,
-  })
+  const standing = await waitForStanding(first, node, attestor, stream)
+  requireAdmitted(standing, call)
+  remember(node, standing, call)
+  return attributesOf(node, standing, payload.hashAlg, attestor)
 }
 
-async function challenge(
-  stream: AttestStream,
-  nonce: string,
-  deadline: Deadline,
-): Promise<ReturnType<typeof parseChallengeResponse>> {
+interface Call {
+  readonly stream: AttestStream
+  readonly attestor: Attestor
+  readonly notes: AttestationNotes
+}
+
+async function challenge(nonce: string, deadline: Deadline, { stream }: Call): Promise<ChallengeResponse> {
   try {
     const answer = stream.challenge(encodeChallenge({ nonce }))
     return parseChallengeResponse(await untilAborted(deadline.signal, answer))
@@ -82,71 +87,27 @@ async function challenge(
   }
 }
 
-async function proveNode(
-  evidence: NodeEvidence,
-  stream: AttestStream,
-  attestor: Attestor,
-  notes: AttestationNotes,
-  deadline: Deadline,
-): Promise<ProvedNode> {
+async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call): Promise<ProvedNode> {
+  const { stream, attestor, notes } = call
   const registered = await prove(evidence, attestor, deadline.signal)
   const identity = await identify(registered, attestor, stream)
   notes.facts = { ...notes.facts, ek_sha256: identity.ekFingerprint }
-  requireNone(identity.reasons, stream, attestor, notes)
+  requireNone(identity.reasons, call)
   return { registered, identity }
 }
 
-interface Call {
-  readonly stream: AttestStream
-  readonly attestor: Attestor
-  readonly notes: AttestationNotes
+/** Refuses on any reason, or in shadow mode only says that it would. */
+function requireNone(reasons: readonly Reason[], call: Call): void {
+  const [first, ...rest] = reasons
+  if (first === undefined) return
+  if (call.attestor.config.enforce) throw new Refusal([first, ...rest])
+  reportShadowed(reasons, call)
 }
 
 /** Lets only `admit` of the gate through. */
-function admit(node: ProvedNode, standing: Standing, hashAlg: string, call: Call): AgentAttributes {
-  const { stream, attestor, notes } = call
-  const { record, decision } = standing
-  const { agentId } = node.registered
-  const { policy } = decision
+function requireAdmitted({ decision }: Standing, call: Call): void {
   reportShadowed(decision.shadowed, call)
   if (decision.kind !== 'admit') throw new Refusal(decision.clauses)
-
-  const age = attestationAge(record) ?? 0
-  notes.facts = {
-    ...notes.facts,
-    verifier: standing.verifier,
-    age_s: age,
-    attestation_count: record.attestationCount ?? 0,
-  }
-  attestor.admitted.set(agentId, node.identity)
-  attestor.policies.look(agentId, policy, stream.log)
-  attestor.metrics.admitted(age, policy.strength)
-  return {
-    spiffeId: agentSpiffeId(attestor.config.trustDomain, PLUGIN_NAME, agentId),
-    selectorValues: selectorsFor({
-      agentId,
-      hashAlg,
-      ekFingerprint: node.identity.ekFingerprint,
-      ekCaFingerprint: node.identity.ekCaFingerprint,
-      ip: record.ip,
-      policySha256: policy.policy?.sha256,
-      strength: policy.strength,
-    }),
-    canReattest: true,
-  }
-}
-
-/** Refuses on any reason, or in shadow mode only says that it would. */
-function requireNone(
-  reasons: readonly Reason[],
-  stream: AttestStream,
-  attestor: Attestor,
-  notes: AttestationNotes,
-): void {
-  const [first, ...rest] = reasons
-  if (first === undefined) return
-  if (attestor.config.enforce) throw new Refusal([first, ...rest])
-  reportShadowed(reasons, { stream, attestor, notes })
 }
 
 function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }: Call): void {
@@ -156,4 +117,37 @@ function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }:
     clauses: reasons.map(({ code, message }) => `${message} [${code}]`).join('; '),
   })
   for (const { code } of reasons) attestor.metrics.shadowed(code)
+}
+
+function remember({ registered, identity }: ProvedNode, standing: Standing, { stream, attestor, notes }: Call): void {
+  const { verifier, record, decision } = standing
+  const { agentId } = registered
+  const age = attestationAge(record) ?? 0
+  notes.facts = { ...notes.facts, verifier, age_s: age, attestation_count: record.attestationCount ?? 0 }
+  attestor.admitted.set(agentId, { ekFingerprint: identity.ekFingerprint, address: identity.address })
+  attestor.policies.look(agentId, decision.policy, stream.log)
+  attestor.metrics.admitted(age, decision.policy.strength)
+}
+
+function attributesOf(
+  { registered, identity }: ProvedNode,
+  { record, decision }: Standing,
+  hashAlg: string,
+  { config }: Attestor,
+): AgentAttributes {
+  const { agentId } = registered
+  const { policy, strength } = decision.policy
+  return {
+    spiffeId: agentSpiffeId(config.trustDomain, PLUGIN_NAME, agentId),
+    selectorValues: selectorsFor({
+      agentId,
+      hashAlg,
+      ekFingerprint: identity.ekFingerprint,
+      ekCaFingerprint: identity.ekCaFingerprint,
+      ip: record.ip,
+      policySha256: policy?.sha256,
+      strength,
+    }),
+    canReattest: true,
+  }
 }

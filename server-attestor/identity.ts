@@ -45,11 +45,10 @@ export function newAdmittedNodes(): AdmittedNodes {
  *
  * @param agentId From the payload; nothing is proved yet and nothing needs to be.
  * @param rules The configuration.
- * @returns The reason to refuse, or undefined.
+ * @returns The reason to refuse, or none.
  */
-export function defaultUuidReason(agentId: AgentId, rules: IdentityRules): Reason | undefined {
-  if (agentId !== DEFAULT_AGENT_UUID || rules.allowDefaultUuid) return undefined
-  return reason('KL-ID-DEFAULT-UUID', {})
+export function defaultUuidReasons(agentId: AgentId, rules: IdentityRules): readonly Reason[] {
+  return agentId === DEFAULT_AGENT_UUID && !rules.allowDefaultUuid ? [reason('KL-ID-DEFAULT-UUID', {})] : []
 }
 
 /** Is what is known of a proved node's identity. */

@@ -4,7 +4,7 @@ import { KeylimeError } from '../../../plugins/keylime/errors.ts'
 import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/ids.ts'
 import type { RegistrarRecord } from '../../../plugins/keylime/registrar-client.ts'
 import {
-  defaultUuidReason,
+  defaultUuidReasons,
   type IdentityRules,
   judgeIdentity,
   newAdmittedNodes,
@@ -37,11 +37,11 @@ function anchors(...pems: readonly string[]) {
   return { ...RULES, ekAnchors: loaded.anchors }
 }
 
-describe('defaultUuidReason', () => {
+describe('defaultUuidReasons', () => {
   it('refuses the ID of every unconfigured agent unless it is allowed [T08] [P06]', () => {
-    expect(defaultUuidReason(DEFAULT_AGENT_UUID, RULES)?.code).toBe('KL-ID-DEFAULT-UUID')
-    expect(defaultUuidReason(DEFAULT_AGENT_UUID, { ...RULES, allowDefaultUuid: true })).toBeUndefined()
-    expect(defaultUuidReason(parseAgentId('node-1'), RULES)).toBeUndefined()
+    expect(defaultUuidReasons(DEFAULT_AGENT_UUID, RULES)).toMatchObject([{ code: 'KL-ID-DEFAULT-UUID' }])
+    expect(defaultUuidReasons(DEFAULT_AGENT_UUID, { ...RULES, allowDefaultUuid: true })).toEqual([])
+    expect(defaultUuidReasons(parseAgentId('node-1'), RULES)).toEqual([])
   })
 })
 
