@@ -37,7 +37,8 @@ export const GATE_ENTRIES = {
   'KL-GATE-STOPPED': {
     status: 'PERMISSION_DENIED',
     message: 'an operator stopped its attestation: state 10 TENANT_FAILED',
-    cause: 'Somebody ran `keylime_tenant -c stop`, or `PUT /agents/<id>/stop`.',
+    cause:
+      'Somebody called `PUT /agents/<id>/stop`, or `keylime_tenant -c add` did, because its own check of the node failed.',
     next: 'State 10 is not left by reactivate: delete the agent at the verifier and add it again.',
   },
   'KL-GATE-PENDING': {

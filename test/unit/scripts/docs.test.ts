@@ -5,7 +5,23 @@ import { AGENT_SCHEMA } from '../../../agent-attestor/schema.ts'
 import { decodeConfig } from '../../../plugins/hcl/index.ts'
 import { fillSections } from '../../../scripts/docs/fill-sections.ts'
 import { SECTIONS } from '../../../scripts/docs/sections.ts'
+import { CATALOGUE } from '../../../server-attestor/catalogue.ts'
 import { SERVER_SCHEMA } from '../../../server-attestor/schema.ts'
+
+/** Of `keylime_tenant`. @see keylime 9b1f6e6a, keylime/tenant.py */
+const TENANT_COMMANDS = [
+  'add',
+  'delete',
+  'update',
+  'status',
+  'cvstatus',
+  'regstatus',
+  'cvlist',
+  'reglist',
+  'reactivate',
+  'regdelete',
+  'bulkinfo',
+]
 
 const root = resolve(import.meta.dirname, '../../..')
 const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: root })].filter((page) =>
@@ -41,6 +57,24 @@ describe('the documentation', () => {
       return [...found.problems, ...found.warnings].map((problem) => `${page}: ${String(problem)}`)
     })
     expect(problems).toEqual([])
+  })
+
+  it('has the five runbooks, which name only codes and tenant commands that exist [T65]', () => {
+    const text = read('docs/runbooks.md')
+    const titles = [...text.matchAll(/^## (.*)$/gm)].map(([, title]) => title)
+    expect(titles).toEqual([
+      'Attestation failure',
+      'A new host',
+      'Certificate renewal',
+      'SPIRE agent recovery',
+      'Disaster recovery',
+    ])
+    const everything = pages.map(read).join('\n')
+    const codes = [...everything.matchAll(/\bKL-[A-Z]+(?:-[A-Z]+)+\b/g)].map(([code]) => code)
+    expect(codes.filter((code) => !Object.hasOwn(CATALOGUE, code))).toEqual([])
+    const commands = [...everything.matchAll(/keylime_tenant -c (\w+)/g)].map(([, command]) => command)
+    expect(commands.filter((command) => !TENANT_COMMANDS.includes(command ?? ''))).toEqual([])
+    expect(commands.length).toBeGreaterThan(5)
   })
 
   it('links to nothing that is not there [T75]', () => {
