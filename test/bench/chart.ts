@@ -69,6 +69,7 @@ export function drawBench(results: BenchResults): string {
         points: points.map((point) => [point.attestations, point.rssMb] as const),
       })),
     ),
+    ...growthPanels(results),
   ].filter((panel) => panel !== '')
   return picture(panels)
 }
@@ -86,6 +87,29 @@ function barsOf<T extends { readonly side: Side }>(
     values.set(key, entry)
   }
   return [...values.values()].map((entry) => ({ group: entry.group, side: entry.side, value: spreadOf(entry.values) }))
+}
+
+function growthPanels({ growth }: BenchResults): string[] {
+  const ours = growth.map((one) => ({ ...one, side: 'ours' as const }))
+  const by = (what: 'nodes' | 'in flight'): typeof ours => ours.filter((one) => one.by === what)
+  return [
+    barPanel(
+      'Ours, by nodes: CPU per attestation, ms',
+      barsOf(
+        by('nodes'),
+        ({ nodes }) => `${nodes}`,
+        (one) => one.cpuMs,
+      ),
+    ),
+    barPanel(
+      'Ours, by in flight: attestations per second',
+      barsOf(
+        by('in flight'),
+        ({ inFlight }) => `${inFlight}`,
+        (one) => one.perSecond,
+      ),
+    ),
+  ]
 }
 
 function picture(panels: readonly string[]): string {
@@ -147,11 +171,12 @@ function barPanel(title: string, bars: readonly Bar[]): string {
   const max = Math.max(...bars.map(({ value }) => value.max))
   const y = scaleTo(max)
   const groups = [...new Set(bars.map(({ group }) => group))]
+  const isAlone = new Set(bars.map(({ side }) => side)).size === 1
   const step = PLOT.width / groups.length
   const width = Math.min(34, step / 3)
   const drawn = bars.map(({ group, side, value }) => {
     const middle = PANEL.left + step * (groups.indexOf(group) + 0.5)
-    const x = middle + (side === 'ours' ? -width - 2 : 2)
+    const x = middle + (isAlone ? -width / 2 : side === 'ours' ? -width - 2 : 2)
     const [top, base] = [y(value.median), y(0)]
     const whisker = `<line x1="${(x + width / 2).toFixed(1)}" x2="${(x + width / 2).toFixed(1)}" y1="${y(value.min).toFixed(1)}" y2="${y(value.max).toFixed(1)}" stroke="#333333"/>`
     const label = text(x + width / 2, y(value.max) - 4, String(Number(value.median.toPrecision(3))), 'middle')

@@ -18,7 +18,14 @@ export interface Spread {
  * @returns Their spread; zeros when there are none.
  */
 export function spreadOf(values: readonly number[]): Spread {
-  return { min: percentile(values, 0), median: percentile(values, 50), max: percentile(values, 100) }
+  return { min: percentile(values, 0), median: medianOf(values), max: percentile(values, 100) }
+}
+
+/** The middle value, or the mean of the two in the middle. */
+function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.slice(Math.floor((sorted.length - 1) / 2), Math.floor(sorted.length / 2) + 1)
+  return middle.reduce((sum, value) => sum + value, 0) / Math.max(1, middle.length)
 }
 
 /**

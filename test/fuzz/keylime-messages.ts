@@ -29,7 +29,7 @@ const ROUND_TRIPS: readonly ((bytes: Buffer) => unknown)[] = [
 /** The message parsers. */
 export const keylimeMessages: FuzzTarget = {
   name: 'keylime-messages',
-  mutants: 60_000,
+  mutants: 120_000,
   maxMs: 1000,
   corpus: [node.payload(), challenge, node.respond(challenge)],
   pieces: [

@@ -30,7 +30,7 @@ function passes(quote: string, record: (typeof genuine)[number]['record']): bool
 /** Parsing and proving a quote. */
 export const quote: FuzzTarget = {
   name: 'quote',
-  mutants: 40_000,
+  mutants: 100_000,
   maxMs: 1000,
   corpus: genuine.map((one) => Buffer.from(one.quote)),
   pieces: ['r', ':', '=', '==', 'A', 'AAAA', '/', '+', '-', '_', ' ', '\n', '\0'].map((text) => Buffer.from(text)),

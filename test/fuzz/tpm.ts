@@ -29,7 +29,7 @@ const PARSERS: readonly ((bytes: Buffer) => unknown)[] = [
 /** The TPM parsers. */
 export const tpm: FuzzTarget = {
   name: 'tpm',
-  mutants: 60_000,
+  mutants: 120_000,
   maxMs: 1000,
   corpus: [new SoftwareTpm({ slot: 0 }), new SoftwareTpm({ slot: 1, ak: 'ec-p256', ek: 'ec-p384' })].flatMap(
     structuresOf,
