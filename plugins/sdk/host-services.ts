@@ -5,11 +5,11 @@
  * @module
  */
 
-import { MetricsClient } from '../gen/spire/hostservice/common/metrics/v1/metrics.ts'
+import type { MetricsClient } from '../gen/spire/hostservice/common/metrics/v1/metrics.ts'
 import type { Broker } from '../go-plugin/broker.ts'
-import { type AgentStore, newAgentStore } from './host-agent-store.ts'
-import { type IdentityProvider, newIdentityProvider } from './host-identity-provider.ts'
-import { type Metrics, newMetrics } from './host-metrics.ts'
+import type { AgentStore } from './host-agent-store.ts'
+import type { IdentityProvider } from './host-identity-provider.ts'
+import type { Metrics } from './host-metrics.ts'
 import { RpcError, statusName } from './rpc-error.ts'
 
 /** Broker id on which SPIRE serves everything it offers. */
@@ -89,11 +89,12 @@ export function newHostServices(broker: Broker): AnnouncedHostServices {
   const call: HostCall = async (method, request, options = {}) => {
     requireOffered(names, method.path.slice(1, method.path.lastIndexOf('/')))
     dialled ??= dial(broker)
+    const dialling = dialled
     try {
-      return await invoke(await dialled, method, request, options)
+      return await invoke(await dialling, method, request, options)
     } catch (error) {
       // A dial that failed is tried again at the next call; a call that failed keeps its connection.
-      if (!(error instanceof RpcError)) dialled = undefined
+      if (!(error instanceof RpcError) && dialled === dialling) dialled = undefined
       throw error instanceof RpcError
         ? error
         : new RpcError('UNAVAILABLE', 'host services unreachable', { cause: error })
@@ -106,11 +107,19 @@ export function newHostServices(broker: Broker): AnnouncedHostServices {
     announce(announced) {
       names = [...announced]
     },
-    metrics: async () => newMetrics(offeredCall(names, call, 'spire.hostservice.common.metrics.v1.Metrics')),
-    agentStore: async () =>
-      newAgentStore(offeredCall(names, call, 'spire.hostservice.server.agentstore.v1.AgentStore')),
-    identityProvider: async () =>
-      newIdentityProvider(offeredCall(names, call, 'spire.hostservice.server.identityprovider.v1.IdentityProvider')),
+    // Loaded when they are first wanted: most plugins use none of them.
+    async metrics() {
+      requireOffered(names, 'spire.hostservice.common.metrics.v1.Metrics')
+      return (await import('./host-metrics.ts')).newMetrics(call)
+    },
+    async agentStore() {
+      requireOffered(names, 'spire.hostservice.server.agentstore.v1.AgentStore')
+      return (await import('./host-agent-store.ts')).newAgentStore(call)
+    },
+    async identityProvider() {
+      requireOffered(names, 'spire.hostservice.server.identityprovider.v1.IdentityProvider')
+      return (await import('./host-identity-provider.ts')).newIdentityProvider(call)
+    },
     call,
   }
 }
@@ -140,13 +149,9 @@ export function requireOffered(names: readonly string[], name: string): void {
   throw new RpcError('FAILED_PRECONDITION', `host service ${name} is not offered by this host`)
 }
 
-function offeredCall(names: readonly string[], call: HostCall, name: string): HostCall {
-  requireOffered(names, name)
-  return call
-}
-
 /** Any generated client will do: only its generic unary call is used, so one connection serves every service. */
 async function dial(broker: Broker): Promise<MetricsClient> {
+  const { MetricsClient } = await import('../gen/spire/hostservice/common/metrics/v1/metrics.ts')
   const { target, credentials, options } = await broker.dial(HOST_SERVICES_ID)
   return new MetricsClient(target, credentials, options)
 }

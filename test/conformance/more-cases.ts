@@ -108,4 +108,15 @@ export const MORE_CASES: readonly ConformanceCase[] = [
     plugins: ['server'],
     expected: ['first call succeeds in all loads: true, nine of ten within 1 s: true'],
   },
+  {
+    id: 'M11',
+    via: 'go-plugin 1.7.0',
+    case: 'kill -9 of the plugin',
+    plugins: ['server', 'agent', 'example'],
+    expected: [
+      'host notices: true',
+      'calls are refused as unavailable: true',
+      'Kill returns at once: true, exit logged as: error',
+    ],
+  },
 ]

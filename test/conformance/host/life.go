@@ -27,6 +27,7 @@ func init() {
 	cases["C35"] = caseOf{example, noStderr}
 	cases["C36"] = caseOf{all, reattach}
 	cases["C37"] = caseOf{all, redial}
+	cases["M11"] = caseOf{all, pluginKilled}
 }
 
 // observeKill ends a plugin as a host does, and looks at what is left.
@@ -169,6 +170,18 @@ func reattach(t *T) {
 		})
 		t.observe("client %s: %s", strconv.Itoa(number+1), outcome(started.rpc.Ping()))
 	}
+}
+
+// pluginKilled shows a host what it sees when a plugin is gone from one moment to the next.
+func pluginKilled(t *T) {
+	started := t.mustLaunch(t.plugin, nil)
+	t.fail(syscall.Kill(started.pid(), syscall.SIGKILL))
+	t.observe("host notices: %v", within(2*time.Second, started.client.Exited))
+	_, _, found := strings.Cut(ping(started.conn), "Unavailable")
+	t.observe("calls are refused as unavailable: %v", found)
+	began := time.Now()
+	started.client.Kill()
+	t.observe("Kill returns at once: %v, exit logged as: %s", time.Since(began) < time.Second, exitLevel(started.log.String()))
 }
 
 func redial(t *T) {

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { HOST_SERVICES, initPlugin, launchPlugin } from '../../../plugins/host/index.ts'
 
 const SDK = join(import.meta.dirname, '../../../plugins/sdk/index.ts')
 
@@ -21,5 +24,46 @@ describe('importing the SDK', () => {
     const modules = modulesOf(SDK)
     expect(modules.filter((url) => url.includes('node_modules') || url.includes('/gen/'))).toEqual([])
     expect(modules.some((url) => url.endsWith('/server-node-attestor.ts'))).toBe(true)
+  })
+})
+
+/** What a plugin can do for other hosts than SPIRE, or only when asked. */
+const UNUSED = [
+  'go-plugin/auto-mtls.ts',
+  'go-plugin/der.ts',
+  'go-plugin/mux-',
+  'go-plugin/yamux-',
+  'go-plugin/reattach.ts',
+  'go-plugin/reflection-answers.ts',
+  'gen/grpc/reflection',
+  'gen/spire/plugin/server/keymanager',
+  'gen/spire/plugin/server/upstreamauthority',
+  'gen/spire/hostservice/server',
+  'node_modules/undici/',
+  'node_modules/@bufbuild/protobuf/dist/esm/index.js',
+]
+
+describe('starting an attestor', () => {
+  it.each(['server', 'agent'] as const)('loads no part that the %s half does not use [C13]', async (half) => {
+    const folder = mkdtempSync(join(tmpdir(), 'modules-'))
+    const list = join(folder, 'modules')
+    const plugin = await launchPlugin({
+      command: process.execPath,
+      args: [
+        '--import',
+        join(import.meta.dirname, 'executables/record-modules.ts'),
+        join(import.meta.dirname, `../../../${half}-attestor/main.ts`),
+      ],
+      env: { MODULES_FILE: list },
+      cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
+    })
+    onTestFinished(async () => {
+      await plugin.kill()
+      rmSync(folder, { recursive: true, force: true })
+    })
+    await initPlugin(plugin, HOST_SERVICES[half])
+    const modules = readFileSync(list, 'utf8').trimEnd().split('\n')
+    expect(modules.filter((url) => UNUSED.some((part) => url.includes(part)))).toEqual([])
+    expect(modules.some((url) => url.endsWith(`/gen/spire/plugin/${half}/nodeattestor/v1/nodeattestor.ts`))).toBe(true)
   })
 })
