@@ -111,7 +111,7 @@ export function lifeInWords(certificate: X509Certificate, now: number): string {
  * Tells whether one certificate's signature was made by another's key.
  *
  * @param certificate The certificate signed.
- * @param issuer The candidate; equal to `certificate` to ask for a self-signature.
+ * @param issuer The candidate.
  * @returns True when names, key identifiers and signature fit.
  */
 export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
@@ -123,13 +123,17 @@ export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate
 }
 
 /**
- * Tells whether a certificate is signed by its own key.
+ * Tells whether a certificate names itself as its issuer.
+ *
+ * The names decide, not the signature: that of a Keylime agent's own certificate does not verify, since the agent adds
+ * the names after it has signed, and no TLS library looks at the signature of a trust anchor.
  *
  * @param certificate The certificate.
- * @returns True for a root and for a self-signed leaf.
+ * @returns True for a root and for a certificate made by its own owner.
+ * @see rust-keylime 3a4d5654, keylime/src/crypto/x509.rs
  */
-export function isSelfSigned(certificate: X509Certificate): boolean {
-  return isIssuedBy(certificate, certificate)
+export function isSelfIssued(certificate: X509Certificate): boolean {
+  return certificate.issuer === certificate.subject
 }
 
 /**
@@ -137,11 +141,11 @@ export function isSelfSigned(certificate: X509Certificate): boolean {
  *
  * @param leaf The certificate to start from.
  * @param candidates Possible issuers, in order of preference.
- * @returns The chain from the leaf upwards, without repetition; its last member is self-signed or lacks its issuer.
+ * @returns The chain from the leaf upwards, without repetition; its last member is its own issuer or lacks its issuer.
  */
 export function chainOf(leaf: X509Certificate, candidates: readonly X509Certificate[]): readonly X509Certificate[] {
   const chain = [leaf]
-  for (let last = leaf; !isSelfSigned(last); ) {
+  for (let last = leaf; !isSelfIssued(last); ) {
     const issuer = candidates.find((one) => !chain.includes(one) && isIssuedBy(last, one))
     if (issuer === undefined) break
     chain.push(issuer)

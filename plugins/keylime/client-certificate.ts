@@ -4,7 +4,7 @@
  * @module
  */
 import type { KeyObject, X509Certificate } from 'node:crypto'
-import { chainOf, isSelfSigned, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
+import { chainOf, isSelfIssued, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
 import { keyInWords, readPrivateKey } from './key-files.ts'
 import { readTextFile } from './readable-file.ts'
 import type { TlsFileNames, TlsFiles } from './tls-files.ts'
@@ -120,7 +120,7 @@ function judgePair(
     return undefined
   }
   const chain = chainOf(leaf, [...certificates, ...check.anchors])
-  const sent = chain.filter((one) => one === leaf || !isSelfSigned(one))
+  const sent = chain.filter((one) => one === leaf || !isSelfIssued(one))
   found.warnings.push(...warningsOf(leaf, chain, check).map((warning) => `${certName}: ${warning}`))
   return {
     identity: {
@@ -147,7 +147,7 @@ function warningsOf(leaf: X509Certificate, chain: readonly X509Certificate[], ch
     if (stage !== 'valid') warnings.push(`${nameInOneLine(one.subject)} ${lifeInWords(one, now)}`)
   }
   const top = chain.at(-1) ?? leaf
-  if (!isSelfSigned(top) && !clientCaElsewhere) {
+  if (!isSelfIssued(top) && !clientCaElsewhere) {
     warnings.push(
       `the chain ends at ${nameInOneLine(top.subject)}: its issuer ${nameInOneLine(top.issuer)} is not in the file; ` +
         'if that is an intermediate, append it, or a server that trusts only the root refuses the certificate',

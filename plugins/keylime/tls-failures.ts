@@ -4,7 +4,7 @@
  * @module
  */
 import type { X509Certificate } from 'node:crypto'
-import { chainOf, isSelfSigned, lifeInWords, lifeStage, nameInOneLine, shortFingerprint } from './certificates.ts'
+import { chainOf, isSelfIssued, lifeInWords, lifeStage, nameInOneLine, shortFingerprint } from './certificates.ts'
 import type { KeylimeError } from './errors.ts'
 import { type FailureReason, newFailure } from './failures.ts'
 import { clientInWords, type Target, targetInWords } from './target.ts'
@@ -232,7 +232,7 @@ function explainIssuer(context: TlsContext): Explanation {
         `valid from ${new Date(namesake.validFrom).toISOString().slice(0, 10)}, and did not make that signature; one of the two was re-issued, add the other to the file`,
     }
   }
-  if (isSelfSigned(top)) {
+  if (isSelfIssued(top)) {
     const what = top === leaf ? 'a self-signed certificate' : 'a chain up to the root'
     return {
       reason: 'peer-issuer',

@@ -5,7 +5,7 @@
  */
 import type { X509Certificate } from 'node:crypto'
 import * as tls from 'node:tls'
-import { isSelfSigned, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
+import { isSelfIssued, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
 import { type ClientCertificate, checkClientFiles } from './client-certificate.ts'
 import { readTextFile } from './readable-file.ts'
 
@@ -118,7 +118,7 @@ function readAnchors(what: string, path: string, now: number, found: Findings): 
   const report = usable.length === 0 ? found.problems : found.warnings
   for (const one of certificates) {
     if (lifeStage(one, now) === 'valid') continue
-    const kind = isSelfSigned(one) ? 'root' : 'certificate'
+    const kind = isSelfIssued(one) ? 'root' : 'certificate'
     const target = usable.includes(one) ? found.warnings : report
     target.push(`${what}: ${kind} ${nameInOneLine(one.subject)} ${lifeInWords(one, now)}`)
   }

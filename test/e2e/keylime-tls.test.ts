@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { AgentClient } from '../../plugins/keylime/agent-client.ts'
 import { KeylimeError } from '../../plugins/keylime/errors.ts'
 import { HttpsOrigin, type HttpsOriginOptions } from '../../plugins/keylime/http.ts'
 import { parseAgentId } from '../../plugins/keylime/ids.ts'
@@ -11,8 +12,10 @@ import { fixedTls } from '../../plugins/keylime/tls-watch.ts'
 import { VerifierClient } from '../../plugins/keylime/verifier-client.ts'
 import { newTestPki } from '../fakes/pki.ts'
 import { type Keylime, startKeylime } from '../rig/keylime.ts'
+import { type KeylimeAgent, startKeylimeAgent } from '../rig/keylime-agent.ts'
 import { prepareForeignParts } from '../rig/prepare.ts'
 import { Processes } from '../rig/processes.ts'
+import { startSwtpm } from '../rig/swtpm.ts'
 
 // A real verifier and registrar without nodes: what they say to callers they know, and to those they do not.
 let keylime: Keylime
@@ -62,20 +65,23 @@ async function withOrigin<T>(
   }
 }
 
+/** Gives code and message of a call that must fail. */
+async function failure(call: () => Promise<unknown>): Promise<string> {
+  try {
+    await call()
+  } catch (error) {
+    if (error instanceof KeylimeError) return `${error.code}: ${error.message}`
+    throw error
+  }
+  throw new Error('expected a failure')
+}
+
 /** Asks for an agent nobody knows, and gives code and message of the failure. */
 async function refusal(
   options: Partial<HttpsOriginOptions> & { readonly files?: TlsFiles },
   client: typeof VerifierClient | typeof RegistrarClient = VerifierClient,
 ): Promise<string> {
-  return await withOrigin(options, async (origin) => {
-    try {
-      await new client(origin).getAgent(nobody)
-    } catch (error) {
-      if (error instanceof KeylimeError) return `${error.code}: ${error.message}`
-      throw error
-    }
-    throw new Error('expected a refusal')
-  })
+  return await withOrigin(options, (origin) => failure(() => new client(origin).getAgent(nobody)))
 }
 
 describe('a real Keylime', () => {
@@ -139,5 +145,64 @@ describe('a real Keylime', () => {
       await keylime.startVerifier()
       expect(await client.getAgentIds()).toEqual([])
     })
+  })
+})
+
+const realAgent = process.env.KEYLIME_AGENT
+const info = (origin: HttpsOrigin): Promise<string> => failure(() => new AgentClient(origin).getInfo())
+
+describe.skipIf(!realAgent)('a real Keylime agent (skipped unless KEYLIME_AGENT names one)', () => {
+  let agent: KeylimeAgent
+  let plugin: { readonly certFile: string; readonly keyFile: string }
+
+  beforeAll(async () => {
+    plugin = pki.writePair('plugin', await pki.selfSigned('spire-agent', { eku: ['clientAuth'] }))
+    const tpm = await startSwtpm(processes, { dir: join(dir, 'tpm') })
+    agent = await startKeylimeAgent(processes, {
+      dir: join(dir, 'agent'),
+      tpm,
+      registrar: { host: '127.0.0.1', port: keylime.registrarPort },
+      realAgent,
+      clientCaFiles: [own.caFile, plugin.certFile],
+    })
+  })
+  afterAll(() => agent.stop())
+
+  const asking = (files: Omit<TlsFiles, 'caFile'>, caFile = agent.certFile): Parameters<typeof withOrigin>[0] => ({
+    role: 'keylime agent',
+    port: agent.port,
+    files: { caFile, ...files },
+  })
+
+  it('says who it is and quotes, to the one certificate it trusts', async () => {
+    await withOrigin(asking(plugin), async (origin) => {
+      const client = new AgentClient(origin)
+      expect(await client.getInfo()).toEqual({ agentId: agent.agentId(), hashAlg: 'sha256' })
+      const quote = await client.getIdentityQuote('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')
+      expect(quote).toMatchObject({ hashAlg: 'sha256', pubkey: expect.stringContaining('BEGIN PUBLIC KEY') as string })
+      expect(await failure(() => client.getIdentityQuote('not alphanumeric'))).toMatch(
+        /^KEYLIME_BAD_RESPONSE: .*\(nonce\)/,
+      )
+    })
+  })
+
+  it('does not serve a caller without certificate, nor one of another CA, and we say which [P09]', async () => {
+    expect(await withOrigin(asking({}), info)).toMatch(
+      /^KEYLIME_CLIENT_REFUSED: .*demands a client certificate, and none is configured/,
+    )
+    const stranger = pki.writePair('agent-stranger', await pki.selfSigned('stranger'))
+    expect(await withOrigin(asking(stranger), info)).toMatch(
+      /^KEYLIME_CLIENT_REFUSED: .*closed the connection after our certificate: .*sent was our client certificate CN=stranger \(issued by CN=stranger/,
+    )
+    expect(await withOrigin(asking(plugin, own.caFile), info)).toMatch(
+      /^KEYLIME_PEER_UNTRUSTED: .*presents a self-signed certificate/,
+    )
+  })
+
+  it('gets a hint when it is spoken to without TLS [P07]', async () => {
+    const settings = { useTls: 'keylime_agent_use_tls' }
+    const plain = { role: 'keylime agent', port: agent.port, settings }
+    const said = await withOrigin(plain, info)
+    expect(said).toContain('set keylime_agent_use_tls = true')
   })
 })

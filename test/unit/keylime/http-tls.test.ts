@@ -149,6 +149,20 @@ describe('HttpsOrigin, towards a server it should not trust', { timeout: 30_000 
     expect(message).toContain('set keylime_agent_use_tls = true')
   })
 
+  it('takes the certificate a Keylime agent makes for itself, whose signature does not verify, and names it when unknown', async () => {
+    const made = await pki.selfSigned('agent', { ip: ['127.0.0.1'] })
+    const der = Buffer.from(made.x509.raw)
+    der.writeUInt8(der.readUInt8(der.length - 1) ^ 1, der.length - 1)
+    const cert = `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`
+    await using listener = await startHttps({ cert, key: made.keyPem() })
+    await using trusting = originFor(listener.port, { files: { caFile: pki.write('agent.crt', cert) } })
+    expect((await trusting.request('/')).status).toBe(200)
+    await using origin = originFor(listener.port, { files: { caFile } })
+    const { code, reason, message } = await failureOf(origin.request('/'))
+    expect({ code, reason }).toEqual({ code: 'KEYLIME_PEER_UNTRUSTED', reason: 'peer-issuer' })
+    expect(message).toContain('presents a self-signed certificate CN=agent (SHA-256 ')
+  })
+
   it('knows the names of a peer are not to be trusted: control characters do not reach the message', async () => {
     const leaf = await book.issue('evil', { subject: 'CN=evil\u001b[31m', dns: ['x'], ip: [] })
     await using listener = await startHttps({ cert: leaf.pem, key: leaf.keyPem() })
