@@ -21,7 +21,7 @@ export interface HostOptions extends Omit<RigOptions, 'parts'> {
  */
 export async function startHost(options: HostOptions): Promise<Rig> {
   const { realAgent = false, ...rest } = options
-  const parts = await prepareParts(process.stdout)
+  const parts = await prepareParts(process.stdout, true)
   return startRig({ ...rest, parts: realAgent ? parts : { ...parts, realAgent: undefined } })
 }
 

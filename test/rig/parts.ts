@@ -29,7 +29,7 @@ export interface Parts {
  * @throws {RigError} The executables are not built, or `KEYLIME_AGENT` names no file.
  */
 export function ownParts(): Pick<Parts, 'realAgent' | 'serverPlugin' | 'agentPlugin'> {
-  const dist = process.env.PLUGIN_DIR || fileURLToPath(new URL('../../dist', import.meta.url))
+  const dist = resolve(process.env.PLUGIN_DIR || fileURLToPath(new URL('../../dist', import.meta.url)))
   const serverPlugin = resolve(dist, 'keylime-attestor-server')
   const agentPlugin = resolve(dist, 'keylime-attestor-agent')
   for (const file of [serverPlugin, agentPlugin]) {

@@ -16,11 +16,12 @@ export type ForeignParts = Pick<Parts, 'spireBin' | 'keylimeBin'>
  * Makes sure Debian packages, SPIRE and Keylime are there.
  *
  * @param out Where progress is shown.
+ * @param terse Shows only what takes a while, as a test run wants it.
  * @returns Folders of the programs.
  * @throws {RigError} Something cannot be had: the message says what to do.
  */
-export async function prepareForeignParts(out: NodeJS.WriteStream): Promise<ForeignParts> {
-  const board = newBoard(out)
+export async function prepareForeignParts(out: NodeJS.WriteStream, terse = false): Promise<ForeignParts> {
+  const board = newBoard(out, terse)
   try {
     const needs = { python: !process.env.KEYLIME_BIN_DIR || spireMustBeBuilt(), compiler: spireMustBeBuilt() }
     await tracked(
@@ -43,12 +44,13 @@ export async function prepareForeignParts(out: NodeJS.WriteStream): Promise<Fore
  * Makes sure of everything, our own executables included.
  *
  * @param out Where progress is shown.
+ * @param terse Shows only what takes a while.
  * @returns All parts.
  * @throws {RigError} Something cannot be had.
  */
-export async function prepareParts(out: NodeJS.WriteStream): Promise<Parts> {
+export async function prepareParts(out: NodeJS.WriteStream, terse = false): Promise<Parts> {
   const own = ownParts()
-  return { ...own, ...(await prepareForeignParts(out)) }
+  return { ...own, ...(await prepareForeignParts(out, terse)) }
 }
 
 async function tracked<T>(

@@ -36,16 +36,17 @@ const MARKS = { running: '…', done: '✓', failed: '✗' } as const
  * Opens a board.
  *
  * @param out Where to write; a terminal gets lines that move.
+ * @param terse Says nothing about tasks that are done within a second.
  * @returns The board, empty.
  */
-export function newBoard(out: NodeJS.WriteStream): Board {
+export function newBoard(out: NodeJS.WriteStream, terse = false): Board {
   const lines: Line[] = []
   let drawn = 0
   const tick = (): void => {
-    if (out.isTTY) redraw()
+    if (out.isTTY && !terse) redraw()
     else for (const line of lines) printIfDue(line)
   }
-  const timer = setInterval(tick, REDRAW_MS)
+  const timer = setInterval(tick, terse ? QUIET_MS : REDRAW_MS)
   timer.unref()
 
   function redraw(): void {
@@ -70,8 +71,8 @@ export function newBoard(out: NodeJS.WriteStream): Board {
       lines.push(line)
       const end = (state: 'done' | 'failed', text: string): void => {
         Object.assign(line, { state, text, seconds: (performance.now() - line.since) / 1000 })
-        if (out.isTTY) redraw()
-        else print(line)
+        if (out.isTTY && !terse) redraw()
+        else if (!terse || state === 'failed' || line.seconds > 1) print(line)
       }
       return {
         update(text) {
@@ -83,7 +84,7 @@ export function newBoard(out: NodeJS.WriteStream): Board {
     },
     close() {
       clearInterval(timer)
-      if (out.isTTY) redraw()
+      if (out.isTTY && !terse) redraw()
     },
   }
 }

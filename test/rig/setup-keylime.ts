@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheDir, hasAll, withLock } from './cache.ts'
 import { runCommand } from './commands.ts'
@@ -30,7 +30,7 @@ export async function requireKeylime(task: Task): Promise<string> {
   const given = process.env.KEYLIME_BIN_DIR
   if (given) {
     if (!hasAll(given, PROGRAMS)) throw new RigError(`KEYLIME_BIN_DIR=${given} does not hold ${PROGRAMS.join(', ')}`)
-    return given
+    return resolve(given)
   }
   const dir = join(cacheDir(), `keylime-${KEYLIME_VERSION}`)
   const stamp = join(dir, 'complete')

@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheDir, hasAll, withLock } from './cache.ts'
 import { runCommand, tryCommand } from './commands.ts'
@@ -39,7 +39,7 @@ export async function requireSpire(task: Task): Promise<string> {
   const given = process.env.SPIRE_BIN_DIR
   if (given) {
     if (!hasAll(given, PROGRAMS)) throw new RigError(`SPIRE_BIN_DIR=${given} does not hold ${PROGRAMS.join(' and ')}`)
-    return given
+    return resolve(given)
   }
   if (await isComplete(binDir())) return binDir()
   await withLock(
