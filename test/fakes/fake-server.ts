@@ -79,8 +79,8 @@ export interface FakeServer {
   clearFaults(): void
   /** Delays each answer of an endpoint (`*`: all). */
   delay(endpoint: string, ms: number): void
-  /** Shows another certificate to new connections. */
-  setCertificate(pair: { readonly cert: string; readonly key: string }): void
+  /** Shows another certificate to new connections, and with `ca` asks them for one of other issuers. */
+  setCertificate(pair: { readonly cert: string; readonly key: string; readonly ca?: string }): void
   dropConnections(): void
   /** Stops listening and drops connections; `resume` listens on the same port again. */
   pause(): Promise<void>

@@ -278,6 +278,37 @@ describe('certificates that change', () => {
     expect(verifierRequests()).toBeGreaterThan(20)
   }, 300_000)
 
+  it('of a whole new CA of the same name are taken up in three steps without one failed attestation [P11] [T24]', async () => {
+    const { pki, ca, verifier, registrar } = keylime
+    const renewed = await pki.root('Keylime Certificate Authority')
+    const write = (name: string, text: string): string => pki.write(`moving/${name}`, text)
+    const client = async (name: string, issuer: typeof ca): Promise<void> => {
+      const issued = await issuer.issue(name)
+      write('client.key', issued.keyPem())
+      write('client.crt', issued.chainPem)
+      await expect.poll(() => verifier.stats.clients[name] ?? 0, { timeout: 15_000 }).toBeGreaterThan(3)
+    }
+    const caFile = write('ca.crt', ca.pem)
+    const first = pki.writePair('moving/client', await ca.issue('moving'))
+    const files = { keylime_tls_cert_file: first.certFile, keylime_tls_key_file: first.keyFile }
+    await plugin.configure(keylime.serverHcl({ ...files, keylime_tls_ca_cert_file: caFile }))
+    const load = keepAttesting(keylime.nodes.slice(0, 4))
+    // Both are trusted before either side shows anything of the new one.
+    write('ca.crt', renewed.pem + ca.pem)
+    await client('trusts-both', ca)
+    const server = await renewed.issue('server')
+    for (const service of [verifier, registrar]) {
+      service.setCertificate({ cert: server.pem, key: server.keyPem(), ca: ca.pem + renewed.pem })
+    }
+    await client('of-the-new', renewed)
+    write('ca.crt', renewed.pem)
+    await client('trusts-the-new', renewed)
+    const outcomes = await load.stop()
+    expect(summary(outcomes)).toEqual({ OK: outcomes.length })
+    const old = await ca.issue('server')
+    for (const service of [verifier, registrar]) service.setCertificate({ cert: old.pem, key: old.keyPem() })
+  }, 90_000)
+
   it('stay in force when the new file is half written or does not fit', async () => {
     const { pki, ca, verifier } = keylime
     const issued = await ca.issue('before')
