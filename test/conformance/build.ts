@@ -19,7 +19,7 @@ const run = promisify(execFile)
 export interface Executables {
   readonly host: string
   readonly oldHost: string
-  /** go-plugin's example hosts, `kv` and `counter`, as hashicorp wrote them. */
+  /** go-plugin's example hosts, `kv`, `counter` and `negotiated`, as hashicorp wrote them. */
   readonly exampleHosts: Readonly<Record<string, string>>
   /** `server`, `agent` (the attestors, when built), `example`, `catalog`, `server-attestor`, `agent-attestor`. */
   readonly plugins: Readonly<Record<string, string>>
@@ -52,7 +52,8 @@ export async function buildAll(progress: Progress): Promise<Executables> {
   const examples = 'github.com/hashicorp/go-plugin/examples'
   const kv = await goBuild({ folder: 'host', program: `${examples}/grpc`, cache, progress })
   const counter = await goBuild({ folder: 'host', program: `${examples}/bidirectional`, cache, progress })
-  return { host, oldHost, exampleHosts: { kv, counter }, plugins }
+  const negotiated = await goBuild({ folder: 'host', program: `${examples}/negotiated`, cache, progress })
+  return { host, oldHost, exampleHosts: { kv, counter, negotiated }, plugins }
 }
 
 /** One file with a shebang, as a plugin is shipped. */

@@ -119,4 +119,16 @@ export const MORE_CASES: readonly ConformanceCase[] = [
       'Kill returns at once: true, exit logged as: error',
     ],
   },
+  {
+    id: 'M12',
+    via: 'go-plugin 1.7.0',
+    case: "hashicorp's negotiated example: versions of the plugin's own protocol",
+    plugins: ['example'],
+    expected: [
+      'plugin of 1,3,4, put: "", OK',
+      'plugin of 1,3,4, get: "negotiated", OK',
+      'plugin of 1,2, put: "Error: incompatible API version with plugin. Plugin version: 1, Client versions: [3]", exit status 1',
+      'plugin of 1,2, get: "Error: incompatible API version with plugin. Plugin version: 1, Client versions: [3]", exit status 1',
+    ],
+  },
 ]

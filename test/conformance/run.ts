@@ -18,7 +18,7 @@ const playable = [...CASES, ...MORE_CASES]
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((id) => !playable.some((each) => each.id === id))
 if (unknown.length > 0) {
-  process.stderr.write(`unknown case ${unknown.join(', ')}: cases C01 to C53 and M01 to M11 can be played here\n`)
+  process.stderr.write(`unknown case ${unknown.join(', ')}: cases C01 to C53 and M01 to M12 can be played here\n`)
   process.exit(2)
 }
 const chosen = playable.filter((each) => wanted.length === 0 || wanted.includes(each.id))

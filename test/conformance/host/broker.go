@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ func init() {
 		started := t.mustLaunch(t.plugin, func(config *goplugin.ClientConfig) { config.AutoMTLS = true })
 		brokered(t, started)
 	}}
+	cases["M12"] = caseOf{example, negotiated}
 	cases["C26"] = caseOf{example, counter}
 	cases["C27"] = caseOf{example, lateAndNever}
 	cases["C28"] = caseOf{example, manyIds}
@@ -78,6 +80,21 @@ func (t *T) example(command string) string {
 		return fmt.Sprintf("%s (%v)", out, err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// negotiated runs go-plugin's example host that knows version 3 only, of a plugin's 1, 3 and 4.
+func negotiated(t *T) {
+	dir := t.tempDir()
+	t.fail(os.Symlink(t.plugin.path, filepath.Join(dir, "kv-plugin")))
+	for _, versions := range []string{"1,3,4", "1,2"} {
+		for _, words := range [][]string{{"put", "hello", "negotiated"}, {"get", "hello"}} {
+			run := exec.Command(t.hosts["negotiated"], words...)
+			run.Dir = dir
+			run.Env = append(os.Environ(), "KV_PROTO=grpc", "CONFORMANCE_STORE="+dir, "CONFORMANCE_VERSIONS="+versions)
+			out, err := run.Output()
+			t.observe("plugin of %s, %s: %q, %s", versions, words[0], firstLine(string(out)), outcome(err))
+		}
+	}
 }
 
 func lateAndNever(t *T) {

@@ -9,6 +9,7 @@ import { serveGoPlugin } from '../../../plugins/go-plugin/server.ts'
 void serveGoPlugin({
   name: 'example-plugin',
   cookie: { key: 'BASIC_PLUGIN', value: 'hello' },
+  protocolVersions: (process.env['CONFORMANCE_VERSIONS'] ?? '1').split(',').map(Number),
   transport: process.env['CONFORMANCE_TRANSPORT'] === 'tcp' ? 'tcp' : 'unix',
   terminateGraceMs: Number(process.env['CONFORMANCE_GRACE_MS'] ?? 15_000),
   services: async (context) => (await import('./example-services.ts')).exampleServices(context),
