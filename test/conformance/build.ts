@@ -21,7 +21,7 @@ export interface Executables {
   readonly oldHost: string
   /** go-plugin's example hosts, `kv`, `counter` and `negotiated`, as hashicorp wrote them. */
   readonly exampleHosts: Readonly<Record<string, string>>
-  /** `server`, `agent` (the attestors, when built), `example`, `catalog`, `server-attestor`, `agent-attestor`. */
+  /** `server`, `agent` (the attestors of dist/), `example`, `catalog`, `server-attestor`, `agent-attestor`. */
   readonly plugins: Readonly<Record<string, string>>
 }
 
@@ -33,7 +33,7 @@ export type Progress = (line: string) => void
  *
  * @param progress Told of each step that takes time.
  * @returns Paths.
- * @throws {Error} Go is missing, or something does not compile.
+ * @throws {Error} dist/ or Go is missing, or something does not compile.
  */
 export async function buildAll(progress: Progress): Promise<Executables> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'tower-of-omens', 'conformance')
@@ -41,7 +41,8 @@ export async function buildAll(progress: Progress): Promise<Executables> {
   const plugins: Record<string, string> = {}
   for (const half of ['server', 'agent']) {
     const path = join(root, 'dist', `keylime-attestor-${half}`)
-    if (existsSync(path)) plugins[half] = path
+    if (!existsSync(path)) throw new Error(`${path} is missing: run make build first`)
+    plugins[half] = path
   }
   const roles = join(cache, 'roles')
   for (const name of ['example-plugin', 'catalog-plugin', 'server-attestor', 'agent-attestor', 'every-type-plugin']) {
