@@ -242,7 +242,7 @@ function explainIssuer(context: TlsContext): Explanation {
   if (top === leaf) {
     return {
       reason: 'peer-leaf-only',
-      text: `sends only its leaf ${nameInOneLine(leaf.subject)}; add the intermediate ${issuer} to ${caInWords(material)}, or let the server send its chain`,
+      text: `sends only its leaf ${nameInOneLine(leaf.subject)}; its issuer ${issuer} is not in ${caInWords(material)}: add it there or, if it is an intermediate, let the server send its chain`,
     }
   }
   return {

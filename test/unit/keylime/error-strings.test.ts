@@ -138,7 +138,7 @@ describe('an error an operator has met', { timeout: 30_000 }, () => {
     const { code, message } = await failureOf(origin.request('/'))
     expect(code).toBe('KEYLIME_PEER_UNTRUSTED')
     expect(message).toContain(
-      `sends only its leaf CN=verifier; add the intermediate CN=Book of Omens to CA file ${caFile}, or let the server send its chain`,
+      `sends only its leaf CN=verifier; its issuer CN=Book of Omens is not in CA file ${caFile}: add it there or, if it is an intermediate, let the server send its chain`,
     )
   })
 

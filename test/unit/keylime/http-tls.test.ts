@@ -77,7 +77,7 @@ describe('HttpsOrigin, towards a server it should not trust', { timeout: 30_000 
     const { code, reason, message } = await failureOf(origin.request('/version'))
     expect({ code, reason }).toEqual({ code: 'KEYLIME_PEER_UNTRUSTED', reason: 'peer-leaf-only' })
     expect(message).toContain(
-      `sends only its leaf CN=verifier; add the intermediate CN=Book of Omens to CA file ${caFile}`,
+      `sends only its leaf CN=verifier; its issuer CN=Book of Omens is not in CA file ${caFile}: add it there or, if it is an intermediate, let the server send its chain`,
     )
   })
 
