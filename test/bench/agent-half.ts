@@ -68,7 +68,7 @@ async function burst(
   const plugin = await startHalf(contestant, 'agent')
   try {
     await prepareHalf(plugin, 'agent', hcl)
-    await load(plugin, { inFlight: 4, attestations: order.warmUp }, () => attest(plugin))
+    await load(plugin, { inFlight: 4, attestations: order.warmUp, seconds: 2 }, () => attest(plugin))
     return await load(plugin, order, () => attest(plugin))
   } finally {
     await plugin.shutdown()

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { PluginProcess } from '../../plugins/host/index.ts'
 import { cpuSeconds, memoryOf } from './process-cost.ts'
 import { percentile } from './statistics.ts'
 
@@ -43,7 +42,7 @@ export interface LoadOrder {
  * @returns Rates and latencies of the attestations that succeeded.
  */
 export async function load(
-  plugin: PluginProcess,
+  plugin: { readonly pid: number },
   order: LoadOrder,
   attest: (index: number) => Promise<unknown>,
 ): Promise<LoadResult> {

@@ -7,6 +7,7 @@ import type { AgentResult } from './agent-half.ts'
 import type { Side } from './contestants.ts'
 import type { GrowthResult } from './growth.ts'
 import type { LifeResult } from './lifecycle.ts'
+import type { SpireResult } from './real-spire.ts'
 import type { ServerResult } from './server-levels.ts'
 import { totalOf } from './server-run.ts'
 import type { SoakPoint, SoakResult } from './soak.ts'
@@ -25,6 +26,7 @@ export interface BenchResults {
   readonly life: readonly LifeResult[]
   readonly server: readonly ServerResult[]
   readonly agent: readonly AgentResult[]
+  readonly spire: readonly SpireResult[]
   readonly storm: readonly StormResult[]
   readonly soak: readonly SoakResult[]
   readonly growth: readonly GrowthResult[]
@@ -46,6 +48,7 @@ export function tables(results: BenchResults): string {
     lifeTable(results.life),
     serverTable(results.server),
     agentTable(results.agent),
+    spireTable(results.spire),
     stormTable(results.storm),
     soakTable(results.soak),
     growthTable(results.growth),
@@ -203,6 +206,35 @@ function agentTable(results: readonly AgentResult[]): string {
       [(one) => failuresOf(one), 0],
       [(one) => one.rssAfterMb, 0],
     ]),
+  )
+}
+
+function spireTable(results: readonly SpireResult[]): string {
+  if (results.length === 0) return ''
+  const head = [
+    'load',
+    'side',
+    'attestations/s',
+    'p50 ms',
+    'p99 ms',
+    'plugin CPU ms each',
+    'spire-server CPU ms each',
+    'failed',
+  ]
+  return table(
+    'Through a real spire-server, SVID included',
+    head,
+    rowsOf(
+      [['32 in flight', results]],
+      [
+        [(one) => one.perSecond, 0],
+        [(one) => one.p50Ms, 1],
+        [(one) => one.p99Ms, 1],
+        [(one) => one.cpuMs, 2],
+        [(one) => one.spireCpuMs, 2],
+        [(one) => failuresOf(one), 0],
+      ],
+    ),
   )
 }
 

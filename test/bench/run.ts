@@ -1,5 +1,5 @@
 /**
- * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,server,agent,storm,soak,growth] [--out FOLDER]`.
+ * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,server,agent,spire,storm,soak,growth] [--out FOLDER]`.
  *
  * With `GO_PLUGIN_DIR` the Go pair runs beside ours in the same rounds, and the ratios are printed. Writes
  * `bench.json` and `bench.svg` into the folder; default `.tmp/bench`.
@@ -16,13 +16,14 @@ import { findContestants } from './contestants.ts'
 import { goalsTable } from './goals.ts'
 import { growth } from './growth.ts'
 import { lives } from './lifecycle.ts'
+import { throughSpire } from './real-spire.ts'
 import { type BenchResults, tables } from './report.ts'
 import { FULL, QUICK, type Scale } from './scale.ts'
 import { serverLevels } from './server-levels.ts'
 import { soak } from './soak.ts'
 import { storms } from './storm.ts'
 
-const PARTS = ['life', 'server', 'agent', 'storm', 'soak', 'growth'] as const
+const PARTS = ['life', 'server', 'agent', 'spire', 'storm', 'soak', 'growth'] as const
 type Part = (typeof PARTS)[number]
 
 function isPart(text: string): text is Part {
@@ -47,6 +48,7 @@ async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string, st
     life: chosen.has('life') ? await lives(contestants, scale, tell) : [],
     server: chosen.has('server') ? await serverLevels(contestants, scale, tell) : [],
     agent: chosen.has('agent') ? await agentLevels(contestants, scale, tell) : [],
+    spire: chosen.has('spire') ? await throughSpire(contestants, scale, tell) : [],
     storm: chosen.has('storm') ? await storms(contestants, scale, tell) : [],
     soak: chosen.has('soak') ? await soak(contestants, scale, tell) : [],
     growth: chosen.has('growth') ? await growth(contestants, scale, tell) : [],

@@ -11,7 +11,7 @@ export interface Scale {
   readonly levels: readonly number[]
   /** Nodes that attest in turn. */
   readonly nodes: number
-  /** Attestations before a burst, for the just-in-time compiler. */
+  /** Attestations before a burst, for the just-in-time compiler; two seconds at most. */
   readonly warmUp: number
   /** A burst ends after so many attestations or seconds. */
   readonly attestations: number
@@ -32,7 +32,7 @@ export const FULL: Scale = {
   rounds: 5,
   levels: [1, 8, 32, 128],
   nodes: 64,
-  warmUp: 600,
+  warmUp: 1500,
   attestations: 6000,
   seconds: 3,
   stormNodes: 5000,

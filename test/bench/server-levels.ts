@@ -21,6 +21,7 @@ export interface ServerResult extends LoadResult, RequestCounts {
 
 const AKS = ['rsa-2048', 'ec-p256'] as const
 const FIRST_SIGHT_IN_FLIGHT = 8
+const WARM_UP_SECONDS = 2
 
 /**
  * Measures bursts of load. The contestants' bursts of a round follow each other at once, each on a plugin just started
@@ -66,7 +67,11 @@ async function measure(
 ): Promise<ServerResult[]> {
   const { inFlight } = burst
   const first = await loadServer(plugin, keylime, { inFlight: FIRST_SIGHT_IN_FLIGHT, attestations: scale.nodes })
-  await loadServer(plugin, keylime, { inFlight: FIRST_SIGHT_IN_FLIGHT, attestations: scale.warmUp })
+  await loadServer(plugin, keylime, {
+    inFlight: FIRST_SIGHT_IN_FLIGHT,
+    attestations: scale.warmUp,
+    seconds: WARM_UP_SECONDS,
+  })
   const order = { inFlight, attestations: scale.attestations, seconds: scale.seconds }
   const result = await loadServer(plugin, keylime, order)
   tell(`${burst.side}, ${burst.ak}, ${inFlight} in flight, round ${burst.round + 1}: ${describe(result)}`)
