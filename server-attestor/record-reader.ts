@@ -23,6 +23,8 @@ export interface RecordSource {
 
 /** Is how many single reads are under way at a time; the verifier takes one after the other anyway. */
 const SINGLE_READS = 8
+/** Is how often a storm is looked at while it gathers. */
+const GATHERING_STEP_MS = 25
 /** Is how long a count of the enrolled agents is believed. */
 const COUNT_TTL_MS = 60_000
 
@@ -36,6 +38,7 @@ interface Waiter {
 export class RecordReader {
   readonly #source: RecordSource
   readonly #clock: () => number
+  readonly #pause: (ms: number) => Promise<void>
   /** In order of asking; the waiters of one agent share one read, so that no node can crowd out the others. */
   #queue = new Map<AgentId, Set<Waiter>>()
   #waiting = 0
@@ -50,10 +53,16 @@ export class RecordReader {
   /**
    * @param source The verifier.
    * @param clock Milliseconds, never going back; default `performance.now`.
+   * @param pause Waits that many milliseconds; default a timer.
    */
-  constructor(source: RecordSource, clock: () => number = () => performance.now()) {
+  constructor(
+    source: RecordSource,
+    clock: () => number = () => performance.now(),
+    pause: (ms: number) => Promise<void> = (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  ) {
     this.#source = source
     this.#clock = clock
+    this.#pause = pause
   }
 
   /** Counts reads that have not begun. */
@@ -148,6 +157,7 @@ export class RecordReader {
         this.#enrolled = { count: ids.length, at: this.#clock() }
         return
       }
+      await this.#gather(known)
       // From here on: who asks later waits for the next read, since this one may be older than his proof.
       const served = this.#queue
       this.#queue = new Map()
@@ -158,6 +168,14 @@ export class RecordReader {
     } catch {
       // The single reads that follow say what is wrong.
       this.#noSharingUntil = this.#clock() + COUNT_TTL_MS
+    }
+  }
+
+  /** While more come than single reads could serve, a short wait now saves a whole shared read later. */
+  async #gather(enrolled: number): Promise<void> {
+    const pauses = this.#storm.longestGatheringMs(enrolled) / GATHERING_STEP_MS
+    for (let done = 0; done < pauses && this.#storm.isGrowing(this.#clock()); done += 1) {
+      await this.#pause(GATHERING_STEP_MS)
     }
   }
 

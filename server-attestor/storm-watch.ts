@@ -12,11 +12,13 @@ const LEAST_STORM = 32
 /** A bulk read of more agents would block the verifier for over 4 s and outlast the default `request_timeout`. */
 const MOST_ENROLLED = 10_000
 
-const STEP_MS = 100
+const STEP_MS = 20
 /** Covers the longest bulk read. */
-const MAX_STEPS = 50
+const MAX_STEPS = 200
+/** Is over how long "at present" is measured. */
+const PRESENT_MS = 100
 
-/** Watches how many ask for a record, in steps of a tenth of a second. */
+/** Watches how many ask for a record. */
 export class StormWatch {
   readonly #steps: { readonly step: number; count: number }[] = []
 
@@ -49,6 +51,26 @@ export class StormWatch {
     const bulkMs = enrolled * BULK_MS_PER_AGENT
     const worth = bulkMs / SINGLE_MS
     return waiting > worth || (waiting > worth / 4 && this.#within(bulkMs, now) > worth)
+  }
+
+  /**
+   * Tells whether more ask at present than single reads could serve.
+   *
+   * @param now Milliseconds.
+   * @returns True while a bulk read that begins now would miss many.
+   */
+  isGrowing(now: number): boolean {
+    return this.#within(PRESENT_MS, now) > PRESENT_MS / SINGLE_MS
+  }
+
+  /**
+   * Bounds how long a bulk read may be put off for those still to come.
+   *
+   * @param enrolled Agents the verifier knows.
+   * @returns Milliseconds: half of what the read itself takes.
+   */
+  longestGatheringMs(enrolled: number): number {
+    return (enrolled * BULK_MS_PER_AGENT) / 2
   }
 
   #within(ms: number, now: number): number {

@@ -38,6 +38,11 @@ class SlowVerifier implements RecordSource {
   }
 }
 
+/** Does not wait for more to come. */
+function newReader(verifier: RecordSource, clock: () => number = () => performance.now()): RecordReader {
+  return new RecordReader(verifier, clock, () => Promise.resolve())
+}
+
 function nodes(count: number): readonly AgentId[] {
   return Array.from({ length: count }, (_, index) => parseAgentId(`node-${String(index)}`))
 }
@@ -55,7 +60,7 @@ function bulkOf(ids: readonly AgentId[], broken?: AgentId): AgentRecords {
 describe('RecordReader', () => {
   it('reads one by one, a few at a time, while few ask', async () => {
     const verifier = new SlowVerifier()
-    const reader = new RecordReader(verifier)
+    const reader = newReader(verifier)
     const reads = nodes(10).map((id) => reader.read(id, { signal: alive }))
     expect([verifier.singles.length, reader.waiting, verifier.lists]).toEqual([8, 2, 0])
     for (let index = 0; index < 10; index += 1) {
@@ -67,7 +72,7 @@ describe('RecordReader', () => {
 
   it('shares one read among those who ask for the same node before it has begun, and begins another for later ones', async () => {
     const verifier = new SlowVerifier()
-    const reader = new RecordReader(verifier)
+    const reader = newReader(verifier)
     const [busy, same] = [nodes(8), parseAgentId('same')]
     const filling = busy.map((id) => reader.read(id, { signal: alive }))
     const early = [reader.read(same, { signal: alive }), reader.read(same, { signal: alive })]
@@ -85,7 +90,7 @@ describe('RecordReader', () => {
     const verifier = new SlowVerifier()
     const ids = nodes(200)
     verifier.enrolled = ids
-    const reader = new RecordReader(verifier)
+    const reader = newReader(verifier)
     const reads = ids.slice(0, 60).map((id) => reader.read(id, { signal: alive }))
     await settle()
     expect([verifier.lists, verifier.singles.length, verifier.bulks.length]).toEqual([1, 8, 1])
@@ -101,7 +106,7 @@ describe('RecordReader', () => {
     const verifier = new SlowVerifier()
     const ids = nodes(1_000)
     verifier.enrolled = ids
-    const reader = new RecordReader(verifier, () => now)
+    const reader = newReader(verifier, () => now)
     const reads: Promise<unknown>[] = []
     let answered = 0
     // A shared read takes 400 ms here and is worth 154 single ones; 250 a step come in, 200 a step are answered.
@@ -120,11 +125,41 @@ describe('RecordReader', () => {
     await Promise.all(reads)
   })
 
+  it('waits for those who are still coming before it begins a bulk read, and not for ever', async () => {
+    const verifier = new SlowVerifier()
+    const ids = nodes(500)
+    verifier.enrolled = ids
+    const reads: Promise<unknown>[] = []
+    let next = 0
+    const ask = (count: number): void => {
+      for (const id of ids.slice(next, next + count)) reads.push(reader.read(id, { signal: alive }))
+      next += count
+    }
+    const pauses: number[] = []
+    const reader = new RecordReader(
+      verifier,
+      () => pauses.length * 25,
+      (ms) => {
+        pauses.push(ms)
+        ask(80)
+        return Promise.resolve()
+      },
+    )
+    ask(100)
+    await settle()
+    // Half of the 200 ms which the bulk read takes: four pauses, though a storm still comes in.
+    expect([verifier.bulks.length, pauses]).toEqual([1, [25, 25, 25, 25]])
+    verifier.bulks[0]?.answer.resolve(bulkOf(ids))
+    for (const single of verifier.singles) single.answer.resolve(agentRecord())
+    await Promise.all(reads)
+    expect([reads.length, verifier.singles.length, verifier.bulks.length]).toEqual([420, 8, 1])
+  })
+
   it('never answers from a bulk read that began before the question, since the proof is newer', async () => {
     const verifier = new SlowVerifier()
     const ids = nodes(100)
     verifier.enrolled = ids
-    const reader = new RecordReader(verifier)
+    const reader = newReader(verifier)
     const early = ids.slice(0, 50).map((id) => reader.read(id, { signal: alive }))
     await settle()
     const late = ids.slice(50).map((id) => reader.read(id, { signal: alive }))
@@ -144,7 +179,7 @@ describe('RecordReader', () => {
     for (const count of [1_000, 50_000]) {
       const verifier = new SlowVerifier()
       verifier.enrolled = Array.from({ length: count }, () => parseAgentId('other'))
-      const reader = new RecordReader(verifier)
+      const reader = newReader(verifier)
       const reads = nodes(60).map((id) => reader.read(id, { signal: alive }))
       for (let index = 0; index < 60; index += 1) {
         await settle()
@@ -159,7 +194,7 @@ describe('RecordReader', () => {
     const verifier = new SlowVerifier()
     const ids = nodes(60)
     verifier.enrolled = ids
-    const reader = new RecordReader(verifier)
+    const reader = newReader(verifier)
     const reads = ids.map((id) => reader.read(id, { signal: alive }).catch((error: unknown) => error))
     await settle()
     verifier.bulks[0]?.answer.resolve(bulkOf(ids.slice(0, 58), ids[40]))
@@ -177,7 +212,7 @@ describe('RecordReader', () => {
     const verifier = new SlowVerifier()
     const ids = nodes(100)
     verifier.enrolled = ids
-    const reader = new RecordReader(verifier, () => now)
+    const reader = newReader(verifier, () => now)
     const reads = ids.map((id) => reader.read(id, { signal: alive }))
     await settle()
     verifier.bulks[0]?.answer.reject(new KeylimeError('KEYLIME_TIMEOUT', 'too slow'))
@@ -198,7 +233,7 @@ describe('RecordReader', () => {
 
   it('forgets a caller that has gone, and cancels a read that nobody waits for', async () => {
     const verifier = new SlowVerifier()
-    const reader = new RecordReader(verifier)
+    const reader = newReader(verifier)
     const callers = [new AbortController(), new AbortController()]
     const reads = nodes(9).map((id, index) =>
       reader.read(id, {

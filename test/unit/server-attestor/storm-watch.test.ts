@@ -36,4 +36,13 @@ describe('StormWatch', () => {
     const calm = afterArrivals(1_000, 5)
     expect(calm.watch.isWorthSharing(200, 5_000, calm.now)).toBe(false)
   })
+
+  it('puts a bulk read off while more come than single reads could serve, for half of its own time at most', () => {
+    const fast = afterArrivals(100, 1.4)
+    expect(fast.watch.isGrowing(fast.now)).toBe(true)
+    expect(fast.watch.isGrowing(fast.now + 300)).toBe(false)
+    const calm = afterArrivals(100, 5)
+    expect(calm.watch.isGrowing(calm.now)).toBe(false)
+    expect(calm.watch.longestGatheringMs(5_000)).toBe(1_000)
+  })
 })
