@@ -4,11 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FakeKeylime, type FakeNodeAgent, hcl, startFakeKeylime } from './fake-keylime.ts'
 import { spawnFakeKeylime } from './fake-keylime-process.ts'
 import { startFakeRegistrar } from './fake-registrar.ts'
-import { type FakeServer, startFakeServer } from './fake-server.ts'
 import { startFakeVerifier } from './fake-verifier.ts'
-import { answerWith, editResults, type Fault, nginxError } from './faults.ts'
-import { type HttpAnswer, type HttpsGetOptions, httpsGet } from './https-get.ts'
-import { indentedPythonJson, pythonJson } from './python-json.ts'
+import { type HttpsGetOptions, httpsGet } from './https-get.ts'
 import { checkQuote } from './quote-check.ts'
 import { recorded, recordedResults } from './recorded.ts'
 
@@ -140,6 +137,19 @@ describe('startFakeVerifier', () => {
     expect(other.body).toContain('"valid": 1')
     verifier.setGullible(false)
   })
+
+  it('counts resumed TLS sessions and shows a new certificate to new connections', async () => {
+    const { verifier } = keylime
+    verifier.resetStats()
+    const agentWithSessions = new Agent({ maxCachedSessions: 10 })
+    for (let round = 0; round < 3; round += 1) {
+      await httpsGet(`${verifier.url}/version`, { ...admin, agent: agentWithSessions })
+    }
+    expect(verifier.stats).toMatchObject({ connections: 3, resumedSessions: 2 })
+    const expired = await keylime.ca.issue('server', { validity: 'expired' })
+    verifier.setCertificate({ cert: expired.pem, key: expired.keyPem() })
+    expect(await code(httpsGet(`${verifier.url}/version`, admin))).toBe('CERT_HAS_EXPIRED')
+  })
 })
 
 describe('startFakeRegistrar', () => {
@@ -211,80 +221,6 @@ describe('startFakeAgent', () => {
   })
 })
 
-const small = () => ({ status: 200, contentType: 'application/json', body: '{"results": {"a": 1}}' })
-
-describe('faults', () => {
-  let server: FakeServer
-  beforeAll(async () => {
-    server = await startFakeServer({}, () => ({ endpoint: 'any', serviceMs: 5, answer: small }))
-  })
-  afterAll(() => server.close())
-
-  it.each<[Fault, HttpAnswer['status'], RegExp]>([
-    [nginxError(502), 502, /<center>nginx/],
-    [answerWith(500), 500, /^$/],
-    [answerWith(200, 'not json', 'application/json'), 200, /^not json$/],
-    [editResults((results) => ({ ...results, a: 2 })), 200, /^\{"results":\{"a":2\}\}$/],
-    [{ kind: 'pad', bytes: 1000 }, 200, /^.{21} {1000}$/],
-  ])('answers with %o', async (fault, status, body) => {
-    server.fail('any', fault, 1)
-    const wrong = await httpsGet(`${server.url}/x`)
-    expect(wrong.status).toBe(status)
-    expect(wrong.body).toMatch(body)
-    expect(await httpsGet(`${server.url}/x`)).toMatchObject({ status: 200, body: '{"results": {"a": 1}}' })
-  })
-
-  it.each(['reset', 'close', 'truncate'] as const)('breaks the connection: %s', async (kind) => {
-    server.fail('*', { kind }, 1)
-    expect(await code(httpsGet(`${server.url}/x`))).toMatch(/ECONNRESET|ERR_STREAM|aborted/)
-  })
-
-  it.each(['hang', 'stall'] as const)('never ends its answer: %s', async (kind) => {
-    server.fail('any', { kind })
-    const signal = AbortSignal.timeout(100)
-    expect(await code(httpsGet(`${server.url}/x`, { signal }))).toMatch(/ABORT|aborted/)
-    server.clearFaults()
-  })
-
-  it('stops listening and comes back on its port', async () => {
-    await server.pause()
-    expect(await code(httpsGet(`${server.url}/x`))).toBe('ECONNREFUSED')
-    await server.resume()
-    expect(await httpsGet(`${server.url}/x`)).toMatchObject({ status: 200 })
-  })
-
-  it('works on one request at a time when paced', async () => {
-    const paced = await startFakeServer({ paced: true }, ({ path: place }) => ({
-      endpoint: place,
-      serviceMs: place === '/slow' ? 100 : 0,
-      answer: small,
-    }))
-    const ended: string[] = []
-    const get = (place: string) => httpsGet(paced.url + place).then(() => ended.push(place))
-    const slow = get('/slow')
-    await expect.poll(() => paced.stats.requests['/slow']).toBe(1)
-    await Promise.all([slow, get('/fast')])
-    expect(ended).toEqual(['/slow', '/fast'])
-    expect(paced.stats).toMatchObject({ requests: { '/slow': 1, '/fast': 1 }, connections: 2, inFlightMax: 2 })
-    paced.resetStats()
-    expect(paced.stats).toMatchObject({ requests: {}, connections: 0 })
-    await paced.close()
-  })
-
-  it('counts resumed TLS sessions and shows a new certificate to new connections', async () => {
-    const { verifier } = keylime
-    verifier.resetStats()
-    const agentWithSessions = new Agent({ maxCachedSessions: 10 })
-    for (let round = 0; round < 3; round += 1) {
-      await httpsGet(`${verifier.url}/version`, { ...admin, agent: agentWithSessions })
-    }
-    expect(verifier.stats).toMatchObject({ connections: 3, resumedSessions: 2 })
-    const expired = await keylime.ca.issue('server', { validity: 'expired' })
-    verifier.setCertificate({ cert: expired.pem, key: expired.keyPem() })
-    expect(await code(httpsGet(`${verifier.url}/version`, admin))).toBe('CERT_HAS_EXPIRED')
-  })
-})
-
 describe('startFakeKeylime', () => {
   it('makes thousands of nodes that share a few TPMs, and removes its files', async () => {
     const many = await startFakeKeylime({ nodes: 3000, tpms: 2, ak: 'ec-p256' })
@@ -321,14 +257,5 @@ describe('startFakeKeylime', () => {
     expect(await other.stats()).toMatchObject({ verifiers: [{ requests: {} }] })
     await other.stop()
     expect(existsSync(ready.nodesFile)).toBe(false)
-  })
-})
-
-describe('pythonJson', () => {
-  it('escapes and spaces as json.dumps does', () => {
-    expect(pythonJson({ a: [1, 'ü\n'], b: {}, c: undefined, d: null })).toBe(
-      '{"a": [1, "\\u00fc\\n"], "b": {}, "d": null}',
-    )
-    expect(indentedPythonJson({ a: 'é', b: {} })).toBe('{\n    "a": "\\u00e9",\n    "b": {}\n}')
   })
 })

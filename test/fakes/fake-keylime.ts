@@ -10,6 +10,7 @@ import { newTestPki, type TestCa, type TestPki } from './pki.ts'
 import type { KeyKind } from './pki-keys.ts'
 import { SoftwareTpm } from './software-tpm.ts'
 import type { BankHash } from './tpm-bytes.ts'
+import type { AgentFields } from './verifier-agent.ts'
 
 /** Sets up an installation; everything has a default. */
 export interface FakeKeylimeOptions {
@@ -53,6 +54,8 @@ export interface FakeKeylime extends AsyncDisposable {
   readonly nodes: readonly FakeNode[]
   /** Gives the n-th node; throws where there is none. */
   node(index?: number): FakeNode
+  /** Registers a node, and enrols it at the first verifier, attested a second ago unless its fields say otherwise. */
+  enrol(node: FakeNode, fields?: AgentFields): void
   /** Starts the Keylime agent of a node, with a self-signed certificate and its own CA for clients. */
   startAgent(node?: FakeNode, options?: { readonly tls?: boolean }): Promise<FakeNodeAgent>
   /** Configuration of the server half for this installation; extra keys replace those of the same name. */
@@ -114,15 +117,16 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
     const { x509 } = await issueEkCertificate(ekCa.issuer, tpm)
     ekCertificates.set(tpm, x509.raw.toString('base64'))
   }
-  for (const node of nodes) {
-    verifier.enrol(node.agentId, node.tpm.akTpm)
+  const enrol = ({ agentId, tpm }: FakeNode, fields: AgentFields = {}): void => {
+    verifier.enrol(agentId, tpm.akTpm, fields)
     registrar.register({
-      agent_id: node.agentId,
-      ek_tpm: node.tpm.ekTpm.toString('base64'),
-      ekcert: ekCertificates.get(node.tpm) ?? null,
-      aik_tpm: node.tpm.akTpm.toString('base64'),
+      agent_id: agentId,
+      ek_tpm: tpm.ekTpm.toString('base64'),
+      ekcert: ekCertificates.get(tpm) ?? null,
+      aik_tpm: tpm.akTpm.toString('base64'),
     })
   }
+  for (const node of nodes) enrol(node)
 
   const agents: FakeAgent[] = []
   const close = async (): Promise<void> => {
@@ -146,6 +150,7 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
     registrar,
     nodes,
     node,
+    enrol,
     startAgent: async (of = node(), { tls: isTls = true } = {}) => {
       const agent = await startNodeAgent(pki, of, { isTls, key: tlsKeys, name: `agent-${agents.length}` })
       agents.push(agent)

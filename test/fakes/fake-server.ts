@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { answerWrongly, type FakeAnswer, type Fault } from './faults.ts'
+import { newPacer } from './pacing.ts'
 import { pickyListener } from './picky-listener.ts'
 
 /** Holds the certificates of a fake server; all PEM. */
@@ -282,23 +283,4 @@ function sendAnswer(response: ServerResponse, answer: FakeAnswer, nowMs: number)
     Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [name, value])),
   )
   response.end(answer.body)
-}
-
-// Waits for a turn: each request occupies the one worker for its service time, in order of arrival.
-function newPacer(paced: boolean): (serviceMs: number) => Promise<void> {
-  let freeAt = 0
-  let turn = Promise.resolve()
-  return async (serviceMs) => {
-    if (!paced) return
-    freeAt = Math.max(freeAt, performance.now()) + serviceMs
-    const until = freeAt
-    turn = takeTurn(turn, until)
-    await turn
-  }
-}
-
-async function takeTurn(before: Promise<void>, until: number): Promise<void> {
-  await before
-  const left = until - performance.now()
-  if (left > 0) await wait(left)
 }

@@ -1,8 +1,9 @@
-import { readdirSync, renameSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import type { FakeNode } from '../fakes/fake-node.ts'
 import { matching } from './matching.ts'
+import { keepAttesting, summary } from './outcomes.ts'
 import { type Outcome, type ServerPlugin, startServerPlugin } from './server-plugin.ts'
 
 const NODES = 1000
@@ -24,39 +25,6 @@ afterAll(async () => {
   await plugin.stop()
   await keylime.close()
 })
-
-const summary = (outcomes: readonly Outcome[]): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const { status, message } of outcomes) {
-    const name = `${status} ${message}`.trim()
-    counts[name] = (counts[name] ?? 0) + 1
-  }
-  return counts
-}
-const verifierRequests = (): number => {
-  const { agent = 0, identity = 0, bulk = 0, agents = 0 } = keylime.verifier.stats.requests
-  return agent + identity + bulk + agents
-}
-
-/** Attests without pause, some nodes at a time, until told to stop. */
-function keepAttesting(nodes: readonly FakeNode[]): {
-  stop(): Promise<readonly Outcome[]>
-  readonly done: () => number
-} {
-  const outcomes: Outcome[] = []
-  const stopped = new AbortController()
-  const workers = nodes.map(async (node) => {
-    while (!stopped.signal.aborted) outcomes.push(await plugin.attest(node))
-  })
-  return {
-    done: () => outcomes.length,
-    stop: async () => {
-      stopped.abort()
-      await Promise.all(workers)
-      return outcomes
-    },
-  }
-}
 
 describe('how often the verifier is asked', () => {
   it('three times for an AK it sees first, once in the steady state', async () => {
@@ -211,7 +179,10 @@ describe('Configure during attestations', () => {
       { hcl: other.serverHcl(), trustDomain: 'two.test' },
     ]
     await plugin.configure(keylime.serverHcl(), 'one.test')
-    const load = keepAttesting(Array.from({ length: 100 }, (_, index) => nodes[index % 4] ?? keylime.node()))
+    const load = keepAttesting(
+      plugin,
+      Array.from({ length: 100 }, (_, index) => nodes[index % 4] ?? keylime.node()),
+    )
     for (let round = 1; round <= 20; round += 1) {
       const { hcl, trustDomain } = configurations[round % 2] ?? configurations[0] ?? { hcl: '', trustDomain: '' }
       expect(await plugin.configure(hcl, trustDomain)).toMatchObject({ status: 'OK' })
@@ -248,80 +219,6 @@ describe('Configure during attestations', () => {
     })
     expect(await plugin.attest(keylime.node())).toMatchObject({ status: 'OK' })
   })
-})
-
-describe('certificates that change', () => {
-  it('are taken up twenty times under load without one failed attestation [T24] [T81] [P13]', async () => {
-    const { pki, ca, verifier, registrar } = keylime
-    const files = { cert: pki.folder.concat('/turning.crt'), key: pki.folder.concat('/turning.key') }
-    const write = async (name: string): Promise<void> => {
-      const issued = await ca.issue(name)
-      const next = pki.writePair(`next-${name}`, issued)
-      // Two renames, one after the other: for a moment the key does not fit, as with every renewal tool.
-      renameSync(next.certFile, files.cert)
-      renameSync(next.keyFile, files.key)
-    }
-    await write('client-0')
-    await plugin.configure(keylime.serverHcl({ keylime_tls_cert_file: files.cert, keylime_tls_key_file: files.key }))
-    const load = keepAttesting(keylime.nodes.slice(0, 8))
-    for (let round = 1; round <= 20; round += 1) {
-      const server = await ca.issue('server')
-      verifier.setCertificate({ cert: server.pem, key: server.keyPem() })
-      registrar.setCertificate({ cert: server.pem, key: server.keyPem() })
-      await write(`client-${round}`)
-      await expect.poll(() => verifier.stats.clients[`client-${round}`] ?? 0, { timeout: 15_000 }).toBeGreaterThan(3)
-    }
-    const before = load.done()
-    await expect.poll(() => load.done(), { timeout: 10_000 }).toBeGreaterThan(before + 20)
-    const outcomes = await load.stop()
-    expect(summary(outcomes)).toEqual({ OK: outcomes.length })
-    expect(verifierRequests()).toBeGreaterThan(20)
-  }, 300_000)
-
-  it('of a whole new CA of the same name are taken up in three steps without one failed attestation [P11] [T24]', async () => {
-    const { pki, ca, verifier, registrar } = keylime
-    const renewed = await pki.root('Keylime Certificate Authority')
-    const write = (name: string, text: string): string => pki.write(`moving/${name}`, text)
-    const client = async (name: string, issuer: typeof ca): Promise<void> => {
-      const issued = await issuer.issue(name)
-      write('client.key', issued.keyPem())
-      write('client.crt', issued.chainPem)
-      await expect.poll(() => verifier.stats.clients[name] ?? 0, { timeout: 15_000 }).toBeGreaterThan(3)
-    }
-    const caFile = write('ca.crt', ca.pem)
-    const first = pki.writePair('moving/client', await ca.issue('moving'))
-    const files = { keylime_tls_cert_file: first.certFile, keylime_tls_key_file: first.keyFile }
-    await plugin.configure(keylime.serverHcl({ ...files, keylime_tls_ca_cert_file: caFile }))
-    const load = keepAttesting(keylime.nodes.slice(0, 4))
-    // Both are trusted before either side shows anything of the new one.
-    write('ca.crt', renewed.pem + ca.pem)
-    await client('trusts-both', ca)
-    const server = await renewed.issue('server')
-    for (const service of [verifier, registrar]) {
-      service.setCertificate({ cert: server.pem, key: server.keyPem(), ca: ca.pem + renewed.pem })
-    }
-    await client('of-the-new', renewed)
-    write('ca.crt', renewed.pem)
-    await client('trusts-the-new', renewed)
-    const outcomes = await load.stop()
-    expect(summary(outcomes)).toEqual({ OK: outcomes.length })
-    const old = await ca.issue('server')
-    for (const service of [verifier, registrar]) service.setCertificate({ cert: old.pem, key: old.keyPem() })
-  }, 90_000)
-
-  it('stay in force when the new file is half written or does not fit', async () => {
-    const { pki, ca, verifier } = keylime
-    const issued = await ca.issue('before')
-    const pair = pki.writePair('broken', issued)
-    await plugin.configure(
-      keylime.serverHcl({ keylime_tls_cert_file: pair.certFile, keylime_tls_key_file: pair.keyFile }),
-    )
-    pki.write('broken.crt', issued.pem.slice(0, 200))
-    await expect.poll(() => plugin.logs('error').at(-1)?.raw, { timeout: 15_000 }).toContain('broken.crt')
-    verifier.dropConnections()
-    expect(await plugin.attest(keylime.node())).toMatchObject({ status: 'OK' })
-    expect(verifier.stats.clients['before']).toBeGreaterThan(0)
-  }, 30_000)
 })
 
 describe('after all that', () => {
