@@ -112,6 +112,27 @@ export const KNOWN_STRINGS: readonly KnownString[] = [
     means: 'the NodeAttestor blocks of SPIRE server and agent have different names',
   },
   {
+    text: 'trust_bundle_path or trust_bundle_url must be configured',
+    pattern: /trust_bundle_path or trust_bundle_url must be configured/i,
+    means: "SPIRE's agent.conf names no bundle to know the SPIRE server by at first start",
+  },
+  {
+    text: 'Failed to set up mount namespacing: /run/spire: No such file or directory',
+    pattern: /failed to set up mount namespacing/i,
+    means: 'a folder that the systemd unit needs is gone after boot: it lacks a tmpfiles.d entry or RuntimeDirectory',
+  },
+  {
+    text: 'subject alternate name ... not allowed by this role',
+    pattern: /subject alternate name .*not allowed by this role/i,
+    means: 'the certificate authority refuses a name: short host names stand in `alt_names`',
+  },
+  {
+    text: 'SecureMount',
+    pattern: /SecureMount/,
+    means:
+      'the Keylime agent may not mount its tmpfs: CAP_SYS_ADMIN is missing, or the unit sets `ProtectSystem=strict`',
+  },
+  {
     text: 'connect: connection refused',
     pattern: /connection refused|ECONNREFUSED/i,
     means: 'nothing listens on that address and port',
