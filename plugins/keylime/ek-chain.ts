@@ -101,8 +101,8 @@ function parseCertificate(block: string | Buffer): X509Certificate {
  * @param anchors Trusted certificates.
  * @param now The time at which all certificates must be valid.
  * @returns Who vouches.
- * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: no certificate, not readable, not an EK certificate, not valid now,
- *   or not issued by a trusted CA. The message names the issuer that is missing.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: no certificate, itself or its key not readable, not an EK certificate,
+ *   not valid now, or not issued by a trusted CA. The message names the issuer that is missing.
  */
 export function verifyEkChain(ekCert: Uint8Array | undefined, anchors: EkAnchors, now: Date = new Date()): EkChain {
   const ek = readEkCertificate(ekCert)
@@ -136,7 +136,20 @@ function readEkCertificate(der: Uint8Array | undefined): X509Certificate {
   if (purposes !== undefined && !purposes.includes(EK_CERTIFICATE_PURPOSE)) {
     throw rejected(`its extended key usage is ${purposes.join(', ')}, expected ${EK_CERTIFICATE_PURPOSE}`)
   }
+  requireReadableKey(ek)
   return ek
+}
+
+/**
+ * OpenSSL reads a certificate whose key it cannot read, such as one of RSAES-OAEP kind, as makers issued for TPM 1.2.
+ * Nobody can then compare that key with the registered EK, so the certificate may be another TPM's.
+ */
+function requireReadableKey(ek: X509Certificate): void {
+  try {
+    ek.publicKey.export({ type: 'spki', format: 'der' })
+  } catch {
+    throw rejected('its public key is of a kind that cannot be read, so it cannot be compared with the registered EK')
+  }
 }
 
 function issuerOf(

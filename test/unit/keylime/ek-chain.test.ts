@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, sign, X509Certificate } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { bitString, sequence } from '../../../plugins/go-plugin/der.ts'
 import { type EkAnchors, loadEkAnchors, verifyEkChain } from '../../../plugins/keylime/ek-chain.ts'
 import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
 import { type CertificateOptions, newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
@@ -17,6 +18,7 @@ let root: TestCa
 let issuer: TestCa
 let ekCert: Buffer
 const tpm = new SoftwareTpm({ slot: 1 })
+const RSA_ENCRYPTION = Buffer.from('06092a864886f70d010101', 'hex')
 
 beforeAll(async () => {
   pki = newTestPki()
@@ -31,6 +33,34 @@ async function certify(ca: TestCa, options: CertificateOptions = {}): Promise<Bu
 
 function fingerprintOf(ca: TestCa): string {
   return createHash('sha256').update(ca.x509.raw).digest('hex')
+}
+
+/** The same certificate for a key of RSAES-OAEP kind, signed anew. */
+function withUnreadableKey(der: Buffer, ca: TestCa): Buffer {
+  const [body = Buffer.alloc(0), algorithm = Buffer.alloc(0)] = membersOf(der)
+  const kind = body.indexOf(RSA_ENCRYPTION)
+  expect(kind).toBeGreaterThan(0)
+  const changed = Buffer.from(body)
+  changed.writeUInt8(7, kind + RSA_ENCRYPTION.length - 1)
+  return sequence(changed, algorithm, bitString(sign('sha256', changed, ca.keyPem())))
+}
+
+/** The elements of a DER sequence, each with its header. */
+function membersOf(der: Buffer): Buffer[] {
+  const members: Buffer[] = []
+  for (let at = endOfHeader(der, 0); at < der.length; ) {
+    const body = endOfHeader(der, at)
+    const short = der.readUInt8(at + 1)
+    const end = body + (short < 0x80 ? short : der.readUIntBE(at + 2, short - 0x80))
+    members.push(der.subarray(at, end))
+    at = end
+  }
+  return members
+}
+
+function endOfHeader(der: Buffer, at: number): number {
+  const short = der.readUInt8(at + 1)
+  return at + 2 + (short < 0x80 ? 0 : short - 0x80)
 }
 
 let files = 0
@@ -112,6 +142,14 @@ describe('verifyEkChain', () => {
       rejected('its extended key usage is 1.3.6.1.5.5.7.3.1, expected 2.23.133.8.1'),
     )
     expect(judge(Buffer.from(issuer.x509.raw), anchors(root.pem))).toBe(rejected('it is a CA certificate'))
+  })
+
+  it('refuses a certificate whose key cannot be read: it may be of another TPM [T13]', () => {
+    const der = withUnreadableKey(ekCert, issuer)
+    expect(new X509Certificate(der).checkIssued(issuer.x509)).toBe(true)
+    expect(judge(der, anchors(issuer.pem))).toBe(
+      rejected('its public key is of a kind that cannot be read, so it cannot be compared with the registered EK'),
+    )
   })
 
   it('ends when CAs certify each other in a circle', async () => {
