@@ -11,7 +11,7 @@ export interface FuzzTarget extends Stock {
   readonly name: string
   /** How many mutants one run makes. */
   readonly mutants: number
-  /** How long one input may take, in milliseconds; generous, since other work shares the machine. */
+  /** How long one input may take, in milliseconds of CPU time; generous, since garbage is collected meanwhile. */
   readonly maxMs: number
   /**
    * Feeds one input.

@@ -4,10 +4,12 @@
  * @module
  */
 import { hcl } from './hcl.ts'
+import { keylimeAnswers } from './keylime-answers.ts'
 import { keylimeMessages } from './keylime-messages.ts'
+import { pem } from './pem.ts'
 import { quote } from './quote.ts'
 import type { FuzzTarget } from './target.ts'
 import { tpm } from './tpm.ts'
 
 /** All targets, in the order they run. */
-export const TARGETS: readonly FuzzTarget[] = [hcl, tpm, keylimeMessages, quote]
+export const TARGETS: readonly FuzzTarget[] = [hcl, tpm, keylimeMessages, keylimeAnswers, quote, pem]
