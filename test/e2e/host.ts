@@ -9,7 +9,7 @@ import type { SpireAgent } from '../rig/spire-agent.ts'
 
 /** What a test file asks for; the parts are found by `startHost`. */
 export interface HostOptions extends Omit<RigOptions, 'parts'> {
-  /** Runs the real Keylime agent that `KEYLIME_AGENT` names; default: the stand-in. */
+  /** Runs the real Keylime agent that `KEYLIME_AGENT` names; default: only with E2E_AGENT=real, else the stand-in. */
   readonly realAgent?: boolean
 }
 
@@ -20,7 +20,7 @@ export interface HostOptions extends Omit<RigOptions, 'parts'> {
  * @returns The host; the file's `afterAll` stops it.
  */
 export async function startHost(options: HostOptions): Promise<Rig> {
-  const { realAgent = false, ...rest } = options
+  const { realAgent = process.env.E2E_AGENT === 'real', ...rest } = options
   const parts = await prepareParts(process.stdout, true)
   return startRig({ ...rest, parts: realAgent ? parts : { ...parts, realAgent: undefined } })
 }

@@ -81,7 +81,7 @@ export interface Rig extends SpireMaker {
  */
 export async function startRig(options: RigOptions): Promise<Rig> {
   process.umask(0o077)
-  const dir = mkdtempSync(join(tmpdir(), 'tower-of-omens-'))
+  const dir = mkdtempSync(join(shortTmpDir(), 'tower-of-omens-'))
   const logDir = newLogDir(options.name)
   const processes = new Processes(dir, logDir)
   const stop = async (): Promise<void> => {
@@ -95,6 +95,11 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     await stop()
     throw error
   }
+}
+
+/** A Unix socket's path holds 107 characters, and go-plugin's lie three folders down. */
+function shortTmpDir(): string {
+  return tmpdir().length <= 30 ? tmpdir() : '/tmp'
 }
 
 type RigParts = SpireMaker &
