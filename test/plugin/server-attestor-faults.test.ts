@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
@@ -8,6 +9,7 @@ import { type Outcome, type ServerPlugin, startServerPlugin } from './server-plu
 
 const SECRET = 'SECRET-KEY-SHARE'
 const MIB = 1024 * 1024
+const EXPLAINED = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
 let keylime: FakeKeylime
 let plugin: ServerPlugin
 /** Gives up on a request after half a second; only asked what a time-out looks like. */
@@ -49,6 +51,9 @@ async function outcomeUnder(server: FakeServer, endpoint: string, fault: Fault):
   server.clearFaults()
   const after = await plugin.attest(freshNode())
   expect({ after: after.status, message: after.message }).toEqual({ after: 'OK', message: '' })
+  // Every refusal ends in a code that docs/errors.md explains.
+  const [, code = outcome.message] = /\[(KL-[A-Z-]+)\]$/.exec(outcome.message) ?? []
+  expect(EXPLAINED).toContain(code)
   return outcome
 }
 
@@ -85,7 +90,7 @@ const COMMON_FAULTS: readonly (readonly [string, Fault, string, RegExp])[] = [
 describe.each(['verifier', 'registrar'] as const)('a faulty %s', (service) => {
   const seen = new Map<string, string>()
 
-  it.each(COMMON_FAULTS)('%s ends in its own status and text [T93]', async (name, fault, status, message) => {
+  it.each(COMMON_FAULTS)('%s ends in its own status and text [T93] [T50]', async (name, fault, status, message) => {
     const outcome = await outcomeUnder(keylime[service], 'agent', fault)
     seen.set(name, `${outcome.status.padEnd(20)} ${generic(outcome)}`)
     expect({ ...outcome, name }).toEqual({ name, status, message: matching(message) })
