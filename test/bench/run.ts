@@ -1,5 +1,6 @@
 /**
- * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,server,agent,spire,storm,soak,growth] [--out FOLDER]`.
+ * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,server,agent,spire,storm,soak,growth]
+ * [--rounds N] [--levels 1,32] [--dist FOLDER] [--out FOLDER]`.
  *
  * With `GO_PLUGIN_DIR` the Go pair runs beside ours in the same rounds, and the ratios are printed. Writes
  * `bench.json` and `bench.svg` into the folder; default `.tmp/bench`.
@@ -72,13 +73,18 @@ async function main(): Promise<void> {
       out: { type: 'string' },
       dist: { type: 'string' },
       rounds: { type: 'string' },
+      levels: { type: 'string' },
     },
   })
   const only = values.only?.split(',') ?? PARTS
   const unknown = only.find((part) => !isPart(part))
   if (unknown !== undefined) throw new Error(`--only: unknown part ${unknown}; there are ${PARTS.join(', ')}`)
   const base = values.quick === true ? QUICK : FULL
-  const scale = values.rounds === undefined ? base : { ...base, rounds: Number(values.rounds) }
+  const scale: Scale = {
+    ...base,
+    ...(values.rounds !== undefined && { rounds: Number(values.rounds) }),
+    ...(values.levels !== undefined && { levels: values.levels.split(',').map(Number) }),
+  }
   const root = join(import.meta.dirname, '..', '..')
   const out = values.out ?? join(root, '.tmp', 'bench')
   const results = await measureStaged(new Set(only.filter(isPart)), scale, values.dist ?? join(root, 'dist'))
