@@ -4,6 +4,7 @@
  * @module
  */
 import { KeylimeError } from '../plugins/keylime/errors.ts'
+import { type FailureReason, failureReason } from '../plugins/keylime/failures.ts'
 import type { AgentId } from '../plugins/keylime/ids.ts'
 import { BoundedMap } from './bounded-map.ts'
 import { abortReason } from './deadline.ts'
@@ -78,7 +79,8 @@ export class ServiceGroup<S> {
           this.#succeeded(member)
           unknown = error
         } else if (isServiceFailure(error)) {
-          this.#failed(member, error)
+          if (isAboutOneRecord(error)) this.#unusable(member, error)
+          else this.#failed(member, error)
           failure ??= error
         } else throw error
       }
@@ -108,8 +110,22 @@ export class ServiceGroup<S> {
     const isNews = health.failedAt === undefined
     health.failedAt = this.#clock()
     if (!isNews) return
-    this.#log.warn('Keylime service fails', { service: name, reason: error.message, ...error.facts })
+    this.#log.warn('Keylime service fails', { service: name, error: error.message, ...error.facts })
   }
+
+  /** Alone, the service's answer ends the attestation, whose own log line says it. */
+  #unusable({ name }: GroupMember<S>, error: KeylimeError): void {
+    if (this.#members.length === 1) return
+    this.#log.warn('Keylime service sends an unusable record', { service: name, error: error.message, ...error.facts })
+  }
+}
+
+/** What one damaged record causes. Anyone can register such a one, so it must not set the service aside for all nodes. */
+const RECORD_FAILURES: ReadonlySet<FailureReason> = new Set(['answer-shape', 'answer-other-agent', 'answer-too-large'])
+
+function isAboutOneRecord(error: KeylimeError): boolean {
+  const reason = failureReason(error)
+  return reason !== undefined && RECORD_FAILURES.has(reason)
 }
 
 /** Tells failures of the service or of the way to it from answers about the agent. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/errors.ts'
+import { newFailure } from '../../../plugins/keylime/failures.ts'
 import { parseAgentId } from '../../../plugins/keylime/ids.ts'
 import { refusal } from '../../../server-attestor/refusal.ts'
 import { ServiceGroup } from '../../../server-attestor/service-group.ts'
@@ -9,11 +10,13 @@ const alive = new AbortController().signal
 
 function group(clock?: () => number) {
   const lines: string[] = []
+  const facts: Readonly<Record<string, unknown>>[] = []
   const take = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
     lines.push(`${message}: ${String(fields?.['service'])}`)
+    facts.push(fields ?? {})
   }
   const members = ['one', 'two', 'three'].map((name) => ({ name, service: name }))
-  return { group: new ServiceGroup(members, { info: take, warn: take }, clock), lines }
+  return { group: new ServiceGroup(members, { info: take, warn: take }, clock), lines, facts }
 }
 
 /** Answers by service name: a text, or a code to fail with. */
@@ -64,7 +67,7 @@ describe('ServiceGroup', () => {
 
   it('asks a service that failed last for ten seconds, and logs its failure and its return once', async () => {
     let now = 0
-    const { group: verifiers, lines } = group(() => now)
+    const { group: verifiers, lines, facts } = group(() => now)
     const down = asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' })
     for (const id of ['a', 'b', 'c']) await verifiers.first(parseAgentId(id), alive, down.ask)
     expect(down.asked).toEqual(['one', 'two', 'two', 'two'])
@@ -73,7 +76,27 @@ describe('ServiceGroup', () => {
     await verifiers.first(parseAgentId('d'), alive, up.ask)
     expect(up.asked).toEqual(['one'])
     expect(lines).toEqual(['Keylime service fails: one', 'Keylime service answers again: one'])
+    expect(facts[0]).toEqual({ service: 'one', error: 'one fails' })
   })
+
+  it.each(['answer-shape', 'answer-other-agent', 'answer-too-large'] as const)(
+    'sets no service aside for one damaged record, which anyone can register: %s',
+    async (reason) => {
+      const { group: registrars, lines, facts } = group()
+      const asked: string[] = []
+      const ask = (name: string): Promise<string> => {
+        asked.push(name)
+        return name === 'one' && asked.length === 1
+          ? Promise.reject(newFailure(reason, 'one sends a record that is not as expected'))
+          : Promise.resolve('record')
+      }
+      await registrars.first(NODE, alive, ask)
+      await registrars.first(parseAgentId('node-2'), alive, ask)
+      expect(asked).toEqual(['one', 'two', 'one'])
+      expect(lines).toEqual(['Keylime service sends an unusable record: one'])
+      expect(facts).toEqual([{ service: 'one', reason, error: 'one sends a record that is not as expected' }])
+    },
+  )
 
   it('takes a verdict for an answer: nobody else is asked', async () => {
     const { group: verifiers } = group()
