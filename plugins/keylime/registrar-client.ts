@@ -20,23 +20,27 @@ export interface RegistrarRecord {
   readonly ekTpm: Buffer
   /** EK certificate, DER. */
   readonly ekCert?: Buffer
-  /** The agent's own certificate, PEM; absent when it serves plain HTTP. */
-  readonly mtlsCert?: string
   readonly ip?: string
   readonly port?: number
 }
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-const base64 = v.pipe(v.string(), v.nonEmpty('base64'), v.regex(BASE64, 'base64'))
+// Anyone can register a record, and thousands of them are kept: what is large is refused. Usual are 0.4 and 1.4 KiB.
+const MAX_KEY_CHARACTERS = 4096
+const MAX_CERTIFICATE_CHARACTERS = 16_384
+const MAX_ADDRESS_CHARACTERS = 255
+const base64 = (max: number) =>
+  v.pipe(v.string(), v.nonEmpty('base64'), v.maxLength(max, `at most ${max} characters`), v.regex(BASE64, 'base64'))
 
 const RECORD = v.object({
   agent_id: v.string(),
   // The verifier calls the same key ak_tpm; the registrar never does.
-  aik_tpm: base64,
-  ek_tpm: base64,
-  ekcert: v.nullish(v.union([v.literal(''), base64])),
-  mtls_cert: v.nullish(v.string()),
-  ip: v.nullish(v.string()),
+  aik_tpm: base64(MAX_KEY_CHARACTERS),
+  ek_tpm: base64(MAX_KEY_CHARACTERS),
+  ekcert: v.nullish(v.union([v.literal(''), base64(MAX_CERTIFICATE_CHARACTERS)])),
+  ip: v.nullish(
+    v.pipe(v.string(), v.maxLength(MAX_ADDRESS_CHARACTERS, `at most ${MAX_ADDRESS_CHARACTERS} characters`)),
+  ),
   port: v.nullish(v.number()),
 })
 
@@ -85,7 +89,6 @@ export class RegistrarClient {
       akTpm: Buffer.from(read.aik_tpm, 'base64'),
       ekTpm: Buffer.from(read.ek_tpm, 'base64'),
       ...(read.ekcert && { ekCert: Buffer.from(read.ekcert, 'base64') }),
-      ...(read.mtls_cert && read.mtls_cert !== 'disabled' && { mtlsCert: read.mtls_cert }),
       ...(typeof read.ip === 'string' && { ip: read.ip }),
       ...(typeof read.port === 'number' && { port: read.port }),
     }

@@ -27,7 +27,6 @@ describe('RegistrarClient, with the answers of a real registrar', { timeout: 30_
       akTpm: Buffer.from(String(wire['aik_tpm']), 'base64'),
       ekTpm: Buffer.from(String(wire['ek_tpm']), 'base64'),
       ekCert: Buffer.from(String(wire['ekcert']), 'base64'),
-      mtlsCert: wire['mtls_cert'],
       ip: wire['ip'],
       port: wire['port'],
     })
@@ -93,8 +92,11 @@ describe('RegistrarClient', { timeout: 30_000 }, () => {
     [{ aik_tpm: '' }, 'aik_tpm: expected base64, found a string that is not'],
     [{ ek_tpm: 'not base64!' }, 'ek_tpm: expected base64, found a string that is not'],
     [{ ek_tpm: null }, 'ek_tpm: expected string, found null'],
+    [{ ek_tpm: 'QUJD'.repeat(2_000) }, 'ek_tpm: expected at most 4096 characters, found a string that is not'],
+    [{ ekcert: 'QUJD'.repeat(5_000) }, 'ekcert: expected at most 16384 characters, found a string that is not'],
+    [{ ip: '1'.repeat(256) }, 'ip: expected at most 255 characters, found a string that is not'],
     [{ agent_id: 7 }, 'agent_id: expected string, found a number'],
-  ])('names the field of a record without usable keys: %j', async (change, text) => {
+  ])('names the field of an unusable record: %#', async (change, text) => {
     await using registrar = connect()
     keylime.registrar.fail(
       'agent',
