@@ -111,6 +111,12 @@ describe('a dishonest node', () => {
     expect(outcome.message).not.toContain(node.agentId)
   })
 
+  it('is refused when its payload names another hash than its quote has', async () => {
+    const node = keylime.node()
+    const outcome = await plugin.attest(node, { payload: node.payload({ hashAlg: 'sha384' }) })
+    expect(outcome).toEqual(verdict(/sha256.*sha384|sha384.*sha256/))
+  })
+
   it('is refused when its AK is not below the registered EK', async () => {
     const ak = new SoftwareTpm({ ek: 'ec-p256', slot: 30 })
     const honest = new SoftwareTpm({ ek: 'ec-p256', slot: 31 })
@@ -190,6 +196,21 @@ describe('Configure', () => {
       expect(message).toContain(part)
       expect(notes.join('\n')).toContain(part)
     }
+    expect(await plugin.attest(keylime.node())).toMatchObject({ status: 'OK' })
+  })
+})
+
+describe('Validate', () => {
+  it('says valid without a note, or every problem as a note of its own, and touches nothing [C53]', async () => {
+    const other = await startFakeKeylime({ ak: 'ec-p256' })
+    expect(await plugin.validate(other.serverHcl())).toMatchObject({ valid: true, notes: [] })
+    for (const wrong of ['', 'verifier = 1', 'not { hcl', other.serverHcl({ require_policy: ['everything'] })]) {
+      const { valid, notes } = await plugin.validate(wrong)
+      expect({ wrong, valid, some: notes.length > 0 }).toEqual({ wrong, valid: false, some: true })
+    }
+    expect(other.verifier.stats.connections + other.registrar.stats.connections).toBe(0)
+    await other.close()
+    // The configuration in force is still the one before.
     expect(await plugin.attest(keylime.node())).toMatchObject({ status: 'OK' })
   })
 })
