@@ -105,7 +105,8 @@ function requireNone(reasons: readonly Reason[], call: Call): void {
 }
 
 /** Lets only `admit` of the gate through. */
-function requireAdmitted({ decision }: Standing, call: Call): void {
+function requireAdmitted({ verifier, decision }: Standing, call: Call): void {
+  call.notes.facts = { ...call.notes.facts, verifier }
   reportShadowed(decision.shadowed, call)
   if (decision.kind !== 'admit') throw new Refusal(decision.clauses)
 }
@@ -120,10 +121,10 @@ function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }:
 }
 
 function remember({ registered, identity }: ProvedNode, standing: Standing, { stream, attestor, notes }: Call): void {
-  const { verifier, record, decision } = standing
+  const { record, decision } = standing
   const { agentId } = registered
   const age = attestationAge(record) ?? 0
-  notes.facts = { ...notes.facts, verifier, age_s: age, attestation_count: record.attestationCount ?? 0 }
+  notes.facts = { ...notes.facts, age_s: age, attestation_count: record.attestationCount ?? 0 }
   attestor.admitted.set(agentId, { ekFingerprint: identity.ekFingerprint, address: identity.address })
   attestor.policies.look(agentId, decision.policy, stream.log)
   attestor.metrics.admitted(age, decision.policy.strength)

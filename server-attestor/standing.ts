@@ -10,6 +10,7 @@ import type { Attestor } from './attestor.ts'
 import { type Deadline, withDeadline } from './deadline.ts'
 import { type Decision, judge } from './gate.ts'
 import type { NodeEvidence, ProvedNode } from './proof.ts'
+import { Refusal } from './refusal.ts'
 
 /** Is what one verifier says, and what the gate makes of it. */
 export interface Standing {
@@ -52,16 +53,25 @@ export async function standingOf(
   const { akTpm } = node.registered
   try {
     const standing = await attestor.clients.verifiers.first(agentId, signal, async (verifier) => {
-      const [record] = await Promise.all([
+      const asked = [
         verifier.reader.read(agentId, { signal }),
         verifier.opinion.confirm(evidence, akTpm, { signal }),
-      ])
+      ] as const
+      const [record] = await Promise.all(asked).catch(saidBy(verifier.name))
       return { verifier: verifier.name, record, decision: judge(record, hashAlg, attestor.config.gate) }
     })
     return { standing, evidence }
   } catch (error) {
     if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: onlyRegistered(error), evidence }
     throw error
+  }
+}
+
+/** Of several verifiers the log must name the one that refuses, or whose opinion is worth nothing. */
+function saidBy(verifier: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof Refusal)) throw error
+    throw new Refusal(error.reasons, { cause: error.cause, facts: { ...error.facts, verifier } })
   }
 }
 

@@ -92,7 +92,11 @@ describe('attest', () => {
     })
     const [line] = server.logged('Node not attested yet')
     expect(line?.level).toBe('info')
-    expect(line?.fields).toMatchObject({ code: 'KL-GATE-PENDING', status: 'FAILED_PRECONDITION' })
+    expect(line?.fields).toMatchObject({
+      code: 'KL-GATE-PENDING',
+      status: 'FAILED_PRECONDITION',
+      verifier: `keylime verifier 127.0.0.1:${String(keylime.verifier.port)}`,
+    })
     expect(line?.fields['next_step']).toContain('wait_for_attestation')
   })
 
@@ -285,6 +289,10 @@ describe('attest', () => {
       expect(await fresh.attest(keylime.node())).toMatchObject({
         status: 'INTERNAL',
         message: holding('[KL-OPINION-SELF-CHECK]'),
+      })
+      expect(fresh.logged('Attestation failed')[0]?.fields).toMatchObject({
+        verifier: `keylime verifier 127.0.0.1:${String(keylime.verifier.port)}`,
+        ak_sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       })
       keylime.verifier.setGullible(false)
       expect(await fresh.attest(keylime.node())).toMatchObject({ status: 'OK' })
