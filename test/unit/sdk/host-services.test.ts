@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { MetricsService } from '../../../plugins/gen/spire/hostservice/common/metrics/v1/metrics.ts'
 import { AgentStoreService } from '../../../plugins/gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
 import { IdentityProviderService } from '../../../plugins/gen/spire/hostservice/server/identityprovider/v1/identityprovider.ts'
@@ -72,7 +72,7 @@ async function fakeHost() {
 /** Runs code with the host services of a plugin that was told these names. */
 async function withHosts<T>(
   names: string[],
-  hostTarget: string | undefined,
+  hostTarget: () => string | undefined,
   use: (hosts: HostServices) => Promise<T>,
 ): Promise<T> {
   let hosts: HostServices | undefined
@@ -92,14 +92,18 @@ async function withHosts<T>(
 describe('HostServices', () => {
   it('sends every kind of measurement to the host', async () => {
     using host = await fakeHost()
-    await withHosts([METRICS], host.target, async (hosts) => {
-      const metrics = await hosts.metrics()
-      await metrics.setGauge(['a', 'b'], 1.5, { side: 'server' })
-      await metrics.emitKey(['c'], 2)
-      await metrics.incrCounter(['d'], 3)
-      await metrics.addSample(['e'], 4)
-      await metrics.measureSince(['f'], 1_700_000_000_123.456)
-    })
+    await withHosts(
+      [METRICS],
+      () => host.target,
+      async (hosts) => {
+        const metrics = await hosts.metrics()
+        await metrics.setGauge(['a', 'b'], 1.5, { side: 'server' })
+        await metrics.emitKey(['c'], 2)
+        await metrics.incrCounter(['d'], 3)
+        await metrics.addSample(['e'], 4)
+        await metrics.measureSince(['f'], 1_700_000_000_123.456)
+      },
+    )
     expect(host.metrics).toEqual([
       { method: 'setGauge', request: { key: ['a', 'b'], val: 1.5, labels: [{ name: 'side', value: 'server' }] } },
       { method: 'emitKey', request: { key: ['c'], val: 2 } },
@@ -111,21 +115,27 @@ describe('HostServices', () => {
 
   it('tells a known agent from an unknown one, and passes on any other status', async () => {
     using host = await fakeHost()
-    await withHosts([AGENT_STORE], host.target, async (hosts) => {
-      const store = await hosts.agentStore()
-      expect(await store.hasAgent('spiffe://example.org/spire/agent/x/known')).toBe(true)
-      expect(await store.hasAgent('spiffe://example.org/spire/agent/x/other')).toBe(false)
-      await expect(store.hasAgent('spiffe://example.org/spire/agent/x/early')).rejects.toMatchObject({
-        status: 'FAILED_PRECONDITION',
-        message: NOT_READY,
-      })
-    })
+    await withHosts(
+      [AGENT_STORE],
+      () => host.target,
+      async (hosts) => {
+        const store = await hosts.agentStore()
+        expect(await store.hasAgent('spiffe://example.org/spire/agent/x/known')).toBe(true)
+        expect(await store.hasAgent('spiffe://example.org/spire/agent/x/other')).toBe(false)
+        await expect(store.hasAgent('spiffe://example.org/spire/agent/x/early')).rejects.toMatchObject({
+          status: 'FAILED_PRECONDITION',
+          message: NOT_READY,
+        })
+      },
+    )
   })
 
   it("fetches the server's own identity", async () => {
     using host = await fakeHost()
-    const identity = await withHosts([IDENTITY], host.target, async (hosts) =>
-      (await hosts.identityProvider()).fetchX509Identity(),
+    const identity = await withHosts(
+      [IDENTITY],
+      () => host.target,
+      async (hosts) => (await hosts.identityProvider()).fetchX509Identity(),
     )
     expect(identity.certChain).toEqual([Buffer.from('leaf')])
     expect(identity.privateKey).toEqual(Buffer.from('key'))
@@ -133,39 +143,91 @@ describe('HostServices', () => {
   })
 
   it('refuses what the host did not announce, without dialling [C47]', async () => {
-    await withHosts([METRICS], undefined, async (hosts) => {
-      expect(hosts.names).toEqual([METRICS])
-      await expect(hosts.agentStore()).rejects.toMatchObject({
-        status: 'FAILED_PRECONDITION',
-        message: `host service ${AGENT_STORE} is not offered by this host`,
-      })
-    })
+    await withHosts(
+      [METRICS],
+      () => undefined,
+      async (hosts) => {
+        expect(hosts.names).toEqual([METRICS])
+        await expect(hosts.agentStore()).rejects.toMatchObject({
+          status: 'FAILED_PRECONDITION',
+          message: `host service ${AGENT_STORE} is not offered by this host`,
+        })
+      },
+    )
   })
 
-  it('is unavailable while the broker cannot be dialled, and tries again', async () => {
-    await withHosts([METRICS], undefined, async (hosts) => {
-      const metrics = await hosts.metrics()
-      for (const attempt of [1, 2]) {
-        await expect(metrics.emitKey(['a'], attempt)).rejects.toMatchObject({
-          status: 'UNAVAILABLE',
-          message: 'host services unreachable',
+  it('is unavailable while the broker cannot be dialled, and dials again', async () => {
+    using host = await fakeHost()
+    let target: string | undefined
+    await withHosts(
+      [METRICS],
+      () => target,
+      async (hosts) => {
+        const metrics = await hosts.metrics()
+        const failed = { status: 'UNAVAILABLE', message: 'host services unreachable' }
+        const early = [metrics.emitKey(['a'], 1), metrics.emitKey(['a'], 2)]
+        for (const call of early) await expect(call).rejects.toMatchObject(failed)
+        ;({ target } = host)
+        await metrics.emitKey(['b'], 3)
+      },
+    )
+    expect(host.metrics).toEqual([{ method: 'emitKey', request: { key: ['b'], val: 3 } }])
+  })
+
+  it('keeps its connection when a call fails', async () => {
+    using host = await fakeHost()
+    let dials = 0
+    const count = (): string => {
+      dials += 1
+      return host.target
+    }
+    await withHosts([AGENT_STORE], count, async (hosts) => {
+      const store = await hosts.agentStore()
+      for (let times = 0; times < 3; times++) {
+        await expect(store.hasAgent('spiffe://example.org/spire/agent/x/early')).rejects.toMatchObject({
+          status: 'FAILED_PRECONDITION',
+          message: NOT_READY,
         })
       }
     })
+    expect(dials).toBe(1)
+  })
+
+  it.each(['identity', 'bundle'])('refuses an identity without its %s', async (missing) => {
+    const whole = { identity: { certChain: [], privateKey: Buffer.from('key') }, bundle: Bundle.create({}) }
+    const fetchX509Identity = answering(() => ({ ...whole, [missing]: undefined }))
+    const { target, stop } = await listen([
+      { definition: IdentityProviderService, implementation: { fetchX509Identity } },
+    ])
+    onTestFinished(stop)
+    await withHosts(
+      [IDENTITY],
+      () => target,
+      async (hosts) => {
+        await expect((await hosts.identityProvider()).fetchX509Identity()).rejects.toMatchObject({
+          status: 'INTERNAL',
+          message: 'host answered without an identity or without its bundle',
+        })
+      },
+    )
   })
 
   it('ends a call at its time limit and at its signal', async () => {
     using host = await fakeHost()
-    await withHosts([AGENT_STORE], host.target, async (hosts) => {
-      const store = await hosts.agentStore()
-      const id = 'spiffe://example.org/spire/agent/x/hang'
-      await expect(store.hasAgent(id, { timeoutMs: 20 })).rejects.toMatchObject({ status: 'DEADLINE_EXCEEDED' })
-      const stop = new AbortController()
-      const waiting = store.hasAgent(id, { signal: stop.signal })
-      stop.abort()
-      await expect(waiting).rejects.toMatchObject({ status: 'CANCELLED' })
-      await expect(store.hasAgent(id, { signal: AbortSignal.abort() })).rejects.toMatchObject({ status: 'CANCELLED' })
-    })
+    await withHosts(
+      [AGENT_STORE],
+      () => host.target,
+      async (hosts) => {
+        const store = await hosts.agentStore()
+        const id = 'spiffe://example.org/spire/agent/x/hang'
+        await expect(store.hasAgent(id, { timeoutMs: 20 })).rejects.toMatchObject({ status: 'DEADLINE_EXCEEDED' })
+        const stop = new AbortController()
+        const waiting = store.hasAgent(id, { signal: stop.signal })
+        stop.abort()
+        await expect(waiting).rejects.toMatchObject({ status: 'CANCELLED' })
+        await expect(store.hasAgent(id, { signal: AbortSignal.abort() })).rejects.toMatchObject({ status: 'CANCELLED' })
+      },
+    )
   })
 })
 

@@ -39,10 +39,10 @@ export async function listen(services: readonly GoPluginService[]): Promise<{ ta
   return { target: `127.0.0.1:${port}`, stop: () => server.forceShutdown() }
 }
 
-/** Serves a plugin. `hostTarget` is where its broker finds the host's services, on any id. */
+/** Serves a plugin. `hostTarget` says where its broker finds the host's services, on any id, at each dial. */
 export async function serveInProcess<C>(
   options: Omit<PluginOptions<C>, 'name' | 'type'>,
-  hostTarget?: string,
+  hostTarget: () => string | undefined = () => undefined,
 ): Promise<Served> {
   const logs: LogLine[] = []
   const log = newHclogLogger((line) => logs.push(JSON.parse(line) as LogLine))
@@ -67,9 +67,10 @@ export async function serveInProcess<C>(
   }
 }
 
-function brokerTo(target: string | undefined): Broker {
+function brokerTo(hostTarget: () => string | undefined): Broker {
   return {
     async dial(): Promise<DialTarget> {
+      const target = hostTarget()
       if (target === undefined) throw new Error('broker id 1: no connection info within 5000 ms')
       return { target, credentials: credentials.createInsecure(), options: {} }
     },

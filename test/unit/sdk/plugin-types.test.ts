@@ -213,6 +213,8 @@ describe('upstreamAuthority', () => {
   })
 })
 
+const refuse = () => Promise.reject(new RpcError('UNAVAILABLE', 'store is down'))
+
 describe('notifier', () => {
   const bundle = Bundle.create({ trustDomain: 'example.org', sequenceNumber: 3n })
 
@@ -230,6 +232,18 @@ describe('notifier', () => {
     await unary<object>((done) => client.notify({ event: { $case: 'bundleUpdated', value: { bundle } } }, done))
     await unary<object>((done) => client.notifyAndAdvise({ event: { $case: 'bundleLoaded', value: { bundle } } }, done))
     expect(events).toEqual(['updated 3', 'loaded example.org'])
+  })
+
+  it("tells SPIRE of the plugin's errors", async () => {
+    await using plugin = await serveInProcess({
+      services: [notifier<undefined>({ bundleLoaded: refuse, bundleUpdated: refuse })],
+    })
+    const client = plugin.client(NotifierClient)
+    const loaded = { event: { $case: 'bundleLoaded', value: { bundle } } } as const
+    const updated = { event: { $case: 'bundleUpdated', value: { bundle } } } as const
+    const failed = { code: 14, details: 'store is down' }
+    await expect(unary((done) => client.notifyAndAdvise(loaded, done))).rejects.toMatchObject(failed)
+    await expect(unary((done) => client.notify(updated, done))).rejects.toMatchObject(failed)
   })
 
   it('lets events pass that it does not know, and refuses an event without its bundle', async () => {

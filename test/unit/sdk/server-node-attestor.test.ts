@@ -137,6 +137,18 @@ describe('serverNodeAttestor', () => {
     expect(await talk(plugin, messages)).toMatchObject({ code: 3, details })
   })
 
+  it('accepts messages of exactly the size allowed', async () => {
+    await using plugin = await serve({
+      maxMessageBytes: 8,
+      async attest(stream) {
+        await stream.receivePayload()
+        await stream.challenge(Buffer.from('c'))
+        return attributes
+      },
+    })
+    expect(await talk(plugin, [payload('12345678'), response('12345678')])).toMatchObject({ code: 0, details: 'OK' })
+  })
+
   it('says which message was missing when the stream ends early', async () => {
     await using plugin = await serve({
       async attest(stream) {

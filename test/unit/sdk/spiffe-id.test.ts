@@ -54,6 +54,10 @@ describe('agentSpiffeId', () => {
     })
   })
 
+  it('builds an ID of exactly 255 bytes', () => {
+    expect(agentSpiffeId('example.org', 'keylime', 'a'.repeat(214))).toHaveLength(255)
+  })
+
   it('never puts a foreign character into an ID, whatever the caller says', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (domain, plugin, id) => {
@@ -78,6 +82,10 @@ describe('parseTrustDomain', () => {
       status: 'INVALID_ARGUMENT',
       message: `trust domain ${JSON.stringify(text)} is not valid: expected 1 to 255 of a-z, 0-9, ".", "-", "_"`,
     })
+  })
+
+  it('shows 80 characters whole', () => {
+    expect(thrown(() => parseTrustDomain('X'.repeat(80)))?.message).toContain(`trust domain "${'X'.repeat(80)}" is`)
   })
 
   it('shows a long name cut', () => {
@@ -106,6 +114,10 @@ describe('parseSpiffeId', () => {
     'spiffe://e/a?b',
   ])('refuses %j', (text) => {
     expect(thrown(() => parseSpiffeId(text))?.status).toBe('INVALID_ARGUMENT')
+  })
+
+  it('takes 2048 bytes', () => {
+    expect(parseSpiffeId(`spiffe://e/${'a'.repeat(2037)}`).path).toHaveLength(2038)
   })
 
   it('refuses more than 2048 bytes', () => {
