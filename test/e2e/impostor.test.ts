@@ -3,17 +3,24 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startKeylimeAgent } from '../rig/keylime-agent.ts'
 import type { Rig } from '../rig/rig.ts'
 import { openStandInTpm } from '../rig/stand-in-tpm.ts'
-import { startSwtpm } from '../rig/swtpm.ts'
+import { type Swtpm, startSwtpm } from '../rig/swtpm.ts'
 import { attestOverSocket, type StreamOutcome } from './attest-stream.ts'
 import { startHost } from './host.ts'
 
 let rig: Rig
+/** Another machine's TPM, and its folder. */
+let other: Swtpm
+let dir: string
 
 beforeAll(async () => {
   rig = await startHost({ name: 'impostor', quoteInterval: 1 })
   await rig.enrol()
+  dir = join(rig.dir, 'other-tpm')
+  mkdirSync(dir, { mode: 0o700 })
+  other = await startSwtpm(rig.processes, { dir, name: 'other-swtpm' })
 })
 afterAll(() => rig.stop())
 
@@ -71,9 +78,6 @@ describe('an attestation made by hand', () => {
   })
 
   it("is refused with a quote by another TPM's AK under the registered name [T14]", async () => {
-    const dir = join(rig.dir, 'other-tpm')
-    mkdirSync(dir, { mode: 0o700 })
-    const other = await startSwtpm(rig.processes, { dir, name: 'other-swtpm' })
     const tpm = openStandInTpm(other.tcti, dir)
     const { akTpm } = await tpm.identity()
     expect(akTpm).not.toBe((await rig.keylime.admin.registered(rig.agentId))?.aik_tpm)
@@ -83,6 +87,19 @@ describe('an attestation made by hand', () => {
       pubkey,
     }))
     expect(outcome).toEqual({ code: 'PERMISSION_DENIED', details: expect.stringMatching(/signature|signer/) as string })
+  })
+
+  it('gets nowhere with the files of a host on another machine: the registrar keeps the first TPM of an ID [T61]', async () => {
+    const clone = startKeylimeAgent(rig.processes, {
+      dir: join(rig.dir, 'clone'),
+      name: 'clone',
+      tpm: other,
+      registrar: { host: '127.0.0.1', port: rig.keylime.registrarPort },
+      uuid: rig.agentId,
+      clientCaFiles: [join(rig.keylime.caDir, 'cacert.crt')],
+    })
+    await expect(clone).rejects.toThrow(/registrar answered 403/)
+    expect((await attestWith(rig.agentId, identityQuote)).details).toMatch(/CSR/)
   })
 
   it('is refused when it names a node the registrar does not know', async () => {

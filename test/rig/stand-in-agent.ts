@@ -15,7 +15,7 @@ import {
 import { createServer, type ServerOptions } from 'node:https'
 import { join } from 'node:path'
 import { writeSelfSigned } from './certificates.ts'
-import { RigError } from './errors.ts'
+import { RigError, reasonOf } from './errors.ts'
 import { answerStandIn, type StandInAgent } from './stand-in-api.ts'
 import { openStandInTpm, type TpmIdentity } from './stand-in-tpm.ts'
 
@@ -115,7 +115,8 @@ async function post(
     signal: AbortSignal.timeout(15_000),
   })
   const text = await answer.text()
-  if (answer.status !== 200) throw new RigError(`registrar answered ${answer.status} to ${method} ${path}: ${text}`)
+  if (answer.status !== 200)
+    throw new RigError(`registrar answered ${answer.status} to ${method} ${path}: ${text.replace(/\s+/g, ' ')}`)
   return (JSON.parse(text) as { results?: Record<string, unknown> }).results ?? {}
 }
 
@@ -124,11 +125,19 @@ function serve(config: StandInConfig, agent: StandInAgent): Promise<void> {
     const { method = '', url = '' } = incoming
     const answer = await answerStandIn(agent, method, url)
     log(`${method} ${url.split('?')[0]} ${answer.code}`)
-    outgoing.writeHead(answer.code, { 'content-type': 'application/json' })
+    outgoing.writeHead(answer.code, {
+      'content-type': 'application/json',
+      ...(server.listening ? {} : { connection: 'close' }),
+    })
     outgoing.end(JSON.stringify(answer))
   }
   const listener: RequestListener = (incoming, outgoing) => void respond(incoming, outgoing)
   const server = config.mtls === false ? createHttpServer(listener) : createServer(tlsOptions(config), listener)
+  // As the real agent does: who is being answered gets the answer.
+  process.once('SIGTERM', () => {
+    server.close(() => process.exit(0))
+    server.closeIdleConnections()
+  })
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.port, config.host, resolve)
@@ -150,4 +159,10 @@ function log(text: string): void {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`)
 }
 
-await main()
+// The last line of the log is what the rig shows, so it must say why.
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`${reasonOf(error)}\n`)
+  process.exit(1)
+}
