@@ -121,6 +121,12 @@ export const GATE_ENTRIES = {
       'A PCR in the mask without allowed values is only quoted, never compared; a runtime policy counts only with PCR 10 (0x400) in the mask.',
     next: 'Enrol the node with allowed values or policies for what `require_policy` names, or take it out of `require_policy`.',
   },
+  'KL-POLICY-UNREADABLE': {
+    status: 'FAILED_PRECONDITION',
+    message: 'its enrolled tpm_policy cannot be read, so nothing of it counts as checked: {reason}',
+    cause: 'The verifier is newer than this plugin, or the policy was enrolled by another tool than `keylime_tenant`.',
+    next: 'Look at `tpm_policy` in `keylime_tenant -c status -u <agent id>`. Enrol it again (`-c update`), or update this plugin.',
+  },
   'KL-POLICY-DIFFERS': {
     status: 'PERMISSION_DENIED',
     message: 'its enrolled tpm_policy is {enrolled}, pinned is {pinned}',

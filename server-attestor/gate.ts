@@ -82,8 +82,9 @@ export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): D
     freshnessClause(record, rules),
     statusClause(record),
     hashAlgClause(record, hashAlg),
+    unreadablePolicyClause(policy, rules),
     weakPolicyClause(policy, rules),
-    pinnedPolicyClause(record, policy, rules),
+    pinnedPolicyClause(policy, rules),
   ].filter((one) => one !== undefined)
   const inForce = rules.enforce ? failed : failed.filter(({ code }) => !isNewWithUs(code))
   const shadowed = rules.enforce ? [] : failed.filter(({ code }) => isNewWithUs(code))
@@ -239,18 +240,22 @@ function hashAlgClause(record: AgentRecord, hashAlg: string): Clause | undefined
   return clause('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') })
 }
 
-function weakPolicyClause(policy: EnrolledPolicy, rules: GateRules): Clause | undefined {
-  const missing = unmetRequirements(policy.strength, rules.requirePolicy)
-  if (missing.length === 0) return undefined
-  const why = policy.unreadable === undefined ? describeStrength(policy.strength) : `unreadable, ${policy.unreadable}`
-  return clause('KL-POLICY-WEAK', { missing: missing.join(', '), strength: why })
+/** What cannot be read refuses where a policy is demanded, but is no verdict: the node cannot help it. */
+function unreadablePolicyClause({ unreadable }: EnrolledPolicy, rules: GateRules): Clause | undefined {
+  const isDemanded = rules.requirePolicy.length > 0 || rules.pinnedPolicy !== undefined
+  return unreadable === undefined || !isDemanded ? undefined : clause('KL-POLICY-UNREADABLE', { reason: unreadable })
 }
 
-function pinnedPolicyClause(record: AgentRecord, policy: EnrolledPolicy, rules: GateRules): Clause | undefined {
-  const pinned = rules.pinnedPolicy
-  if (pinned === undefined || policy.policy?.canonical === pinned.canonical) return undefined
-  const enrolled = policy.policy?.canonical ?? JSON.stringify(record.tpmPolicy)
-  return clause('KL-POLICY-DIFFERS', { enrolled: cut(enrolled), pinned: cut(pinned.canonical) })
+function weakPolicyClause({ policy, strength }: EnrolledPolicy, rules: GateRules): Clause | undefined {
+  const missing = unmetRequirements(strength, rules.requirePolicy)
+  if (policy === undefined || missing.length === 0) return undefined
+  return clause('KL-POLICY-WEAK', { missing: missing.join(', '), strength: describeStrength(strength) })
+}
+
+function pinnedPolicyClause({ policy }: EnrolledPolicy, { pinnedPolicy }: GateRules): Clause | undefined {
+  if (policy === undefined || pinnedPolicy === undefined || policy.canonical === pinnedPolicy.canonical)
+    return undefined
+  return clause('KL-POLICY-DIFFERS', { enrolled: cut(policy.canonical), pinned: cut(pinnedPolicy.canonical) })
 }
 
 function cut(text: string): string {

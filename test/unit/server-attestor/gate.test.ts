@@ -274,14 +274,24 @@ describe('judge', () => {
       })
     })
 
-    it('takes a policy that cannot be read for one that checks nothing', () => {
+    it('lets nothing of a policy that cannot be read count, which is no verdict on the node', () => {
       const record = agentRecord({ tpmPolicy: 'None', hasRuntimePolicy: true })
-      const decision = judge(record, 'sha256', { ...RULES, requirePolicy: ['runtime'] })
-      expect(decision.policy.unreadable).toBe('not valid JSON')
-      expect(decision).toMatchObject({
-        status: 'PERMISSION_DENIED',
-        clauses: [{ code: 'KL-POLICY-WEAK', message: holding('unreadable, not valid JSON') }],
-      })
+      const lenient = judge(record, 'sha256', RULES)
+      expect(lenient).toMatchObject({ kind: 'admit', policy: { unreadable: 'not valid JSON' } })
+      const refused = {
+        status: 'FAILED_PRECONDITION',
+        clauses: [
+          {
+            code: 'KL-POLICY-UNREADABLE',
+            message: 'its enrolled tpm_policy cannot be read, so nothing of it counts as checked: not valid JSON',
+          },
+        ],
+      }
+      expect(judge(record, 'sha256', { ...RULES, requirePolicy: ['runtime'] })).toMatchObject(refused)
+      const pinnedPolicy = parseTpmPolicy('{"mask": "0x80"}')
+      expect(judge(record, 'sha256', { ...RULES, pinnedPolicy })).toMatchObject(refused)
+      const shadow = judge(record, 'sha256', { ...RULES, pinnedPolicy, enforce: false })
+      expect(shadow).toMatchObject({ kind: 'admit', shadowed: refused.clauses })
     })
 
     it('refuses a quote whose hash the enrolment does not accept', () => {
