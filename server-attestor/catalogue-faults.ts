@@ -47,8 +47,8 @@ export const FAULT_ENTRIES = {
   'KL-API-UNSUPPORTED': {
     status: 'FAILED_PRECONDITION',
     message: 'keylime offers no API version this plugin speaks',
-    cause: 'The verifier runs in push mode (HTTP 410), is older than 7.10 or offers only version 3.',
-    next: 'Use Keylime 7.10 or newer in pull mode.',
+    cause: 'The verifier runs in push mode (HTTP 410), is older than 7.11 or offers only version 3.',
+    next: 'Use Keylime 7.11 or newer in pull mode.',
   },
   'KL-KEYLIME-BAD-ANSWER': {
     status: 'INTERNAL',
