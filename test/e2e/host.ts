@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { readFileSync } from 'node:fs'
 import { prepareParts } from '../rig/prepare.ts'
+import type { RigProcess } from '../rig/processes.ts'
 import { type Rig, type RigOptions, startRig } from '../rig/rig.ts'
 import type { SpireAgent } from '../rig/spire-agent.ts'
 
@@ -90,4 +92,18 @@ export async function startAndAttest(agent: SpireAgent): Promise<void> {
 export async function stopAndForget(agent: SpireAgent): Promise<void> {
   await agent.stop()
   await agent.forget()
+}
+
+/**
+ * Finds the plugin beside a SPIRE process: the other member of its group.
+ *
+ * @param host The SPIRE process.
+ * @returns The plugin's pid.
+ */
+export function pluginOf(host: RigProcess): number {
+  const plugin = host
+    .members()
+    .find((pid) => pid !== host.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keylime-attestor-'))
+  if (plugin === undefined) throw new Error(`no plugin beside ${host.name}`)
+  return plugin
 }

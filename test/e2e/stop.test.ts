@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { pollUntil } from '../rig/poll.ts'
 import type { RigProcess } from '../rig/processes.ts'
 import type { Rig } from '../rig/rig.ts'
-import { linesOf, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
+import { linesOf, pluginOf, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
 
 let rig: Rig
 
@@ -14,15 +14,6 @@ beforeAll(async () => {
 })
 afterAll(() => rig.stop())
 afterEach(() => stopAndForget(rig.spireAgent))
-
-/** The plugin beside a SPIRE process: the other member of its group. */
-function pluginOf(host: RigProcess): number {
-  const [plugin] = host
-    .members()
-    .filter((pid) => pid !== host.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keylime-attestor-'))
-  if (plugin === undefined) throw new Error(`no plugin beside ${host.name}`)
-  return plugin
-}
 
 async function gone(host: RigProcess): Promise<void> {
   await pollUntil(`${host.name} and its plugin to end`, () => host.members().length === 0, { deadlineMs: 15_000 })
