@@ -78,8 +78,6 @@ export async function startKeylimeAgent(
   const start: KeylimeAgent['start'] = async (change) => {
     const present = { ...options, ...change }
     const spec = options.realAgent === undefined ? await standIn(present, port) : await real(present, port)
-    // There is no resource manager behind swtpm: what an agent left loaded fills the TPM's three slots.
-    await options.tpm.flush()
     const started = processes.start({ name, ...spec })
     running = started
     agentId = await pollUntil('the keylime agent to register and listen', () => listeningId(started.readLog()), {

@@ -1,13 +1,16 @@
 /**
  * Shares one swtpm among several clients: swtpm serves one connection, and a Keylime agent holds it between commands.
- * Here whole commands go through one at a time. It keeps no track of handles (libtss2 reconnects for every command), so
- * whoever loads an object flushes it. A process of its own: `node tpm-mux.ts <port> <swtpm data socket> <its control
- * socket>`; clients use `swtpm:host=127.0.0.1,port=<port>`.
+ * Here whole commands go through one at a time, and what a client left loaded is flushed when its process is gone. A
+ * client is a process, not a connection: libtss2 reconnects for every command. A process of its own: `node tpm-mux.ts
+ * <port> <swtpm data socket> <its control socket>`; clients use `swtpm:host=127.0.0.1,port=<port>`.
  *
  * @module
  */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { reasonOf } from './errors.ts'
+import { changeOf, flushCommand, HandleLedger, mayLoad } from './handle-ledger.ts'
+import { isAlive, type Owner, TcpOwners } from './tcp-owner.ts'
 
 const LOCALHOST = '127.0.0.1'
 const HEADER_BYTES = 10
@@ -58,11 +61,36 @@ async function openTpm(path: string): Promise<Tpm> {
   }
 }
 
-function serveClient(client: Socket, tpm: Tpm): void {
+/** Runs commands for clients, one at a time, and takes out what the ones that are gone have left. */
+function newResourceManager(tpm: Tpm): (client: Socket, command: Buffer) => Promise<Buffer> {
+  const ledger = new HandleLedger<Owner>()
+  const owners = new TcpOwners()
+  const run = async (client: Socket, command: Buffer): Promise<Buffer> => {
+    for (const gone of [...ledger.clients()].filter((owner) => !isAlive(owner))) {
+      // One that went by itself, such as a session that ended with its last command, is not worth an error.
+      for (const handle of ledger.strike(gone)) await tpm.exchange(flushCommand(handle))
+    }
+    // Looked up while the client waits: afterwards it may have closed the connection.
+    const owner = mayLoad(command) ? owners.find(client.remotePort ?? 0, client.localPort ?? 0) : undefined
+    const response = await tpm.exchange(command)
+    const change = changeOf(command, response)
+    if (change?.gone !== undefined) ledger.forget(change.gone)
+    if (change?.loaded !== undefined) ledger.enter(change.loaded, owner)
+    return response
+  }
+  let last: Promise<unknown> = Promise.resolve()
+  return (client, command) => {
+    const answer = last.then(() => run(client, command))
+    last = answer.catch(() => undefined)
+    return answer
+  }
+}
+
+function serveClient(client: Socket, exchange: (command: Buffer) => Promise<Buffer>): void {
   let last: Promise<unknown> = Promise.resolve()
   const relay = async (previous: Promise<unknown>, command: Buffer): Promise<void> => {
     await previous
-    const response = await tpm.exchange(command)
+    const response = await exchange(command)
     if (client.writable) client.write(response)
   }
   const cut = newFrameCutter((command) => {
@@ -113,7 +141,13 @@ async function main(args: readonly string[]): Promise<void> {
   const tpm = await openTpm(dataPath)
   // A client's TCTI takes the port after the data port for its control connections.
   createServer({ pauseOnConnect: true }, newControlRelay(controlPath)).listen(Number(port) + 1, LOCALHOST)
-  createServer((client) => serveClient(client, tpm)).listen(Number(port), LOCALHOST)
+  const run = newResourceManager(tpm)
+  createServer((client) => serveClient(client, (command) => run(client, command))).listen(Number(port), LOCALHOST)
 }
 
-await main(process.argv.slice(2))
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`${reasonOf(error)}\n`)
+  process.exit(1)
+}

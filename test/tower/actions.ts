@@ -80,8 +80,7 @@ export async function powerCut(host: TowerHost): Promise<void> {
  * @param host Which host.
  */
 export async function expire(host: TowerHost): Promise<void> {
-  await host.issueCertificates('3s')
-  await restartKeylimeAgent(host)
+  await host.renewCertificates({ ttl: '3s' })
   const { validToDate } = new X509Certificate(readFileSync(host.files.agentCert))
   await delay(Math.max(0, validToDate.getTime() - Date.now()) + 1_000)
 }
@@ -93,17 +92,11 @@ export async function expire(host: TowerHost): Promise<void> {
  * @param host Which host.
  */
 export async function renew(tower: Tower, host: TowerHost): Promise<void> {
-  await host.issueCertificates()
-  await restartKeylimeAgent(host)
+  await host.renewCertificates()
   await heal(tower, host)
 }
 
 /** Takes a host off the network, or puts it back. */
 export function partition(tower: Tower, host: TowerHost, connected: boolean): void {
   tower.network.connect(host.name, connected)
-}
-
-async function restartKeylimeAgent(host: TowerHost): Promise<void> {
-  await host.stopKeylimeAgent()
-  await host.startKeylimeAgent()
 }

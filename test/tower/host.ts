@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ConfObject } from '../rig/hcl-text.ts'
 import { type KeylimeAgent, startKeylimeAgent } from '../rig/keylime-agent.ts'
@@ -17,7 +17,7 @@ import { KEYLIME_PORTS } from './keylime-services.ts'
 import { MeasuredHost } from './measured-host.ts'
 import type { NetworkHost } from './network.ts'
 import type { OpenBao } from './openbao.ts'
-import { installPair, type RootCa } from './pki.ts'
+import { type IssuedPair, installPair, type RootCa } from './pki.ts'
 import { Supervised } from './supervised.ts'
 
 /** Port of the SPIRE server. */
@@ -49,7 +49,28 @@ export interface HostFiles {
   readonly agentKey: string
   readonly pluginCert: string
   readonly pluginKey: string
+  /** The newest client certificate: the Keylime agent trusts it before the agent half shows it. */
+  readonly pluginNext: string
   readonly chain: string
+  /** Bundle of the SPIRE server, as the SPIRE agent's configuration names it. */
+  readonly bundle: string
+}
+
+/** What can differ from one start of a host's agents to the next. */
+export interface SpireAgentChange {
+  /** Executable of the agent half. */
+  readonly plugin?: string
+  /** Keys of its `plugin_data`. */
+  readonly data?: ConfObject
+  /** Keys of the `agent` block. */
+  readonly more?: ConfObject
+}
+
+/** Which certificates to issue. */
+export interface CertificateWish {
+  /** Life of the server certificate, such as `24h`. */
+  readonly ttl?: string
+  readonly role?: 'keylime-agents' | 'keylime-agents-rsa'
 }
 
 /** One host, from its TPM to its SPIRE agent. */
@@ -72,7 +93,7 @@ export class TowerHost {
 
   /** Manufactures the TPM, boots the host and gives it its certificates; nothing is registered yet. */
   static async raise(options: HostOptions): Promise<TowerHost> {
-    const files = hostFiles(join(options.dir, 'certs'))
+    const files = hostFiles(options.dir)
     mkdirSync(files.certDir, { recursive: true, mode: 0o700 })
     const { on, ekCaDir } = options
     const measured = await MeasuredHost.start(options.starter, join(options.dir, 'tpm'), { on, ekCaDir })
@@ -106,15 +127,17 @@ export class TowerHost {
   }
 
   /**
-   * Issues the host's certificates anew: one that only serves, and one that only this host's Keylime agent accepts.
+   * Issues the host's certificates anew: one that only serves, and one that only this host's Keylime agent accepts. The
+   * agent half goes on with its old client certificate until {@link installPlugin}.
    *
-   * @param ttl Life of the server certificate, such as `24h`.
+   * @param wish Life and role of the server certificate; default `24h`, EC.
+   * @returns What to install once the Keylime agent trusts it.
    */
-  async issueCertificates(ttl = '24h'): Promise<void> {
+  async issueCertificates({ ttl = '24h', role = 'keylime-agents' }: CertificateWish = {}): Promise<IssuedPair> {
     const { bao, root, host } = this.#options
-    const { chain, agentCert, agentKey, pluginCert, pluginKey } = this.files
+    const { chain, agentCert, agentKey, pluginNext } = this.files
     const agent = await bao.issue({
-      role: 'keylime-agents',
+      role,
       commonName: `${host.name}.${DOMAIN}`,
       names: ['localhost'],
       ips: [host.ip, '127.0.0.1'],
@@ -122,12 +145,37 @@ export class TowerHost {
     })
     writeFileSync(chain, `${bao.intermediate.trim()}\n${root.certificate()}`)
     installPair(agent, agentCert, agentKey)
-    installPair(root.selfSignedClient(`plugin.${host.name}`), pluginCert, pluginKey)
+    const plugin = root.selfSignedClient(`plugin.${host.name}`)
+    writeFileSync(pluginNext, plugin.cert)
+    if (!existsSync(this.files.pluginCert)) this.installPlugin(plugin)
+    return plugin
   }
 
-  /** Starts the Keylime agent; the first time it registers. */
-  async startKeylimeAgent(): Promise<void> {
-    if (this.#agent !== undefined) return this.#agent.start()
+  /** Puts the agent half's client certificate in place; it reads it by itself. */
+  installPlugin(pair: IssuedPair): void {
+    installPair(pair, this.files.pluginCert, this.files.pluginKey)
+  }
+
+  /**
+   * Renews the host's certificates without a moment in which they do not fit: first the Keylime agent serves its new one
+   * and trusts the agent half's new one beside the old, then the agent half shows it.
+   *
+   * @param wish Life and role of the server certificate.
+   */
+  async renewCertificates(wish: CertificateWish = {}): Promise<void> {
+    const plugin = await this.issueCertificates(wish)
+    await this.stopKeylimeAgent()
+    await this.startKeylimeAgent()
+    this.installPlugin(plugin)
+  }
+
+  /**
+   * Starts the Keylime agent; the first time it registers.
+   *
+   * @param change `mtls`: false for plain HTTP.
+   */
+  async startKeylimeAgent(change: { readonly mtls?: boolean } = {}): Promise<void> {
+    if (this.#agent !== undefined) return this.#agent.start(change)
     const { dir, starter, parts, host } = this.#options
     this.#agent = await startKeylimeAgent(starter, {
       dir: join(dir, 'keylime'),
@@ -138,7 +186,8 @@ export class TowerHost {
       contactIp: host.ip,
       port: AGENT_PORT,
       serverPair: { certFile: this.files.agentCert, keyFile: this.files.agentKey },
-      clientCaFiles: [this.files.chain, this.files.pluginCert],
+      clientCaFiles: [this.files.chain, this.files.pluginCert, this.files.pluginNext],
+      ...change,
       imaListFile: this.measured.imaListFile,
       bootLogFile: this.measured.bootLogFile,
       ...(this.#options.uuid === undefined ? {} : { uuid: this.#options.uuid }),
@@ -154,14 +203,11 @@ export class TowerHost {
    * Starts the SPIRE agent under supervision: it is started again when it ends.
    *
    * @param bundleFile PEM of the SPIRE server's CA.
-   * @param change Keys of the agent half's `plugin_data` that differ, and of the `agent` block.
+   * @param change What differs from the usual configuration.
    */
-  async startSpireAgent(
-    bundleFile: string,
-    change: { readonly data?: ConfObject; readonly more?: ConfObject } = {},
-  ): Promise<void> {
+  async startSpireAgent(bundleFile: string, change: SpireAgentChange = {}): Promise<void> {
     const { dir, starter, parts } = this.#options
-    const ownBundle = join(dir, 'bundle.pem')
+    const ownBundle = this.files.bundle
     copyFileSync(bundleFile, ownBundle)
     const agent = await newSpireAgent(starter, {
       dir: join(dir, 'spire'),
@@ -172,7 +218,7 @@ export class TowerHost {
       bundleFile: ownBundle,
       more: { experimental: { sync_interval: '1s' }, ...change.more },
       plugin: {
-        command: parts.agentPlugin,
+        command: change.plugin ?? parts.agentPlugin,
         data: {
           keylime_agent_host: '127.0.0.1',
           keylime_agent_port: String(AGENT_PORT),
@@ -226,7 +272,8 @@ export class TowerHost {
   }
 }
 
-function hostFiles(certDir: string): HostFiles {
+function hostFiles(dir: string): HostFiles {
+  const certDir = join(dir, 'certs')
   const file = (name: string): string => join(certDir, name)
   return {
     certDir,
@@ -234,6 +281,8 @@ function hostFiles(certDir: string): HostFiles {
     agentKey: file('agent.key'),
     pluginCert: file('plugin.crt'),
     pluginKey: file('plugin.key'),
+    pluginNext: file('plugin-next.crt'),
     chain: file('ca-complete-chain.crt'),
+    bundle: join(dir, 'bundle.pem'),
   }
 }

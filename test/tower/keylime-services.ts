@@ -82,6 +82,11 @@ export class KeylimeServices {
     this.#env = writeConfiguration(options)
   }
 
+  /** Environment in which `keylime_tenant` finds its configuration. */
+  get env(): Readonly<Record<string, string>> {
+    return this.#env
+  }
+
   /** Starts one service and waits until it answers. */
   async start(name: 'verifier' | 'registrar'): Promise<void> {
     const process = this.#starter.start({
@@ -229,6 +234,14 @@ function writeConfiguration(options: KeylimeServicesOptions): Readonly<Record<st
         : { enabled_revocation_notifications: "['webhook']", webhook_url: options.webhookUrl }),
     },
     'registrar.conf': own('registrar'),
+    'tenant.conf': {
+      verifier_ip: SERVICES_IP,
+      registrar_ip: SERVICES_IP,
+      tls_dir: options.certDir,
+      client_key: 'tenant.key',
+      client_cert: 'tenant.crt',
+      trusted_server_ca: chain,
+    },
   }
   const env: Record<string, string> = {
     KEYLIME_DIR: stateDir,

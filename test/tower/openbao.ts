@@ -35,7 +35,13 @@ export interface IssueRequest {
 }
 
 /** Roles as the operator has them, and two that split what one certificate may do. */
-export type Role = 'keylime-services' | 'keylime-agents' | 'tower-infrastructure' | 'spire-agents' | 'openbao-server'
+export type Role =
+  | 'keylime-services'
+  | 'keylime-agents'
+  | 'keylime-agents-rsa'
+  | 'tower-infrastructure'
+  | 'spire-agents'
+  | 'openbao-server'
 
 const PORT = 8200
 const SHARES = 5
@@ -57,6 +63,7 @@ const ROLES: Readonly<Record<Role, Readonly<Record<string, unknown>>>> = {
   'keylime-services': { ...COMMON, ...EC, ...BOTH, ttl: '24h', max_ttl: '168h' },
   // A certificate that can only serve: with it nobody becomes an administrator of the verifier.
   'keylime-agents': { ...COMMON, ...EC, server_flag: true, client_flag: false, ttl: '24h', max_ttl: '168h' },
+  'keylime-agents-rsa': { ...COMMON, ...RSA, server_flag: true, client_flag: false, ttl: '24h', max_ttl: '168h' },
   'tower-infrastructure': {
     ...COMMON,
     ...RSA,

@@ -3,13 +3,16 @@
  *
  * @module
  */
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { runCommand } from '../rig/commands.ts'
 import { pollUntil } from '../rig/poll.ts'
 import { prepareParts } from '../rig/prepare.ts'
 import type { TowerHost } from './host.ts'
 import { whyNoNamespaces } from './network.ts'
 import { requireTowerTools } from './setup.ts'
-import { Tower, type TowerOptions, type TowerParts } from './tower.ts'
+import { Tower } from './tower.ts'
+import type { TowerOptions, TowerParts } from './tower-options.ts'
 
 type AllParts = TowerParts & { readonly envoy: string; readonly stepCa: string }
 
@@ -93,4 +96,17 @@ export async function attestedAgain(tower: Tower, host: TowerHost, before: strin
 /** Reads the serial number of a host's agent SVID. */
 export async function serialOf(tower: Tower, host: TowerHost): Promise<string | undefined> {
   return (await tower.spire.agentShow(host.spiffeId))?.x509svid_serial_number
+}
+
+/**
+ * Fetches a JWT-SVID as a workload of a host does.
+ *
+ * @param host Which host.
+ * @param audience Whom it is for.
+ * @returns The token.
+ */
+export async function fetchJwt(host: TowerHost, audience: string): Promise<string> {
+  const program = join((await towerParts()).spireBin, 'spire-agent')
+  const args = ['api', 'fetch', 'jwt', '-audience', audience, '-socketPath', host.spire.target.socketPath]
+  return /^\s+(eyJ\S+)$/m.exec(await runCommand(program, args))?.[1] ?? ''
 }

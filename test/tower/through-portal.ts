@@ -3,10 +3,15 @@
  *
  * @module
  */
+
+import { existsSync } from 'node:fs'
 import { request } from 'node:https'
 import { connect as connectUnix, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { RigError } from '../rig/errors.ts'
+import { pollUntil } from '../rig/poll.ts'
+import type { ProcessStarter } from '../rig/processes.ts'
 
 /** One HTTPS request as seen from a host. */
 export interface PortalRequest {
@@ -31,6 +36,22 @@ export interface PortalRequest {
 export interface PortalAnswer {
   readonly status: number
   readonly body: unknown
+}
+
+/**
+ * Starts the portal of a host.
+ *
+ * @param starter Starts processes on the host.
+ * @param path Unix socket to make.
+ */
+export async function openPortal(starter: ProcessStarter, path: string): Promise<void> {
+  const args = [join(import.meta.dirname, 'portal.ts'), path]
+  const door = starter.start({ name: 'portal', command: process.execPath, args })
+  await pollUntil(`the portal ${path}`, () => existsSync(path), {
+    intervalMs: 20,
+    logFile: door.logFile,
+    abort: () => door.requireRunning(),
+  })
 }
 
 /**

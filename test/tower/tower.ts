@@ -4,55 +4,28 @@
  *
  * @module
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newLogDir } from '../rig/cache.ts'
-import { runCommand } from '../rig/commands.ts'
 import { RigError } from '../rig/errors.ts'
-import type { Parts } from '../rig/parts.ts'
-import { pollUntil } from '../rig/poll.ts'
 import { Processes, type ProcessStarter, type RigProcess } from '../rig/processes.ts'
 import { newSpireServer, type SpireServer } from '../rig/spire-server.ts'
-import { bootPcrs, GOOD_BOOT } from './boot-log.ts'
-import { SPIRE_PORT, TowerHost } from './host.ts'
+import { EVICTOR_PORT } from './evicting.ts'
+import { FULL_POLICY } from './full-policy.ts'
+import { TowerHost } from './host.ts'
 import { DOMAIN, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
-import { runtimePolicy } from './ima-list.ts'
-import { KEYLIME_PORTS, KeylimeServices, type Patience, type Policy } from './keylime-services.ts'
-import { GOOD_FILES } from './measured-host.ts'
+import { KeylimeServices } from './keylime-services.ts'
 import { Network, type NetworkHost } from './network.ts'
 import { OpenBao } from './openbao.ts'
 import { installPair, RootCa } from './pki.ts'
+import { type ServerConfOptions, serverOptions } from './server-conf.ts'
+import { ServiceCertificates } from './service-certificates.ts'
+import { openPortal } from './through-portal.ts'
+import type { TowerOptions } from './tower-options.ts'
 
-/** Programs that only the tower needs. */
-export interface TowerParts extends Parts {
-  readonly bao: string
-}
-
-/** What can differ from one tower to the next. */
-export interface TowerOptions {
-  readonly parts: TowerParts
-  /** Begins the namespaces' names; default `tower`. Two towers stand side by side under different prefixes. */
-  readonly prefix?: string
-  /** Number of hosts, 1 to 100; default 3. */
-  readonly hosts?: number
-  /** How long the verifier waits for a silent host; default `short`. */
-  readonly patience?: Patience
-  /** Keys of the server half's `plugin_data`, besides addresses and files. */
-  readonly serverData?: Readonly<Record<string, string | number | boolean | readonly string[]>>
-  /** Told about each part as it comes up. */
-  readonly onPart?: (what: string, seconds: number) => void
-}
-
-/** The policy every host is enrolled with: firmware PCRs pinned, event log and file list evaluated (PCRs 0 to 15). */
-export const FULL_POLICY: Policy = {
-  tpmPolicy: {
-    mask: '0xffff',
-    ...Object.fromEntries([0, 4, 7].map((pcr) => [String(pcr), [bootPcrs(GOOD_BOOT).get(pcr) ?? '']])),
-  },
-  runtimePolicy: runtimePolicy([...GOOD_FILES, { path: 'boot_aggregate', digest: '0'.repeat(64) }]),
-  measuredBootPolicy: '{"any": 1}',
-}
+/** Where the verifier reports a host that it failed. */
+const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
 
 /** One tower. */
 export class Tower {
@@ -62,6 +35,7 @@ export class Tower {
   readonly network: Network
   readonly root: RootCa
   readonly bao: OpenBao
+  readonly certificates: ServiceCertificates
   readonly keylime: KeylimeServices
   readonly hosts = new Map<string, TowerHost>()
   readonly bundleFile: string
@@ -87,12 +61,14 @@ export class Tower {
       { dir: join(this.dir, 'openbao'), name: SERVICE_NAMES.openbao, ip: SERVICES_IP, portal: this.#portal('spire') },
       this.root,
     )
+    this.certificates = new ServiceCertificates(join(this.dir, 'keylime', 'certs'), this.bao)
     this.keylime = new KeylimeServices(this.on('spire'), {
       dir: join(this.dir, 'keylime'),
-      certDir: join(this.dir, 'keylime', 'certs'),
+      certDir: this.certificates.dir,
       binDir: options.parts.keylimeBin,
       portal: this.#portal('spire'),
       patience: options.patience ?? 'short',
+      ...(options.webhook === true ? { webhookUrl: WEBHOOK_URL } : {}),
     })
   }
 
@@ -198,17 +174,24 @@ export class Tower {
     })
   }
 
+  /** What the SPIRE server's configuration is made from. */
+  serverConf(): ServerConfOptions {
+    return { dir: this.dir, certificates: this.certificates, options: this.#options }
+  }
+
   /**
-   * Fetches a JWT-SVID as a workload of a host does.
+   * Starts the SPIRE server again, on the same data, with another server half.
    *
-   * @param host Which host.
-   * @param audience Whom it is for.
-   * @returns The token.
+   * @param plugin Its executable.
    */
-  async fetchJwt(host: TowerHost, audience: string): Promise<string> {
-    const program = join(this.#options.parts.spireBin, 'spire-agent')
-    const args = ['api', 'fetch', 'jwt', '-audience', audience, '-socketPath', host.spire.target.socketPath]
-    return /^\s+(eyJ\S+)$/m.exec(await runCommand(program, args))?.[1] ?? ''
+  async replaceServerHalf(plugin: string): Promise<void> {
+    await this.spire.stop()
+    await this.#startSpire(plugin)
+  }
+
+  /** Writes the SPIRE server's present bundle where new hosts get it from. */
+  async writeBundle(): Promise<void> {
+    await this.spire.writeBundle(this.bundleFile)
   }
 
   /** Unix socket through which the driver sees a host's network. */
@@ -230,18 +213,8 @@ export class Tower {
     await Promise.all(hosts.map((host) => this.#admit(host)))
   }
 
-  async #openPortal(host: string): Promise<void> {
-    const file = join(import.meta.dirname, 'portal.ts')
-    const door = this.on(host).start({
-      name: 'portal',
-      command: process.execPath,
-      args: [file, this.#portal(host)],
-    })
-    await pollUntil(`the portal of ${host}`, () => existsSync(this.#portal(host)), {
-      intervalMs: 20,
-      logFile: door.logFile,
-      abort: () => door.requireRunning(),
-    })
+  #openPortal(host: string): Promise<void> {
+    return openPortal(this.on(host), this.#portal(host))
   }
 
   async #raiseAuthority(): Promise<void> {
@@ -261,64 +234,21 @@ export class Tower {
   }
 
   async #raiseKeylime(): Promise<void> {
-    const certDir = join(this.dir, 'keylime', 'certs')
-    mkdirSync(certDir, { recursive: true, mode: 0o700 })
-    writeFileSync(join(certDir, 'ca-complete-chain.crt'), `${this.bao.intermediate.trim()}\n${this.root.certificate()}`)
-    for (const name of ['verifier', 'registrar', 'plugin'] as const) await this.issueServiceCertificate(name)
+    await this.certificates.issueAll(this.root)
     await Promise.all([this.keylime.start('verifier'), this.keylime.start('registrar')])
     this.#done('Keylime verifier and registrar')
   }
 
-  /**
-   * Issues a certificate of a service on host `spire` anew: verifier, registrar, or the server half's client certificate.
-   *
-   * @param name Which.
-   * @param ttl Its life.
-   */
-  async issueServiceCertificate(name: 'verifier' | 'registrar' | 'plugin', ttl = '24h'): Promise<void> {
-    const certDir = join(this.dir, 'keylime', 'certs')
-    const names: Readonly<Record<string, string>> = {
-      verifier: SERVICE_NAMES.verifier,
-      registrar: SERVICE_NAMES.registrar,
-      plugin: SERVICE_NAMES.spire,
-    }
-    const commonName = names[name] ?? ''
-    const pair = await this.bao.issue({ role: 'keylime-services', commonName, ips: [SERVICES_IP], ttl })
-    installPair(pair, join(certDir, `${name}.crt`), join(certDir, `${name}.key`))
+  async #raiseSpire(): Promise<void> {
+    mkdirSync(join(this.dir, 'spire'), { mode: 0o700 })
+    await this.#startSpire()
+    await this.writeBundle()
+    this.#done('SPIRE server with keylime-attestor-server')
   }
 
-  async #raiseSpire(): Promise<void> {
-    const { parts, serverData } = this.#options
-    const certDir = join(this.dir, 'keylime', 'certs')
-    const dir = join(this.dir, 'spire')
-    mkdirSync(dir, { mode: 0o700 })
-    this.#spire = await newSpireServer(this.on('spire'), {
-      dir,
-      binDir: parts.spireBin,
-      port: SPIRE_PORT,
-      bindAddress: '0.0.0.0',
-      trustDomain: DOMAIN,
-      agentTtl: '60s',
-      svidTtl: '60s',
-      plugin: {
-        command: parts.serverPlugin,
-        data: {
-          keylime_verifier_host: SERVICE_NAMES.verifier,
-          keylime_verifier_port: String(KEYLIME_PORTS.verifier),
-          keylime_registrar_host: SERVICE_NAMES.registrar,
-          keylime_registrar_port: String(KEYLIME_PORTS.registrarTls),
-          keylime_tls_ca_cert_file: join(certDir, 'ca-complete-chain.crt'),
-          keylime_tls_cert_file: join(certDir, 'plugin.crt'),
-          keylime_tls_key_file: join(certDir, 'plugin.key'),
-          require_ek_uuid: true,
-          ek_ca_path: join(this.dir, 'ek-ca'),
-          ...serverData,
-        },
-      },
-    })
+  async #startSpire(plugin?: string): Promise<void> {
+    this.#spire = await newSpireServer(this.on('spire'), serverOptions(this.serverConf(), plugin))
     await this.#spire.start()
-    await this.#spire.writeBundle(this.bundleFile)
-    this.#done('SPIRE server with keylime-attestor-server')
   }
 
   /** TPMs are made one after the other: they share the files of one EK CA. */

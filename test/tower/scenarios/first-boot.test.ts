@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { pollUntil } from '../../rig/poll.ts'
+import { FULL_POLICY } from '../full-policy.ts'
 import type { TowerHost } from '../host.ts'
 import { DOMAIN } from '../hosts.ts'
-import { attestedAgain, hasSvid, onTower, serialOf, svidReturns, useTower } from '../scenario.ts'
+import { attestedAgain, fetchJwt, hasSvid, onTower, serialOf, svidReturns, useTower } from '../scenario.ts'
 import { Timeline } from '../timeline.ts'
-import { FULL_POLICY } from '../tower.ts'
 
 const tower = useTower('twfirst')
 
@@ -51,7 +51,7 @@ onTower('the first boot of a fleet', () => {
     for (const host of tower().hosts.values()) {
       const [svid] = await host.spire.target.fetchX509()
       expect(svid?.spiffeId).toBe(`spiffe://${DOMAIN}/workload/${host.name}`)
-      expect(await tower().fetchJwt(host, 'openbao')).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
+      expect(await fetchJwt(host, 'openbao')).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
     }
     const one = tower().host('auth')
     const alias = `spiffe://${DOMAIN}/only-auth`
