@@ -26,19 +26,20 @@ export function readHeredoc(cursor: Cursor): string {
   const heredoc = readAnchor(cursor)
   const { text } = cursor
   for (let line = heredoc.from; ; ) {
-    const end = text.indexOf('\n', line)
-    // A marker on the last line ends nothing unless a newline follows, as in Go.
-    if (end === -1) cursor.fail(start, notTerminated(heredoc))
+    const newline = text.indexOf('\n', line)
+    // Go wants a newline behind the marker, but SPIRE prints none at the end: a heredoc in the last key ends there.
+    const end = newline === -1 ? text.length : newline
     const ended = text.slice(line, end)
     const indent = ended.slice(0, Math.max(0, ended.length - heredoc.marker.length))
     if (ended.endsWith(heredoc.marker) && isBlank(indent) && (indent !== '' || !heredoc.indented)) {
-      cursor.offset = end + 1
+      cursor.offset = Math.min(end + 1, text.length)
       const body = text.slice(heredoc.from, line)
       return heredoc.indented ? withoutIndent(body, indent) : body + indent
     }
     if (ended.endsWith('\r') && ended.trim() === heredoc.marker) {
       cursor.fail(line, `carriage return behind the heredoc marker ${heredoc.marker}`)
     }
+    if (newline === -1) cursor.fail(start, notTerminated(heredoc))
     line = end + 1
   }
 }

@@ -53,7 +53,9 @@ export function parseTree(text: string): HclObject {
 }
 
 /**
- * Finds the second and later uses of keys that may be set once. Blocks may repeat.
+ * Finds the second and later uses of keys that may be set once.
+ *
+ * Blocks may repeat, and so may objects set with "=": SPIRE prints a JSON list of objects that way.
  *
  * @param entries Of one object.
  * @param sameKey Maps a key to what counts as the same key.
@@ -69,7 +71,7 @@ export function duplicatesOf(
     const key = sameKey(entry.key.text)
     const first = seen.get(key)
     if (first === undefined) seen.set(key, entry)
-    else if (entry.assigned || first.assigned) found.push({ entry, first })
+    else if (entry.value.kind !== 'object' || first.value.kind !== 'object') found.push({ entry, first })
   }
   return found
 }

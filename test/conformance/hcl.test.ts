@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeConfig, defineSchema, HclError, type HclObject, parseHcl } from '../../plugins/hcl/index.ts'
 import { mutantOf } from '../fuzz/target.ts'
 import { HCL_CORPUS, HCL_PIECES } from './hcl/corpus.ts'
-import { type Difference, TREE_DIFFERENCES, VALUE_DIFFERENCES } from './hcl/differences.ts'
+import { type Difference, PRINTED_DIFFERENCES, TREE_DIFFERENCES, VALUE_DIFFERENCES } from './hcl/differences.ts'
 import { GoRefuses, type GoValue, goShape } from './hcl/go-shape.ts'
 import { askGo, buildOracle, type GoVerdict, goVersion } from './hcl/oracle.ts'
 
@@ -136,6 +136,21 @@ function unexplained(
   return { found, compared, named }
 }
 
+/** Undefined when Go or we refuse the text itself; else whether what SPIRE prints of it means the same to us. */
+function survivesPrinting(text: string, { printed, decode, strict }: GoVerdict): boolean | undefined {
+  const before = parse(text)
+  if (printed === undefined || decode !== undefined || strict !== undefined || before instanceof HclError)
+    return undefined
+  const after = parse(printed)
+  if (after instanceof HclError) return false
+  const meant = shape(before, text)
+  return 'refuses' in meant ? undefined : JSON.stringify(shape(after, '')) === JSON.stringify(meant)
+}
+
+function isSpoiltByPrinting(text: string): boolean {
+  return PRINTED_DIFFERENCES.some((one) => one.text?.test(text))
+}
+
 describe('parseHcl and decodeConfig beside hashicorp/hcl', () => {
   it.skipIf(go === undefined)(
     `agree on every text of the corpus, or differ by a named difference${reason}`,
@@ -156,6 +171,24 @@ describe('parseHcl and decodeConfig beside hashicorp/hcl', () => {
       expect(found.slice(0, 10)).toEqual([])
       expect(named).toBeLessThan(texts.length / 4)
       expect(texts.length).toBeGreaterThan(MUTANTS / 2)
+    },
+  )
+
+  it.skipIf(go === undefined)(`read the same from a text as from what SPIRE prints of it${reason}`, async () => {
+    const texts = [...HCL_CORPUS, ...mutants()]
+    const verdicts = await askGo(buildOracle(), texts)
+    const outcomes = verdicts.map((verdict, index) => survivesPrinting(texts[index] ?? '', verdict))
+    expect(texts.filter((text, index) => outcomes[index] === false && !isSpoiltByPrinting(text)).slice(0, 10)).toEqual(
+      [],
+    )
+    expect(outcomes.filter((outcome) => outcome === true).length).toBeGreaterThan(1000)
+  })
+
+  it.skipIf(go === undefined).each(PRINTED_DIFFERENCES)(
+    `cannot read what SPIRE prints of: $name${reason}`,
+    async ({ example }) => {
+      const [verdict] = await askGo(buildOracle(), [example])
+      expect(verdict === undefined ? 'no verdict' : survivesPrinting(example, verdict)).toBe(false)
     },
   )
 

@@ -112,6 +112,22 @@ export const TREE_DIFFERENCES: readonly Difference[] = [
     example: `a = ${'['.repeat(65)}${']'.repeat(65)}`,
   },
   {
+    name: 'object set twice with "="',
+    why: 'SPIRE prints a JSON list of objects that way; nothing is lost, both are merged',
+    side: 'only we',
+    message: /^The argument .* was already set/s,
+    text: /=\s*\{/,
+    example: 'a = { x = 1 }\na = { y = 2 }',
+  },
+  {
+    name: 'heredoc that ends with the text',
+    why: 'SPIRE prints no newline at the end, so that a heredoc in the last key would never be read',
+    side: 'only we',
+    message: /heredoc not terminated/,
+    text: /<</,
+    example: 'a = <<EOF\nx\nEOF',
+  },
+  {
     name: 'block with and without label',
     why: 'Go cannot put both into one map',
     side: 'only we',
@@ -202,5 +218,39 @@ export const VALUE_DIFFERENCES: readonly Difference[] = [
     side: 'only we',
     message: /not an object type for struct \(\*ast.ListType\)/,
     example: 'block = [{ text = "x" }]',
+  },
+]
+
+/** Of what SPIRE prints: its parser and printer lose or break these before a plugin sees the text. */
+export const PRINTED_DIFFERENCES: readonly Omit<Difference, 'side' | 'message'>[] = [
+  {
+    name: 'JSON null',
+    why: 'printed as nothing at all, which no parser reads; our error asks whether the key lacks a value',
+    text: /^\s*\{.*null/s,
+    example: '{"a": null, "b": 1}',
+  },
+  {
+    name: 'true or false in a JSON list',
+    why: 'left out by the parser',
+    text: /^\s*\{.*(true|false)/s,
+    example: '{"a": [true]}',
+  },
+  {
+    name: 'list in a JSON list',
+    why: 'the parser skips the inner bracket',
+    text: /^\s*\{.*\[[^\]]*\[/s,
+    example: '{"a": [[1]]}',
+  },
+  {
+    name: 'stray carriage return in a heredoc',
+    why: 'the printed text is parsed once more, and each parse turns CRLF into a line end',
+    text: /<<.*\r/s,
+    example: 'a = <<EOF\r\nx\r\r\nEOF\r\n',
+  },
+  {
+    name: '"${" in JSON',
+    why: 'text in JSON, the start of an interpolation in what is printed',
+    text: /^\s*\{.*\$\{/s,
+    example: '{"a": "${"}',
   },
 ]

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl"
+	"github.com/hashicorp/hcl/hcl/printer"
 )
 
 type inner struct {
@@ -35,6 +37,8 @@ type verdict struct {
 	// Typed is what hcl.Decode into a struct says, Fields what it makes.
 	Typed  string `json:"typed,omitempty"`
 	Fields *typed `json:"fields,omitempty"`
+	// Printed is the text as SPIRE hands it to a plugin: parsed and printed again.
+	Printed *string `json:"printed,omitempty"`
 }
 
 // guarded turns a panic of the library into an error: "Value" panics on text the scanner let through.
@@ -66,7 +70,21 @@ func judge(text string) verdict {
 	if v.Typed == "" {
 		v.Fields = &fields
 	}
+	var printed bytes.Buffer
+	if guarded(func() error { return printTo(&printed, text) }) == "" && utf8.Valid(printed.Bytes()) {
+		again := printed.String()
+		v.Printed = &again
+	}
 	return v
+}
+
+// printTo does what SPIRE does with the plugin_data of its own file.
+func printTo(out *bytes.Buffer, text string) error {
+	file, err := hcl.Parse(text)
+	if err != nil {
+		return err
+	}
+	return printer.DefaultConfig.Fprint(out, file.Node)
 }
 
 // tag keeps apart what JSON would mix: whole numbers, floats, and strings that are not UTF-8.

@@ -21,6 +21,8 @@ export interface GoVerdict {
   /** Of `hcl.Decode` into a struct. */
   readonly typed?: string
   readonly fields?: GoFields
+  /** The text as SPIRE hands it to a plugin: parsed and printed again. */
+  readonly printed?: string
 }
 
 /** The struct the oracle decodes into. */

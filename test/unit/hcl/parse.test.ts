@@ -109,8 +109,15 @@ describe('parseHcl', () => {
     expect(errorOf('x {\n a = 1\n a = 2\n}')).toBe('3:2: "a" was already set at 2:2')
     expect(errorOf('l = [{ a = 1 a = 2 }]')).toBe('1:14: "a" was already set at 1:8')
     expect(errorOf('a = [1]\na = [2]')).toBe('2:1: "a" was already set at 1:1')
-    expect(errorOf('a { }\na = { }')).toBe('2:1: "a" was already set at 1:1')
+    expect(errorOf('a { }\na = 1')).toBe('2:1: "a" was already set at 1:1')
+    expect(errorOf('a = 1\na { }')).toBe('2:1: "a" was already set at 1:1')
     expect(errorOf('{"a": 1, "a": 2}')).toBe('1:10: "a" was already set at 1:2')
+  })
+
+  it('takes objects set twice with "=", as SPIRE prints a JSON list of objects', () => {
+    expect(plain(parseHcl('"a" = {\n  "x" = 1\n}\n\n"a" = {\n  "y" = 2\n}'))).toEqual({
+      a: [{ x: n('1') }, { y: n('2') }],
+    })
   })
 
   it('takes a label beside the same block without label, where Go fails', () => {
@@ -207,8 +214,11 @@ describe('heredocs', () => {
     expect(errorOf('a = <<E F\nE F\n')).toBe('1:8: heredoc: expected the end of the line behind the marker')
   })
 
-  it('need a line end behind the end marker, as Go does', () => {
-    expect(errorOf('a = <<EOF\nx\nEOF')).toBe('1:5: heredoc not terminated: no line with only EOF')
+  it('may end with the text, as SPIRE prints a heredoc in the last key and Go then refuses it', () => {
+    expect(read('a = <<EOF\nx\nEOF')).toMatchObject({ value: 'x\n' })
+    expect(read('a = <<-EOF\n  x\n  EOF')).toMatchObject({ value: 'x\n' })
+    expect(errorOf('a = <<EOF\nx\n')).toBe('1:5: heredoc not terminated: no line with only EOF')
+    expect(errorOf('a = <<EOF\nx')).toBe('1:5: heredoc not terminated: no line with only EOF')
   })
 
   it('refuse a carriage return behind the end marker, where Go cuts the value', () => {
