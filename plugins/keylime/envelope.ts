@@ -74,9 +74,10 @@ export function explainStatus(answer: HttpAnswer, call: Call): KeylimeError {
   }
   if (status === 401 || status === 403) return explainRefusal(answer, call)
   if (status === 404 && call.unknownOn404 && isKeylimeRefusal(answer)) {
+    const missing = who.includes('registrar') ? 'not registered' : 'not enrolled'
     return newFailure(
       'agent-unknown',
-      `${who} does not know ${call.about}${said(answer)}; not enrolled there, or its database failed`,
+      `${who} does not know ${call.about}${said(answer)}; ${missing} there, or its database failed`,
       { facts },
     )
   }

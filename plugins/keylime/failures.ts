@@ -130,7 +130,7 @@ export const FAILURES = {
   'agent-unknown': kind(
     'KEYLIME_AGENT_UNKNOWN',
     'the service answers 404 for this agent',
-    'enrol the agent, or look for a database error in the log of the service',
+    'registrar: start the keylime agent of the node; verifier: enrol it; or look for a database error in the log of that service',
   ),
   'api-version': kind(
     'KEYLIME_API_UNSUPPORTED',

@@ -67,7 +67,7 @@ describe('RegistrarClient', { timeout: 30_000 }, () => {
     const { code, message } = await failureOf(registrar.client.getAgent(parseAgentId('nobody')))
     expect(code).toBe('KEYLIME_AGENT_UNKNOWN')
     expect(message).toBe(
-      `${registrar.client.name} does not know agent nobody ("Agent with ID 'nobody' not found"); not enrolled there, or its database failed`,
+      `${registrar.client.name} does not know agent nobody ("Agent with ID 'nobody' not found"); not registered there, or its database failed`,
     )
   })
 
