@@ -33,8 +33,8 @@ export interface DecodedConfig<S extends FieldSpecs> {
 /**
  * Decodes a configuration.
  *
- * Keys match without regard to case, numbers may be quoted, an empty string counts as not given: as in Go. An unknown
- * key and a key set twice are problems: there they are lost in silence.
+ * Keys match without regard to case, numbers may be quoted, an empty string counts as not given (with a warning): as in
+ * Go. An unknown key and a key set twice are problems: there they are lost in silence.
  *
  * @param text HCL 1 or JSON, as for `parseHcl`. A syntax error is one problem, and the only one.
  * @param schema From `defineSchema`.
@@ -149,7 +149,12 @@ class BlockDecoder {
 
   #decodeValue(key: string, field: Exclude<ValueField, BlockField>, entry: HclEntry): void {
     const outcome = decodeValue(entry.value, field)
-    if (outcome.is === 'empty') return
+    if (outcome.is === 'empty') {
+      // A template whose variable is missing writes this: a check that was meant must not vanish in silence.
+      const message = 'empty, so it counts as not set'
+      if (field.required !== true) this.warnings.push(new Problem(entry.key, this.#path + entry.key.text, message))
+      return
+    }
     this.positions.set(key, { line: entry.key.line, column: entry.key.column })
     if (outcome.is === 'value') this.#values.set(key, outcome.value)
     else for (const { at, message } of outcome.problems) this.#problem(at, entry.key.text, message)

@@ -158,9 +158,14 @@ describe('decodeConfig', () => {
     expect(say('port = 1\nPORT = 2', every)).toEqual(['2:1: PORT: already set at 1:1'])
   })
 
-  it('takes an empty string as not given, as the Go plugin does', () => {
+  it('takes an empty string as not given, as the Go plugin does, and warns of it', () => {
     const decoded = decodeConfig('keylime_verifier_host = ""\nkeylime_verifier_port = ""\ntpm_policy = ""', server)
     expect(decoded.problems).toEqual([])
+    expect(decoded.warnings.map(String)).toEqual([
+      '1:1: keylime_verifier_host: empty, so it counts as not set',
+      '2:1: keylime_verifier_port: empty, so it counts as not set',
+      '3:1: tpm_policy: empty, so it counts as not set',
+    ])
     expect(decoded.given.size).toBe(0)
     expect(decoded.values).toMatchObject({ keylime_verifier_host: '127.0.0.1', keylime_verifier_port: 8881 })
     expect(decoded.values.tpm_policy).toBeUndefined()
