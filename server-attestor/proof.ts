@@ -49,6 +49,26 @@ export async function prove(evidence: NodeEvidence, attestor: Attestor, signal: 
   }
 }
 
+/**
+ * Proves a quote once more at the end of a wait: by then the registrar may hold another TPM for the ID, and the verifier's
+ * record, read last, would be of that one.
+ *
+ * @param evidence What the caller sent.
+ * @param registered The record that proved it before.
+ * @param attestor Configuration and services.
+ * @param signal Ends the attestation.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. Or a failure of the registrar.
+ */
+export async function proveAgain(
+  evidence: NodeEvidence,
+  registered: RegistrarRecord,
+  attestor: Attestor,
+  signal: AbortSignal,
+): Promise<void> {
+  const renewed = await attestor.clients.registrar.refresh(evidence.agentId, signal)
+  if (renewed !== registered) proveWith(evidence, renewed, attestor)
+}
+
 function proveWith(evidence: NodeEvidence, record: RegistrarRecord, { config }: Attestor): RegistrarRecord {
   try {
     verifyQuote(evidence, record, config)

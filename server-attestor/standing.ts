@@ -9,7 +9,7 @@ import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
 import type { Attestor } from './attestor.ts'
 import { type Deadline, withDeadline } from './deadline.ts'
 import { type Decision, judge } from './gate.ts'
-import type { NodeEvidence, ProvedNode } from './proof.ts'
+import { type NodeEvidence, type ProvedNode, proveAgain } from './proof.ts'
 import { Refusal } from './refusal.ts'
 
 /** Is what one verifier says, and what the gate makes of it. */
@@ -90,6 +90,7 @@ function onlyRegistered(error: KeylimeError): KeylimeError {
  * @param stream Its signal ends the wait: nobody waits for a caller that has gone.
  * @returns The standing that ends the wait: admitted, a verdict, or the last one found.
  * @throws {KeylimeError} `KEYLIME_AGENT_UNKNOWN`: still nobody knows the node; or a failure of every verifier.
+ *   `KEYLIME_QUOTE_REJECTED`: meanwhile the ID was given to another TPM.
  */
 export async function waitForStanding(
   first: Outcome,
@@ -112,7 +113,13 @@ export async function waitForStanding(
       standingOf(first.evidence, node, attestor, limit),
     )
   }
-  return settled(last)
+  const standing = settled(last)
+  if (standing.decision.kind === 'admit') {
+    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) =>
+      proveAgain(first.evidence, node.registered, attestor, signal),
+    )
+  }
+  return standing
 }
 
 /** A push-mode node stays one, and a verdict stays a verdict. */

@@ -384,6 +384,23 @@ describe('attest', () => {
       expect(await attesting).toMatchObject({ status: 'CANCELLED' })
     })
 
+    it('refuses a node that waited while its ID was given to another TPM, whose record is healthy', async () => {
+      const [old, other] = [new SoftwareTpm({ ek: 'ec-p256', slot: 48 }), new SoftwareTpm({ ek: 'ec-p256', slot: 49 })]
+      register('moved', old)
+      keylime.verifier.enrol('moved', old.akTpm, { operational_state: 1, attestation_status: 'PENDING' })
+      await using patient = await startInProcess(keylime.serverHcl({ wait_for_attestation: '10s' }))
+      patient.change({
+        sleep: () => {
+          register('moved', other, { ip: '10.10.2.60' })
+          keylime.verifier.enrol('moved', other.akTpm)
+          return Promise.resolve()
+        },
+      })
+      const outcome = await patient.attest(newFakeNode('moved', old))
+      expect(outcome).toMatchObject({ status: 'PERMISSION_DENIED', message: holding('[KL-QUOTE-REJECTED]') })
+      expect(outcome.message).toContain('at 10.10.2.60:9002')
+    })
+
     it('waits for a node that nobody has enrolled yet, and not for a verdict', async () => {
       const tpm = new SoftwareTpm({ ek: 'ec-p256', slot: 42 })
       const node = newFakeNode('late', tpm)
