@@ -76,12 +76,13 @@ export function messageOf<C extends ErrorCode>(code: C, facts: MessageFacts<C>):
 }
 
 /**
- * Makes a text fit to be a status message: one line, bounded.
+ * Makes a text fit to be a status message: one line, bounded, and read as it stands.
  *
  * @param text Any text.
- * @returns The text with control characters replaced by spaces, at most 1,000 characters.
+ * @returns The text with control and invisible characters (such as those that turn the direction of writing) replaced
+ *   by spaces, at most 1,000 characters.
  */
 export function oneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+  const line = text.replace(/[\p{C}\u2028\u2029]+/gu, ' ')
   return line.length > MAX_MESSAGE_CHARACTERS ? `${line.slice(0, MAX_MESSAGE_CHARACTERS - 3)}...` : line
 }

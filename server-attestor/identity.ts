@@ -9,7 +9,7 @@ import { type AgentId, DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
 import { registeredKeys } from '../plugins/keylime/registered-keys.ts'
 import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
 import { BoundedMap } from './bounded-map.ts'
-import { type IdentityCode, type MessageFacts, messageOf } from './catalogue.ts'
+import { type IdentityCode, type MessageFacts, messageOf, oneLine } from './catalogue.ts'
 import type { Reason } from './refusal.ts'
 
 /** Is what the configuration demands of a node's identity. */
@@ -127,9 +127,11 @@ function short(fingerprint: string): string {
   return fingerprint.slice(0, 16)
 }
 
+/** The address is what a node said of itself when it registered: any text. */
 function addressOf({ ip, port }: RegistrarRecord): string {
   if (typeof ip !== 'string' || ip === '') return 'an unknown address'
-  return typeof port === 'number' ? `${ip}:${String(port)}` : ip
+  const said = oneLine(ip)
+  return typeof port === 'number' ? `${said}:${String(port)}` : said
 }
 
 interface Chain {

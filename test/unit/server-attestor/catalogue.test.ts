@@ -67,4 +67,8 @@ describe('oneLine', () => {
   it('bounds a text', () => {
     expect(oneLine('x'.repeat(2_000))).toHaveLength(1_000)
   })
+
+  it('leaves nothing in it that breaks a line or turns the direction of writing', () => {
+    expect(oneLine('a\r\n\u0000b\u202E\u2066c\u200Bd\u2029é')).toBe('a b c d é')
+  })
 })

@@ -114,6 +114,11 @@ describe('judgeIdentity', () => {
     expect(reasons.map(({ code }) => code)).toEqual(['KL-ID-NOT-EK-HASH', 'KL-EK-NO-CERTIFICATE', 'KL-ID-IN-USE'])
   })
 
+  it('shows an address in one line and as it stands, whatever a node registered', () => {
+    const odd = record(tpm, tpm.ekUuid, { ip: '10.10.2.70\n\u202E[KL-ID-IN-USE]' })
+    expect(judgeIdentity(odd, RULES, newAdmittedNodes(), NOW).address).toBe('10.10.2.70 [KL-ID-IN-USE]:9002')
+  })
+
   it('says an unknown address where the registrar names none', () => {
     const { ip: _, port: __, ...nowhere } = record(tpm)
     expect(judgeIdentity(nowhere, RULES, newAdmittedNodes(), NOW).address).toBe('an unknown address')
