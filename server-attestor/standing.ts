@@ -100,7 +100,8 @@ export async function waitForStanding(
 ): Promise<Standing> {
   const { waitMs } = attestor.config
   if (waitMs <= 0 || !isWorthWaiting(first)) return settled(first)
-  stream.log.debug('Node is not attested yet, waiting', { agent_id: first.evidence.agentId, wait_ms: waitMs })
+  const { agentId } = first.evidence
+  stream.log.info('Node is not attested yet, waiting', { agent_id: agentId, wait_ms: waitMs, clauses: whyNot(first) })
   let last = first
   let waited = 0
   let pause = FIRST_PAUSE_MS
@@ -128,6 +129,13 @@ function isWorthWaiting(outcome: Outcome): boolean {
   const { decision } = outcome.standing
   if (decision.kind === 'admit' || decision.status !== 'FAILED_PRECONDITION') return false
   return !decision.clauses.some((clause) => clause.code === 'KL-GATE-PUSH-MODE')
+}
+
+function whyNot(outcome: Outcome): string {
+  if ('unknown' in outcome) return outcome.unknown.message
+  const { decision } = outcome.standing
+  const clauses = decision.kind === 'admit' ? [] : decision.clauses
+  return clauses.map(({ code, message }) => `${message} [${code}]`).join('; ')
 }
 
 function settled(outcome: Outcome): Standing {

@@ -380,6 +380,10 @@ describe('attest', () => {
       const caller = new AbortController()
       const attesting = patient.attest(node, { signal: caller.signal })
       await expect.poll(() => patient.logged('Node is not attested yet, waiting').length).toBe(1)
+      expect(patient.logged('Node is not attested yet, waiting')[0]).toMatchObject({
+        level: 'info',
+        fields: { wait_ms: 300_000, clauses: holding('state 1 START [KL-GATE-PENDING]') },
+      })
       caller.abort()
       expect(await attesting).toMatchObject({ status: 'CANCELLED' })
     })
