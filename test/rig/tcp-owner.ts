@@ -76,9 +76,12 @@ function linkOf(path: string): string | undefined {
 }
 
 function inodeOf(localPort: number, remotePort: number): string | undefined {
-  const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0')
   const table = readFileSync('/proc/net/tcp', 'latin1')
   // Columns: address and port of both ends, state, queues, timer, retransmissions, user, timeout, inode.
   const ends = new RegExp(`:${hex(localPort)} \\w+:${hex(remotePort)} (?:\\S+ +){6}(\\d+)`)
   return ends.exec(table)?.[1]
+}
+
+function hex(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0')
 }

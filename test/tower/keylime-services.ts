@@ -108,6 +108,20 @@ export class KeylimeServices {
     await this.#running.get(name)?.stop()
   }
 
+  /**
+   * Starts the verifier again with another setting of `enable_agent_mtls`: without it, it enrols agents that speak plain
+   * HTTP, and polls the ones it has as they were enrolled.
+   *
+   * @param agentMtls The setting.
+   */
+  async restartVerifier(agentMtls: boolean): Promise<void> {
+    await this.stop('verifier')
+    const file = join(this.#options.dir, 'conf', 'verifier.conf')
+    const setting = { enable_agent_mtls: agentMtls ? 'True' : 'False' }
+    writeFileSync(file, withSettings(readFileSync(file, 'utf8'), setting))
+    await this.start('verifier')
+  }
+
   /** Asks the verifier as its administrator. */
   verifier(method: string, path: string, body?: unknown): Promise<PortalAnswer> {
     return this.#ask(SERVICE_NAMES.verifier, KEYLIME_PORTS.verifier, method, path, body)
@@ -131,12 +145,15 @@ export class KeylimeServices {
   /**
    * Enrols an agent: safest after {@link forget}, because a record that is replaced while polled is polled twice.
    *
+   * @param id Which agent.
+   * @param policy What its quotes are compared with.
+   * @param change `ip`: where the verifier looks for it; default: where it registered from.
    * @throws {RigError} It is not registered, or the verifier refuses.
    */
-  async enrol(id: string, policy: Policy): Promise<void> {
+  async enrol(id: string, policy: Policy, change: { readonly ip?: string } = {}): Promise<void> {
     const entry = await this.registered(id)
     if (entry === undefined) throw new RigError(`the registrar does not know agent ${id}: is its Keylime agent up?`)
-    const answer = await this.verifier('POST', `${API}/agents/${id}`, enrolment(entry, policy))
+    const answer = await this.verifier('POST', `${API}/agents/${id}`, enrolment({ ...entry, ...change }, policy))
     if (answer.status !== 200) throw new RigError(`cannot enrol ${id}: the verifier answered ${answer.status}`)
   }
 

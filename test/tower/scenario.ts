@@ -25,9 +25,11 @@ const noTower = whyNoNamespaces()
  *
  * @param title What the scenarios have in common.
  * @param scenarios Their definitions.
+ * @param missing What else they would need, when it is not there.
  */
-export function onTower(title: string, scenarios: () => void): void {
-  describe.skipIf(noTower !== undefined)(noTower === undefined ? title : `${title} (skipped: ${noTower})`, scenarios)
+export function onTower(title: string, scenarios: () => void, missing?: string): void {
+  const why = noTower ?? missing
+  describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (skipped: ${why})`, scenarios)
 }
 
 /**
@@ -49,12 +51,18 @@ async function findParts(): Promise<AllParts> {
  *
  * @param prefix Names it; each file has its own.
  * @param options What differs.
+ * @param halves Other executables than ours.
  * @returns A function that gives the tower.
  */
-export function useTower(prefix: string, options: Omit<TowerOptions, 'parts' | 'prefix'> = {}): () => Tower {
+export function useTower(
+  prefix: string,
+  options: Omit<TowerOptions, 'parts' | 'prefix'> = {},
+  halves: Partial<Pick<TowerParts, 'serverPlugin' | 'agentPlugin'>> = {},
+): () => Tower {
   let tower: Tower | undefined
   beforeAll(async () => {
-    if (noTower === undefined) tower = await Tower.up({ ...options, prefix, parts: await towerParts() })
+    if (noTower === undefined)
+      tower = await Tower.up({ ...options, prefix, parts: { ...(await towerParts()), ...halves } })
   })
   afterAll(async () => tower?.down())
   return () => {

@@ -63,7 +63,6 @@ export function serverOptions(from: ServerConfOptions, plugin?: string): SpireSe
     trustDomain: DOMAIN,
     agentTtl: '60s',
     svidTtl: '60s',
-    ...(options.serverMore === undefined ? {} : { more: options.serverMore }),
     plugin: {
       command: plugin ?? options.parts.serverPlugin,
       data: serverData(from),

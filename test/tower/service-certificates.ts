@@ -60,7 +60,8 @@ export class ServiceCertificates {
    * @param name Whose.
    * @param wish Its life, default `24h`, and its role, default `keylime-services`: EC P-256.
    */
-  async issue(name: ServiceName, { ttl = '24h', role = 'keylime-services' as Role } = {}): Promise<void> {
+  async issue(name: ServiceName, wish: { readonly ttl?: string; readonly role?: Role } = {}): Promise<void> {
+    const { ttl = '24h', role = 'keylime-services' } = wish
     const pair = await this.#bao.issue({ role, commonName: NAMES[name], ips: [SERVICES_IP], ttl })
     installPair(pair, this.cert(name), this.key(name))
   }

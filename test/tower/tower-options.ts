@@ -25,8 +25,6 @@ export interface TowerOptions {
   readonly serverData?: ConfObject
   /** Keeps the server half's `plugin_data` in a file of its own, which SPIRE reads again on SIGUSR1. */
   readonly serverDataFile?: boolean
-  /** More keys of the `server` block of server.conf. */
-  readonly serverMore?: ConfObject
   /** Has the verifier call the webhook of `evictor.ts` when it fails a host. */
   readonly webhook?: boolean
   /** Told about each part as it comes up. */

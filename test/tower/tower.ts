@@ -124,7 +124,7 @@ export class Tower {
   /** Adds a host: TPM, certificates, Keylime agent, enrolment, SPIRE agent. */
   async addHost(): Promise<TowerHost> {
     const host = await this.raiseNext()
-    await this.#admit(host)
+    await this.admit(host)
     return host
   }
 
@@ -210,7 +210,7 @@ export class Tower {
     await this.#raiseAuthority()
     await this.#raiseKeylime()
     const [hosts] = await Promise.all([Promise.all(tpms.values()), this.#raiseSpire()])
-    await Promise.all(hosts.map((host) => this.#admit(host)))
+    await Promise.all(hosts.map((host) => this.admit(host)))
   }
 
   #openPortal(host: string): Promise<void> {
@@ -274,7 +274,7 @@ export class Tower {
   }
 
   /** Registers, enrols and attests one host. */
-  async #admit(host: TowerHost): Promise<void> {
+  async admit(host: TowerHost): Promise<void> {
     await this.register(host)
     await this.keylime.enrol(host.agentId, FULL_POLICY)
     await this.createWorkload(host)

@@ -51,6 +51,7 @@ onTower('certificates that are renewed', () => {
     const serial = await serialOf(tower(), host)
     await tower().spire.evict(host.spiffeId)
     await attestedAgain(tower(), host, serial)
+    expect(await serialOf(tower(), host)).not.toBe(serial)
     line.mark('attested with the new one; SPIRE was not restarted')
     line.end()
   })

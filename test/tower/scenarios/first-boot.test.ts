@@ -4,6 +4,7 @@ import { FULL_POLICY } from '../full-policy.ts'
 import type { TowerHost } from '../host.ts'
 import { DOMAIN } from '../hosts.ts'
 import { attestedAgain, fetchJwt, hasSvid, onTower, serialOf, svidReturns, useTower } from '../scenario.ts'
+import { noteHosts } from '../seen-hosts.ts'
 import { Timeline } from '../timeline.ts'
 
 const tower = useTower('twfirst')
@@ -36,6 +37,7 @@ onTower('the first boot of a fleet', () => {
   })
 
   it('gives every host an identity by Keylime and nothing else [T01] [T04] [T07] [T09] [T35] [T41] [T44]', async () => {
+    noteHosts([...tower().hosts.values()].slice(0, 3))
     const agents = await tower().spire.agentList()
     expect(agents.length).toBe(tower().hosts.size)
     const ids = agents.map(({ id }) => `spiffe://${id.trust_domain}${id.path}`)

@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { pollUntil } from '../../rig/poll.ts'
 import { heal, rebootAndHeal, tamper } from '../actions.ts'
 import { GOOD_BOOT } from '../boot-log.ts'
+import { EVICTOR_PORT, startEvictor } from '../evicting.ts'
 import type { TowerHost } from '../host.ts'
-import { attestedAgain, onTower, serialOf, svidGoes, svidReturns, useTower } from '../scenario.ts'
+import { SERVICE_NAMES } from '../hosts.ts'
+import { attestedAgain, onTower, serialOf, svidGoes, svidReturns, towerParts, useTower } from '../scenario.ts'
+import { httpsThrough } from '../through-portal.ts'
 import { Timeline } from '../timeline.ts'
 
-const tower = useTower('twtamper')
+const tower = useTower('twtamper', { webhook: true })
 
 /** Waits until a host's SPIRE agent has been refused with a text, and gives the line. */
 function refused(host: TowerHost, text: RegExp): Promise<string> {
@@ -14,9 +19,10 @@ function refused(host: TowerHost, text: RegExp): Promise<string> {
 }
 
 onTower('a host that is not what it was', () => {
-  it('is cut off in seconds when its firmware state is tampered with and its agent is evicted [T17] [T55] [T36]', async () => {
+  it('is cut off in seconds when its firmware state is tampered with and the webhook evicts its agent [T17] [T55] [T36]', async () => {
     const host = tower().host('auth')
     const line = new Timeline('tampered firmware, with eviction', ['T17', 'T36', 'T55'])
+    const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
     await svidReturns(host)
     line.mark('healthy: the workload has its SVID')
     await line.step('PCR 7 extended', () => tamper(host))
@@ -26,7 +32,8 @@ onTower('a host that is not what it was', () => {
       ({ operational_state: state }) => state === 9,
     )
     line.mark(`Keylime: state 9, ${standing.last_event_id}`)
-    await line.step('agent evicted', () => tower().spire.evict(host.spiffeId))
+    await pollUntil('the evictor to evict', () => evictor.readLog().includes(`${host.agentId}: state 9, evicted`))
+    line.mark('the verifier called the webhook, and the agent was evicted')
     const refusal = await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
     expect(refusal).toContain('pcr_validation.invalid_pcr_7')
     line.mark('re-attestation refused: PERMISSION_DENIED, KL-GATE-INVALID-QUOTE')
@@ -35,7 +42,32 @@ onTower('a host that is not what it was', () => {
     await line.step('rebooted in good order; Keylime began anew', () => rebootAndHeal(tower(), host))
     await svidReturns(host)
     line.mark('the workload has its SVID again, with the same ID')
+    await evictor.stop()
     line.end()
+  })
+
+  it('is evicted at the word of the verifier alone', async () => {
+    const host = tower().host('spire')
+    const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
+    const { certificates } = tower()
+    const call = (cert: string, key: string) =>
+      httpsThrough({
+        portal: tower().portal('spire'),
+        host: SERVICE_NAMES.spire,
+        port: EVICTOR_PORT,
+        method: 'POST',
+        path: '/keylime',
+        body: { msg: JSON.stringify({ type: 'revocation', agent_id: host.agentId }), signature: '' },
+        ca: readFileSync(certificates.chain, 'utf8'),
+        ...(cert === '' ? {} : { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }),
+      })
+    await expect(call('', '')).rejects.toThrow(/alert|ECONNRESET|hang up|certificate required/i)
+    await expect(call(host.files.pluginCert, host.files.pluginKey)).rejects.toThrow(/alert|ECONNRESET|hang up/i)
+    expect((await call(certificates.cert('tenant'), certificates.key('tenant'))).status).toBe(403)
+    expect((await call(certificates.cert('verifier'), certificates.key('verifier'))).status).toBe(202)
+    await pollUntil('the evictor to look at the record', () => /state [35], nothing to do/.test(evictor.readLog()))
+    expect(await tower().spire.agentShow(host.spiffeId)).toBeDefined()
+    await evictor.stop()
   })
 
   it('is cut off when its identity ends, without anybody evicting it [T36]', async () => {
