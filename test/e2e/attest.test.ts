@@ -8,12 +8,18 @@ import { tryCommand } from '../rig/commands.ts'
 import type { VerifierEntry } from '../rig/keylime-admin.ts'
 import { pollUntil } from '../rig/poll.ts'
 import type { Rig } from '../rig/rig.ts'
+import type { SpireAgent } from '../rig/spire-agent.ts'
 import { TRUST_DOMAIN } from '../rig/spire-maker.ts'
-import { linesOf, pluginOf, refusalsIn, startAndBeRefused, startHost } from './host.ts'
+import type { SpireServer } from '../rig/spire-server.ts'
+import { linesOf, pluginOf, refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
 // The tests of this file are one story, told in order on one host.
 let rig: Rig
 const seenAt: Record<string, number> = {}
+/** A second server whose agents' SVIDs live 20 s; it runs beside the first. */
+let server20: SpireServer
+let agent20: SpireAgent
+let firstSerial: string | undefined
 
 beforeAll(async () => {
   const measured = (what: string): void => {
@@ -25,6 +31,8 @@ beforeAll(async () => {
 afterAll(() => rig.stop())
 
 const uid = `unix:uid:${userInfo().uid}`
+
+const attestedBy = (server: SpireServer): number => linesOf(server.process().readLog(), /msg="Node attested"/).length
 
 /** How many files the two plugins have open. */
 const openDescriptors = (): readonly number[] =>
@@ -142,6 +150,18 @@ describe('a host on its way to an identity', () => {
     await expect(reached).rejects.toThrow(/certificate required|socket hang up|ECONNRESET/)
   })
 
+  it('is attested by a second server too, which gives its agent 20 s at a time', async () => {
+    server20 = await rig.newServer({ name: '20s', agentTtl: '20s' })
+    await server20.start()
+    agent20 = await rig.newAgent(server20, { name: '20s', syncInterval: '1s' })
+    await startAndAttest(agent20)
+    const spiffeId = `spiffe://${TRUST_DOMAIN}/workload/short`
+    await server20.createEntry({ spiffeId, parentId: rig.spiffeId, selectors: [uid] })
+    await agent20.waitForSvid(spiffeId)
+    firstSerial = (await server20.agentShow(rig.spiffeId))?.x509svid_serial_number
+    expect(firstSerial).toMatch(/^\d+$/)
+  })
+
   it('is quoted at least 25 times in a minute while SPIRE uses the same TPM, and no descriptor stays open [T16]', async () => {
     const before = (await rig.keylime.admin.enrolled(rig.agentId))?.attestation_count ?? 0
     const begun = performance.now()
@@ -164,5 +184,25 @@ describe('a host on its way to an identity', () => {
     const grown = openDescriptors().map((count, index) => count - (descriptors[index] ?? 0))
     expect(Math.max(...grown)).toBeLessThan(4)
     expect(refusalsIn(rig.spireAgent.readLog()).filter(({ code }) => code !== 'FailedPrecondition')).toEqual([])
+  })
+})
+
+describe('a SPIRE agent whose SVID lives 20 s', () => {
+  it('has asked Keylime again at each renewal, without a gap for its workload [C59]', async () => {
+    await pollUntil('three attestations', () => attestedBy(server20) >= 3, { deadlineMs: 60_000 })
+    expect((await server20.agentShow(rig.spiffeId))?.x509svid_serial_number).not.toBe(firstSerial)
+    expect(linesOf(agent20.readLog(), /Successfully reattested node/).length).toBeGreaterThanOrEqual(2)
+    expect(refusalsIn(agent20.readLog())).toEqual([])
+    await agent20.fetchX509()
+  })
+
+  it('is not renewed once Keylime fails the node, and has no SVID when its last one has run out [T36] [P25]', async () => {
+    await rig.tamper()
+    const last = await server20.agentShow(rig.spiffeId)
+    await agent20.waitForLog(/Could not reattest agent[^\n]*code = PermissionDenied/, 30_000)
+    expect((await server20.agentShow(rig.spiffeId))?.x509svid_serial_number).toBe(last?.x509svid_serial_number)
+    await agent20.waitForExit(60_000)
+    expect(Date.now()).toBeGreaterThan(Number(last?.x509svid_expires_at) * 1000 - 5_000)
+    await expect(agent20.fetchX509()).rejects.toThrow('the workload got no SVID')
   })
 })
