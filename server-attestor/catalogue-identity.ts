@@ -19,6 +19,12 @@ export const IDENTITY_ENTRIES = {
     cause: 'Two hosts claim one agent ID: the default UUID, a copied agent.conf, or a replaced TPM or mainboard.',
     next: 'Give the second host an ID of its own (`uuid = "hash_ek"`). If a TPM was replaced on purpose, evict the old node (`spire-server agent evict`) and let the new one attest.',
   },
+  'KL-ID-UNDECIDED': {
+    status: 'UNAVAILABLE',
+    message: '{held}; whether SPIRE still knows that node cannot be said now',
+    cause: "SPIRE's agent store did not answer within 2 s: the SPIRE server or its database is overloaded or stopping.",
+    next: 'Nothing, when it passes: SPIRE agents try again. Else look at the SPIRE server and its database; then see KL-ID-IN-USE.',
+  },
   'KL-ID-NOT-EK-HASH': {
     status: 'PERMISSION_DENIED',
     message: "its ID is not the hash of its TPM's endorsement key, which would be {expected}",

@@ -7,9 +7,11 @@ import { KeylimeError } from '../plugins/keylime/errors.ts'
 import type { AgentId } from '../plugins/keylime/ids.ts'
 import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '../plugins/keylime/quote.ts'
 import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
+import { RpcError } from '../plugins/sdk/rpc-error.ts'
 import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
 import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
 import { type Attestor, PLUGIN_NAME } from './attestor.ts'
+import { messageOf } from './catalogue.ts'
 import { judgeIdentity, type NodeIdentity, withRegisteredHost } from './identity.ts'
 
 /** Is evidence whose agent ID was parsed. */
@@ -93,7 +95,10 @@ export async function identify(
   stream: Pick<AttestStream, 'hosts' | 'log' | 'signal'>,
 ): Promise<NodeIdentity> {
   const identity = judgeIdentity(registered, attestor.config.identity, attestor.admitted, attestor.now())
-  if (identity.heldBy === undefined || (await isStillAttested(registered.agentId, attestor, stream))) return identity
+  if (identity.heldBy === undefined) return identity
+  const answer = await isStillAttested(registered.agentId, attestor, stream)
+  if (answer === 'yes') return identity
+  if (answer === 'cannot say') return undecided(identity)
   stream.log.warn('Agent ID passes to another TPM: SPIRE no longer knows the node that held it', {
     agent_id: registered.agentId,
     held_by_ek: identity.heldBy.ekFingerprint,
@@ -104,17 +109,27 @@ export async function identify(
   return { ...identity, heldBy: undefined, reasons: identity.reasons.filter(({ code }) => code !== 'KL-ID-IN-USE') }
 }
 
-/** When SPIRE cannot say, the ID stays with the TPM that holds it. */
+/** The ID stays with the TPM that holds it, but a host that does not answer makes no verdict. */
+function undecided(identity: NodeIdentity): NodeIdentity {
+  const reasons = identity.reasons.map((one) =>
+    one.code === 'KL-ID-IN-USE'
+      ? ({ code: 'KL-ID-UNDECIDED', message: messageOf('KL-ID-UNDECIDED', { held: one.message }) } as const)
+      : one,
+  )
+  return { ...identity, reasons }
+}
+
+/** A host without an agent store, or one that is still loading its plugins, leaves the ID with the TPM that holds it. */
 async function isStillAttested(
   agentId: AgentId,
   { config }: Attestor,
   { hosts, signal }: Pick<AttestStream, 'hosts' | 'signal'>,
-): Promise<boolean> {
+): Promise<'yes' | 'no' | 'cannot say'> {
   try {
     const store = await hosts.agentStore()
     const spiffeId = agentSpiffeId(config.trustDomain, PLUGIN_NAME, agentId)
-    return await store.hasAgent(spiffeId, { signal, timeoutMs: AGENT_STORE_TIMEOUT_MS })
-  } catch {
-    return true
+    return (await store.hasAgent(spiffeId, { signal, timeoutMs: AGENT_STORE_TIMEOUT_MS })) ? 'yes' : 'no'
+  } catch (error) {
+    return error instanceof RpcError && error.status === 'FAILED_PRECONDITION' ? 'yes' : 'cannot say'
   }
 }

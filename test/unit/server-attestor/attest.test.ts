@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DEFAULT_AGENT_UUID } from '../../../plugins/keylime/ids.ts'
+import { RpcError } from '../../../plugins/sdk/rpc-error.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { newFakeNode } from '../../fakes/fake-node.ts'
 import { answerWith, type Fault, nginxError } from '../../fakes/faults.ts'
@@ -473,6 +474,26 @@ describe('attest', () => {
       expect(await fresh.attest(newFakeNode(DEFAULT_AGENT_UUID, other))).toMatchObject({ status: 'OK' })
       expect(fresh.logged('Agent ID passes to another TPM: SPIRE no longer knows the node that held it')).toHaveLength(
         1,
+      )
+    })
+
+    it('leaves an ID with its TPM while SPIRE does not answer, and calls that no verdict', async () => {
+      const [first, other] = [
+        new SoftwareTpm({ ek: 'ec-p256', slot: 45 }),
+        new SoftwareTpm({ ek: 'ec-p256', slot: 46 }),
+      ]
+      const busy = new RpcError('DEADLINE_EXCEEDED', 'database is locked')
+      const hosts = noHosts({ agentStore: () => Promise.resolve({ hasAgent: () => Promise.reject(busy) }) })
+      await using fresh = await startInProcess(keylime.serverHcl(), hosts)
+      register('undecided', first)
+      keylime.verifier.enrol('undecided', first.akTpm)
+      expect(await fresh.attest(newFakeNode('undecided', first))).toMatchObject({ status: 'OK' })
+      register('undecided', other)
+      keylime.verifier.enrol('undecided', other.akTpm)
+      const outcome = await fresh.attest(newFakeNode('undecided', other))
+      expect(outcome.status).toBe('UNAVAILABLE')
+      expect(outcome.message).toMatch(
+        /in use by the TPM with EK [0-9a-f]{16}.*; whether SPIRE still knows that node cannot be said now \[KL-ID-UNDECIDED\]$/,
       )
     })
 
