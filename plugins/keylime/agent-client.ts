@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from 'valibot'
-import { isKeylimeError } from './errors.ts'
+import { isKeylimeError, KeylimeError } from './errors.ts'
 import { newFailure } from './failures.ts'
 import type { HttpsOrigin } from './http.ts'
 import { type AgentId, isAgentId } from './ids.ts'
@@ -92,7 +92,7 @@ export class AgentClient {
    * @param nonce 1 to 64 ASCII letters and digits.
    * @param options `signal`: the caller's.
    * @returns The quote, unchecked.
-   * @throws {KeylimeError} As {@link KeylimeApi.call}; a refusal of the nonce is `KEYLIME_BAD_RESPONSE` without the nonce.
+   * @throws {KeylimeError} As {@link KeylimeApi.call}, never with the nonce; its refusal is `KEYLIME_BAD_RESPONSE`.
    * @see rust-keylime 3a4d5654, keylime-agent/src/quotes_handler.rs
    */
   async getIdentityQuote(nonce: string, options: CallOptions = {}): Promise<IdentityQuote> {
@@ -112,7 +112,7 @@ export class AgentClient {
     } catch (error) {
       // The agent repeats the nonce in its complaint, and a nonce stays out of logs.
       if (isKeylimeError(error) && error.message.includes(nonce)) {
-        throw newFailure('answer-status', error.message.replaceAll(nonce, '(nonce)'), { facts: error.facts })
+        throw new KeylimeError(error.code, error.message.replaceAll(nonce, '(nonce)'), { facts: error.facts })
       }
       throw error
     }

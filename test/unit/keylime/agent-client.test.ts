@@ -102,6 +102,20 @@ describe('AgentClient', { timeout: 30_000 }, () => {
     expect(await client.getIdentityQuote(NONCE)).toEqual({ quote: 'rX', hashAlg: 'sha256' })
   })
 
+  it('keeps the kind of a failure whose text repeats the nonce', async () => {
+    await using busy = await startHttp((request, response) => {
+      const isVersion = request.url === '/version'
+      const status = isVersion ? 200 : 503
+      response.writeHead(status, { 'content-type': 'application/json' })
+      const results = isVersion ? { supported_versions: ['2.6'] } : {}
+      response.end(JSON.stringify({ code: status, status: `TPM is busy, nonce ${NONCE}`, results }))
+    })
+    await using origin = originFor(busy.port, { role: 'keylime agent' })
+    const { code, reason, message } = await failureOf(new AgentClient(origin).getIdentityQuote(NONCE))
+    expect({ code, reason }).toEqual({ code: 'KEYLIME_UNAVAILABLE', reason: 'server-error' })
+    expect(message).toContain('failed with 503 ("TPM is busy, nonce (nonce)")')
+  })
+
   it.each([
     [{ agent_uuid: '../etc', tpm_hash_alg: 'sha256' }, 'agent_uuid: expected a usable agent id'],
     [{ tpm_hash_alg: 'sha256' }, 'agent_uuid: expected'],
