@@ -133,7 +133,8 @@ function newRegistrar(origin: HttpsOrigin): Registrar {
 
 function newRegistrarRecords(registrars: readonly Registrar[], log: TlsLog): RegistrarRecords {
   const members = registrars.map((service) => ({ name: service.client.name, service }))
-  const group = new ServiceGroup(members, log)
+  // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
+  const group = new ServiceGroup(members, log, { sticky: false })
   return new RegistrarRecords((agentId, signal) =>
     group.first(agentId, signal, ({ client, turnstile }) =>
       turnstile.run(signal, () => client.getAgent(agentId, { signal })),

@@ -36,17 +36,27 @@ export class ServiceGroup<S> {
   readonly #members: readonly (GroupMember<S> & { readonly health: Health })[]
   readonly #log: GroupLog
   readonly #clock: () => number
+  readonly #sticky: boolean
   readonly #knows = new BoundedMap<AgentId, GroupMember<S>>(MAX_KNOWN)
 
   /**
    * @param members At least one, in the order of the configuration.
    * @param log Told when a service fails and when it is back.
-   * @param clock Milliseconds, never going back; default `performance.now`.
+   * @param options `clock`: milliseconds, never going back; default `performance.now`. `sticky`: who knew an agent is
+   *   asked first next time; default true.
    */
-  constructor(members: readonly GroupMember<S>[], log: GroupLog, clock: () => number = () => performance.now()) {
+  constructor(
+    members: readonly GroupMember<S>[],
+    log: GroupLog,
+    {
+      clock = () => performance.now(),
+      sticky = true,
+    }: { readonly clock?: () => number; readonly sticky?: boolean } = {},
+  ) {
     this.#members = members.map((member) => ({ ...member, health: { failedAt: undefined } }))
     this.#log = log
     this.#clock = clock
+    this.#sticky = sticky && members.length > 1
   }
 
   /**
@@ -70,7 +80,7 @@ export class ServiceGroup<S> {
       try {
         const answer = await ask(member.service)
         this.#succeeded(member)
-        if (this.#members.length > 1) this.#knows.set(agentId, member)
+        if (this.#sticky) this.#knows.set(agentId, member)
         return answer
       } catch (error) {
         if (signal.aborted) throw abortReason(signal)

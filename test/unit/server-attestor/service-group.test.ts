@@ -8,7 +8,7 @@ import { ServiceGroup } from '../../../server-attestor/service-group.ts'
 const NODE = parseAgentId('node-1')
 const alive = new AbortController().signal
 
-function group(clock?: () => number) {
+function group(options: { readonly clock?: () => number; readonly sticky?: boolean } = {}) {
   const lines: string[] = []
   const facts: Readonly<Record<string, unknown>>[] = []
   const take = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
@@ -16,7 +16,7 @@ function group(clock?: () => number) {
     facts.push(fields ?? {})
   }
   const members = ['one', 'two', 'three'].map((name) => ({ name, service: name }))
-  return { group: new ServiceGroup(members, { info: take, warn: take }, clock), lines, facts }
+  return { group: new ServiceGroup(members, { info: take, warn: take }, options), lines, facts }
 }
 
 /** Answers by service name: a text, or a code to fail with. */
@@ -39,6 +39,16 @@ describe('ServiceGroup', () => {
     expect(await verifiers.first(NODE, alive, ask)).toBe('record')
     expect(await verifiers.first(NODE, alive, ask)).toBe('record')
     expect(asked).toEqual(['one', 'two', 'two'])
+  })
+
+  it('keeps to its order where it is not sticky, as registrars are: anyone can register an ID at the second', async () => {
+    let now = 0
+    const { group: registrars } = group({ clock: () => now, sticky: false })
+    await registrars.first(NODE, alive, asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' }).ask)
+    now = 10_000
+    const back = asking({ one: 'record', two: 'record' })
+    await registrars.first(NODE, alive, back.ask)
+    expect(back.asked).toEqual(['one'])
   })
 
   it('says "unknown" only when all answered so; a silent one might have known', async () => {
@@ -67,7 +77,7 @@ describe('ServiceGroup', () => {
 
   it('asks a service that failed last for ten seconds, and logs its failure and its return once', async () => {
     let now = 0
-    const { group: verifiers, lines, facts } = group(() => now)
+    const { group: verifiers, lines, facts } = group({ clock: () => now })
     const down = asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' })
     for (const id of ['a', 'b', 'c']) await verifiers.first(parseAgentId(id), alive, down.ask)
     expect(down.asked).toEqual(['one', 'two', 'two', 'two'])
