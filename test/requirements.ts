@@ -540,12 +540,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { id: 'P19', promise: '8 orphaned workload entries; all had to be recreated' },
   { id: 'P20', promise: 'SPIRE cannot read the key' },
   { id: 'P21', promise: 'Renewal undoes fixes' },
-  {
-    id: 'P22',
-    promise: 'Agent → registrar over HTTP',
-    deferred:
-      'the stock pull agent registers over plain HTTP; the tower shows it (T21), a TLS forwarder would be a tool of its own',
-  },
+  { id: 'P22', promise: 'Agent → registrar over HTTP' },
   {
     id: 'P23',
     promise: 'GC misses most rubbish',
