@@ -27,10 +27,10 @@ const NODE_TARGET = 'node22.19'
  * Fixed flags of the executable.
  *
  * A young generation of 4 MB is large enough for 32 attestations in flight: what they leave behind dies there, and is
- * collected a quarter as often as with 1 MB, at the same memory. The inspector must not open when SPIRE's SIGUSR1
- * (reconfigure) reaches the process group.
+ * collected a quarter as often as with 1 MB, at the same memory. One helper thread of V8 does as well as four and takes
+ * 8 MB less. The inspector must not open when SPIRE's SIGUSR1 (reconfigure) reaches the process group.
  */
-const EXEC_ARGV = ['--max-semi-space-size=4', '--disable-sigusr1', '--no-warnings']
+const EXEC_ARGV = ['--max-semi-space-size=4', '--v8-pool-size=1', '--disable-sigusr1', '--no-warnings']
 
 // grpc-js loads proto-loader only to serve channelz, which we switch off; without it the program is smaller and starts sooner.
 const withoutProtoLoader: Plugin = {
