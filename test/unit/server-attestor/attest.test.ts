@@ -374,6 +374,24 @@ describe('attest', () => {
       expect(pauses).toEqual([2_000, 3_000, 2_000])
     })
 
+    it('counts the time that looking takes', async () => {
+      const node = keylime.node()
+      keylime.verifier.set(node.agentId, { operational_state: 1, attestation_status: 'PENDING' })
+      await using patient = await startInProcess(keylime.serverHcl({ wait_for_attestation: '5m' }))
+      const now = performance.now.bind(performance)
+      let naps = 0
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + naps * 120_000)
+      patient.change({
+        sleep: () => {
+          naps += 1
+          return Promise.resolve()
+        },
+      })
+      const { status } = await patient.attest(node)
+      clock.mockRestore()
+      expect({ status, naps }).toEqual({ status: 'FAILED_PRECONDITION', naps: 3 })
+    })
+
     it('stops at once when the caller goes', async () => {
       const node = keylime.node()
       keylime.verifier.set(node.agentId, { operational_state: 1 })
