@@ -7,6 +7,7 @@ import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
 import type { AgentRecord } from '../plugins/keylime/verifier-client.ts'
 import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
 import type { Attestor } from './attestor.ts'
+import type { Verifier } from './clients.ts'
 import { type Deadline, withDeadline } from './deadline.ts'
 import { type Decision, judge } from './gate.ts'
 import { type NodeEvidence, type ProvedNode, proveAgain } from './proof.ts'
@@ -49,22 +50,41 @@ export async function standingOf(
   attestor: Attestor,
   { signal }: Deadline,
 ): Promise<Outcome> {
-  const { agentId, hashAlg } = evidence
-  const { akTpm } = node.registered
   try {
-    const standing = await attestor.clients.verifiers.first(agentId, signal, async (verifier) => {
-      const asked = [
-        verifier.reader.read(agentId, { signal }),
-        verifier.opinion.confirm(evidence, akTpm, { signal }),
-      ] as const
-      const [record] = await Promise.all(asked).catch(saidBy(verifier.name))
-      return { verifier: verifier.name, record, decision: judge(record, hashAlg, attestor.config.gate) }
-    })
+    const standing = await attestor.clients.verifiers.first(evidence.agentId, signal, (verifier) =>
+      ask(verifier, evidence, node, attestor, signal).catch(saidBy(verifier.name)),
+    )
     return { standing, evidence }
   } catch (error) {
     if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: onlyRegistered(error), evidence }
     throw error
   }
+}
+
+/** Asks one verifier both at once. A verdict in either answer stands when the other fails: nobody else is asked then. */
+async function ask(
+  verifier: Verifier,
+  evidence: NodeEvidence,
+  { registered }: ProvedNode,
+  { config }: Attestor,
+  signal: AbortSignal,
+): Promise<Standing> {
+  const { agentId, hashAlg } = evidence
+  const opinion = verifier.opinion.confirm(evidence, registered.akTpm, { signal })
+  // Until it is awaited.
+  opinion.catch(() => undefined)
+  const record = await verifier.reader.read(agentId, { signal }).catch(async (error: unknown) => {
+    if (!isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) await opinion.catch(onlyRefusals)
+    throw error
+  })
+  const decision = judge(record, hashAlg, config.gate)
+  const isVerdict = decision.kind === 'refuse' && decision.status === 'PERMISSION_DENIED'
+  if (!isVerdict) await opinion
+  return { verifier: verifier.name, record, decision }
+}
+
+function onlyRefusals(error: unknown): void {
+  if (error instanceof Refusal) throw error
 }
 
 /** Of several verifiers the log must name the one that refuses, or whose opinion is worth nothing. */

@@ -329,6 +329,31 @@ describe('attest', () => {
       expect(fresh.logged('Keylime service answers again')).toHaveLength(1)
     })
 
+    it('takes the verdict of one although its other answer fails: the next, which would admit, is not asked', async () => {
+      const node = keylime.node()
+      const [one, two] = keylime.verifiers
+      two?.enrol(node.agentId, node.tpm.akTpm)
+      one?.set(node.agentId, { operational_state: 9, attestation_status: 'FAIL' })
+      one?.fail('identity', answerWith(500, ''))
+      await using first = await startInProcess(both())
+      expect(await first.attest(node)).toMatchObject({
+        status: 'PERMISSION_DENIED',
+        message: holding('[KL-GATE-INVALID-QUOTE]'),
+      })
+
+      one?.clearFaults()
+      one?.fail('agent', answerWith(500, ''))
+      one?.enrol(node.agentId, new SoftwareTpm({ ek: 'ec-p256', slot: 47 }).akTpm)
+      await using again = await startInProcess(both())
+      expect(await again.attest(node)).toMatchObject({
+        status: 'PERMISSION_DENIED',
+        message: holding('[KL-QUOTE-VERIFIER-REJECTED]'),
+      })
+      expect(two?.stats.requests).toEqual({})
+      two?.remove(node.agentId)
+      one?.enrol(node.agentId, node.tpm.akTpm)
+    })
+
     it('says "not enrolled" only when all of them answered', async () => {
       const tpm = new SoftwareTpm({ ek: 'ec-p256', slot: 41 })
       register('nowhere', tpm)
