@@ -14,6 +14,7 @@ import { describe, type Tell, turns } from './server-run.ts'
 
 /** A node has one SPIRE agent; more than this never asks at once. */
 const MOST_IN_FLIGHT = 32
+const WARM_UP_SECONDS = 3
 
 /** One level of load. */
 export interface AgentResult extends LoadResult {
@@ -46,13 +47,7 @@ export async function agentLevels(
   try {
     const hcl = keylime.ready.agents[0]?.hcl ?? ''
     for (const inFlight of scale.levels.filter((level) => level <= MOST_IN_FLIGHT)) {
-      for (let round = 0; round < scale.rounds; round += 1) {
-        for (const contestant of turns(contestants, round)) {
-          const result = await burst(contestant, hcl, { ...scale, inFlight })
-          results.push({ ...result, side: contestant.side, round })
-          tell(`${contestant.side} agent half, ${inFlight} in flight, round ${round + 1}: ${describe(result)}`)
-        }
-      }
+      results.push(...(await measureLevel(contestants, hcl, { ...scale, inFlight }, tell)))
     }
   } finally {
     await keylime.stop()
@@ -60,17 +55,31 @@ export async function agentLevels(
   return results
 }
 
-async function burst(
-  contestant: Contestant,
+/** Every contestant's plugin lives through all rounds; their bursts follow each other. */
+async function measureLevel(
+  contestants: readonly Contestant[],
   hcl: string,
-  order: Pick<Scale, 'warmUp' | 'attestations' | 'seconds'> & { readonly inFlight: number },
-): Promise<LoadResult> {
-  const plugin = await startHalf(contestant, 'agent')
+  order: Scale & { readonly inFlight: number },
+  tell: Tell,
+): Promise<AgentResult[]> {
+  const results: AgentResult[] = []
+  const runners: { readonly side: Side; readonly plugin: PluginProcess }[] = []
   try {
-    await prepareHalf(plugin, 'agent', hcl)
-    await load(plugin, { inFlight: 4, attestations: order.warmUp, seconds: 2 }, () => attest(plugin))
-    return await load(plugin, order, () => attest(plugin))
+    for (const contestant of contestants) {
+      const plugin = await startHalf(contestant, 'agent')
+      runners.push({ side: contestant.side, plugin })
+      await prepareHalf(plugin, 'agent', hcl)
+      await load(plugin, { inFlight: 4, attestations: order.warmUp, seconds: WARM_UP_SECONDS }, () => attest(plugin))
+    }
+    for (let round = 0; round < order.rounds; round += 1) {
+      for (const { side, plugin } of turns(runners, round)) {
+        const result = await load(plugin, order, () => attest(plugin))
+        results.push({ ...result, side, round })
+        tell(`${side} agent half, ${order.inFlight} in flight, round ${round + 1}: ${describe(result)}`)
+      }
+    }
   } finally {
-    await plugin.shutdown()
+    await Promise.all(runners.map(({ plugin }) => plugin.shutdown()))
   }
+  return results
 }

@@ -52,7 +52,7 @@ export async function throughSpire(
   const keylime = await spawnFakeKeylime({ nodes: scale.nodes, ak: 'ec-p256', tlsKeys: 'rsa-2048' })
   const results: SpireResult[] = []
   try {
-    for (let round = 0; round < scale.rounds; round += 1) {
+    for (let round = 0; round < scale.spireRounds; round += 1) {
       for (const contestant of turns(able, round)) {
         const result = await burst(contestant, keylime, binDir, scale)
         results.push({ ...result, side: contestant.side, round })

@@ -11,13 +11,14 @@ export interface Scale {
   readonly levels: readonly number[]
   /** Nodes that attest in turn. */
   readonly nodes: number
-  /** Attestations before a burst, for the just-in-time compiler; two seconds at most. */
+  /** Attestations before a burst, for the just-in-time compiler; three seconds at most. */
   readonly warmUp: number
   /** A burst ends after so many attestations or seconds. */
   readonly attestations: number
   readonly seconds: number
   readonly stormNodes: number
   readonly stormRounds: number
+  readonly spireRounds: number
   readonly launches: number
   readonly idleSeconds: number
   readonly soak: number
@@ -29,14 +30,15 @@ export interface Scale {
 
 /** What the published numbers come from: about a quarter of an hour with the Go pair. */
 export const FULL: Scale = {
-  rounds: 5,
+  rounds: 7,
   levels: [1, 8, 32, 128],
   nodes: 64,
-  warmUp: 1500,
+  warmUp: 2000,
   attestations: 6000,
-  seconds: 3,
+  seconds: 2,
   stormNodes: 5000,
   stormRounds: 2,
+  spireRounds: 3,
   launches: 15,
   idleSeconds: 3,
   soak: 60_000,
@@ -56,6 +58,7 @@ export const QUICK: Scale = {
   seconds: 1.5,
   stormNodes: 600,
   stormRounds: 1,
+  spireRounds: 2,
   launches: 4,
   idleSeconds: 1,
   soak: 3000,

@@ -5,10 +5,10 @@
  */
 import type { PluginProcess } from '../../plugins/host/index.ts'
 import { type FakeKeylimeProcess, spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
-import type { Contestant, Side } from './contestants.ts'
+import { type Contestant, prepareHalf, type Side, startHalf } from './contestants.ts'
 import type { LoadResult } from './load.ts'
 import type { Scale } from './scale.ts'
-import { describe, loadServer, type RequestCounts, type Tell, turns, withServer } from './server-run.ts'
+import { describe, loadServer, type RequestCounts, type Tell, turns } from './server-run.ts'
 
 /** One burst of load with what it cost Keylime. */
 export interface ServerResult extends LoadResult, RequestCounts {
@@ -21,16 +21,22 @@ export interface ServerResult extends LoadResult, RequestCounts {
 
 const AKS = ['rsa-2048', 'ec-p256'] as const
 const FIRST_SIGHT_IN_FLIGHT = 8
-const WARM_UP_SECONDS = 2
+const WARM_UP_SECONDS = 3
+
+/** A plugin that lives through all rounds of a level. */
+interface Runner {
+  readonly side: Side
+  readonly plugin: PluginProcess
+}
 
 /**
- * Measures bursts of load. The contestants' bursts of a round follow each other at once, each on a plugin just started
- * and warmed up, so that what else the machine does, and what a contestant leaves behind, weighs on both alike.
+ * Measures bursts of load. At each level every contestant's plugin is started and warmed up; then their bursts follow
+ * each other, round after round, so that what else the machine does weighs on both alike.
  *
  * @param contestants Whose plugins.
  * @param scale How much. EC keys are measured at 32 in flight only.
  * @param tell Hears how far it is.
- * @returns Two results for each kind of AK, level, round and contestant: first sight, and the burst.
+ * @returns For each kind of AK, level and contestant the first sight of the nodes, and a burst for each round.
  */
 export async function serverLevels(
   contestants: readonly Contestant[],
@@ -39,44 +45,49 @@ export async function serverLevels(
 ): Promise<ServerResult[]> {
   const results: ServerResult[] = []
   for (const ak of AKS) {
-    const keylime = await spawnFakeKeylime({ nodes: scale.nodes, ak, tlsKeys: 'rsa-2048' })
-    try {
-      for (const inFlight of scale.levels.filter((level) => ak === 'rsa-2048' || level === 32)) {
-        for (let round = 0; round < scale.rounds; round += 1) {
-          for (const contestant of turns(contestants, round)) {
-            const burst = { side: contestant.side, ak, round, inFlight }
-            results.push(
-              ...(await withServer(contestant, keylime, (plugin) => measure(plugin, keylime, burst, scale, tell))),
-            )
-          }
-        }
+    for (const inFlight of scale.levels.filter((level) => ak === 'rsa-2048' || level === 32)) {
+      // A fake Keylime for each level: connections that one contestant never closes would pile up in it.
+      const keylime = await spawnFakeKeylime({ nodes: scale.nodes, ak, tlsKeys: 'rsa-2048' })
+      const runners: Runner[] = []
+      try {
+        for (const contestant of contestants) runners.push(await startRunner(contestant, keylime))
+        results.push(...(await measureLevel(runners, keylime, { ak, inFlight }, scale, tell)))
+      } finally {
+        await Promise.all(runners.map(({ plugin }) => plugin.shutdown()))
+        await keylime.stop()
       }
-    } finally {
-      await keylime.stop()
     }
   }
   return results
 }
 
-async function measure(
-  plugin: PluginProcess,
+async function startRunner(contestant: Contestant, keylime: FakeKeylimeProcess): Promise<Runner> {
+  const plugin = await startHalf(contestant, 'server')
+  await prepareHalf(plugin, 'server', keylime.ready.serverHcl)
+  return { side: contestant.side, plugin }
+}
+
+async function measureLevel(
+  runners: readonly Runner[],
   keylime: FakeKeylimeProcess,
-  burst: Pick<ServerResult, 'side' | 'ak' | 'round' | 'inFlight'>,
+  { ak, inFlight }: Pick<ServerResult, 'ak' | 'inFlight'>,
   scale: Scale,
   tell: Tell,
 ): Promise<ServerResult[]> {
-  const { inFlight } = burst
-  const first = await loadServer(plugin, keylime, { inFlight: FIRST_SIGHT_IN_FLIGHT, attestations: scale.nodes })
-  await loadServer(plugin, keylime, {
-    inFlight: FIRST_SIGHT_IN_FLIGHT,
-    attestations: scale.warmUp,
-    seconds: WARM_UP_SECONDS,
-  })
-  const order = { inFlight, attestations: scale.attestations, seconds: scale.seconds }
-  const result = await loadServer(plugin, keylime, order)
-  tell(`${burst.side}, ${burst.ak}, ${inFlight} in flight, round ${burst.round + 1}: ${describe(result)}`)
-  return [
-    { ...first, ...burst, inFlight: FIRST_SIGHT_IN_FLIGHT, isFirstSight: true },
-    { ...result, ...burst, isFirstSight: false },
-  ]
+  const results: ServerResult[] = []
+  for (const { side, plugin } of runners) {
+    const first = await loadServer(plugin, keylime, { inFlight: FIRST_SIGHT_IN_FLIGHT, attestations: scale.nodes })
+    results.push({ ...first, side, ak, round: 0, isFirstSight: true })
+    const warmUp = { inFlight: FIRST_SIGHT_IN_FLIGHT, attestations: scale.warmUp, seconds: WARM_UP_SECONDS }
+    await loadServer(plugin, keylime, warmUp)
+  }
+  for (let round = 0; round < scale.rounds; round += 1) {
+    for (const { side, plugin } of turns(runners, round)) {
+      const order = { inFlight, attestations: scale.attestations, seconds: scale.seconds }
+      const result = await loadServer(plugin, keylime, order)
+      results.push({ ...result, side, ak, round, isFirstSight: false })
+      tell(`${side}, ${ak}, ${inFlight} in flight, round ${round + 1}: ${describe(result)}`)
+    }
+  }
+  return results
 }

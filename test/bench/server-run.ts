@@ -104,6 +104,6 @@ export function describe(result: LoadResult): string {
  * @param round From 0.
  * @returns The same, turned around in every second round.
  */
-export function turns(contestants: readonly Contestant[], round: number): readonly Contestant[] {
+export function turns<T>(contestants: readonly T[], round: number): readonly T[] {
   return round % 2 === 0 ? contestants : contestants.toReversed()
 }
