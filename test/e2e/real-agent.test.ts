@@ -40,6 +40,9 @@ describe.skipIf(absent)('a host with the real Keylime agent (skipped unless KEYL
       await rig.spireServer.evict(rig.spiffeId)
       await rig.spireAgent.waitForLog(new RegExp(`^[\\s\\S]{${before}}[\\s\\S]*Successfully reattested node`), 15_000)
       expect(refusalsIn(rig.spireAgent.readLog())).toEqual([])
+      // Two quotes apart, so that no sync of the SPIRE agent is cut off in the middle.
+      const { attestation_count: count = 0 } = (await rig.keylime.admin.enrolled(rig.agentId)) ?? {}
+      await rig.keylime.admin.waitFor(rig.agentId, 'two quotes', (entry) => entry.attestation_count >= count + 2)
     }
   })
 
