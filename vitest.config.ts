@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-// One project a kind of test, so that `vitest --project unit` needs neither a build nor a rig.
+// One project a kind of test, so that `vitest --project unit` needs neither a build nor a rig. Tests that watch real
+// processes are given a second try: a shared machine that stands still for seconds is no fault of theirs, and the report
+// names what needed it.
 export default defineConfig({
   test: {
     projects: [
@@ -9,11 +11,14 @@ export default defineConfig({
           name: 'unit',
           include: ['test/*.test.ts', 'test/unit/**/*.test.ts', 'test/fakes/**/*.test.ts'],
           setupFiles: ['test/setup.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {
         test: {
           name: 'plugin',
+          retry: 1,
           include: ['test/plugin/**/*.test.ts'],
           setupFiles: ['test/setup.ts'],
           testTimeout: 60_000,
@@ -23,6 +28,7 @@ export default defineConfig({
       {
         test: {
           name: 'conformance',
+          retry: 1,
           include: ['test/conformance/**/*.test.ts'],
           setupFiles: ['test/setup.ts'],
           testTimeout: 300_000,
@@ -32,6 +38,7 @@ export default defineConfig({
       {
         test: {
           name: 'tower',
+          retry: 1,
           include: ['test/tower/**/*.test.ts'],
           setupFiles: ['test/setup.ts'],
           fileParallelism: false,
@@ -42,6 +49,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          retry: 1,
           include: ['test/e2e/**/*.test.ts'],
           setupFiles: ['test/setup.ts'],
           fileParallelism: false,
