@@ -16,6 +16,11 @@ generate() { # <folder of .proto files> <output folder>
   find "$1" -name '*.proto' | LC_ALL=C sort | xargs protoc \
     --plugin="protoc-gen-ts_proto=$PWD/node_modules/.bin/protoc-gen-ts_proto" \
     --ts_proto_out="$2" --ts_proto_opt="$OPTIONS" --proto_path="$1"
+  # What reflection answers with: the files that declare services, and all they import.
+  find "$1" -name '*.proto' -exec grep -l '^service ' {} + | LC_ALL=C sort | xargs protoc \
+    --include_imports --descriptor_set_out="$2/descriptors.binpb" --proto_path="$1"
+  node scripts/descriptors.ts "$2/descriptors.binpb" >"$2/descriptors.ts"
+  rm "$2/descriptors.binpb"
 }
 
 # go-plugin's examples share package and message names, so each folder is a run of its own.
