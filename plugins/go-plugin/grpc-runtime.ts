@@ -15,7 +15,7 @@ import type { HclogLogger } from './hclog.ts'
 import type { ListenPlace } from './listener.ts'
 import type { MuxTransport } from './mux-transport.ts'
 import type { OutputCapture } from './output-capture.ts'
-import { withReflection } from './reflection.ts'
+import { type DescriptorSource, withReflection } from './reflection.ts'
 import { brokerService, controllerService, healthService, stdioService } from './standard-services.ts'
 
 /** What the runtime is made of. */
@@ -29,6 +29,8 @@ export interface RuntimeParts {
   readonly multiplex: boolean
   /** Makes the plugin's own services. */
   readonly services: (broker: Broker) => Promise<readonly GoPluginService[]>
+  /** Descriptors of the plugin's own services, for reflection. */
+  readonly descriptors: DescriptorSource | undefined
   /** Starts the shutdown of the plugin. */
   readonly shutdown: () => void
 }
@@ -59,7 +61,7 @@ export async function newGrpcRuntime(parts: RuntimeParts): Promise<GrpcRuntime> 
     healthService(),
     ...(await parts.services(broker)),
   ]
-  const server = newFedServer(withReflection(services), secrets.serverCredentials, log)
+  const server = newFedServer(withReflection(services, parts.descriptors, log), secrets.serverCredentials, log)
   return {
     handle: (socket) => handle(socket, (connection) => server.feed(connection)),
     close: () => {

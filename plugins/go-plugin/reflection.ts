@@ -7,12 +7,21 @@
 import type { MethodDefinition, UntypedServiceImplementation } from '@grpc/grpc-js'
 import { serveBidi } from './bidi.ts'
 import type { GoPluginService } from './guarded-service.ts'
+import type { HclogLogger } from './hclog.ts'
 
 const INVALID_ARGUMENT = 3
 const PACKAGES = ['grpc.reflection.v1', 'grpc.reflection.v1alpha']
 
+/**
+ * Hands over the descriptors of a plugin's own services: a serialized FileDescriptorSet with everything they import, as
+ * `protoc --include_imports --descriptor_set_out=FILE` writes it. Called once, when a client first asks for a
+ * descriptor; no host of go-plugin does, tools such as grpcurl do.
+ */
+export type DescriptorSource = () => Uint8Array | Promise<Uint8Array>
+
 /** The two versions have the same messages; they stay bytes here. */
 type Method = MethodDefinition<Buffer, Buffer>
+type Answers = (request: Buffer) => Promise<Buffer>
 
 function keepBytes(bytes: Buffer): Buffer {
   return bytes
@@ -22,11 +31,23 @@ function keepBytes(bytes: Buffer): Buffer {
  * Adds reflection to a plugin's services.
  *
  * @param services Every service the plugin serves.
- * @returns The same and the two reflection services, which list all of them and themselves.
+ * @param descriptors Descriptors of the plugin's own; those of go-plugin and SPIRE are known.
+ * @param log Told when `descriptors` fails.
+ * @returns The same and the two reflection services, which tell of all of them and themselves.
  */
-export function withReflection(services: readonly GoPluginService[]): readonly GoPluginService[] {
+export function withReflection(
+  services: readonly GoPluginService[],
+  descriptors: DescriptorSource | undefined,
+  log: HclogLogger,
+): readonly GoPluginService[] {
   const names = [...services.map(serviceName), ...PACKAGES.map(reflectionName)].toSorted()
-  return [...services, ...PACKAGES.map((name) => reflectionService(reflectionName(name), names))]
+  let loading: Promise<Answers> | undefined
+  const load = async (): Promise<Answers> => {
+    const { newReflectionAnswers } = await import('./reflection-answers.ts')
+    return newReflectionAnswers({ names, descriptors, log })
+  }
+  const answers = (): Promise<Answers> => (loading ??= load())
+  return [...services, ...PACKAGES.map((name) => reflectionService(reflectionName(name), answers))]
 }
 
 function reflectionName(packageName: string): string {
@@ -38,7 +59,7 @@ function serviceName(service: GoPluginService): string {
   return method?.path.split('/')[1] ?? ''
 }
 
-function reflectionService(name: string, names: readonly string[]): GoPluginService {
+function reflectionService(name: string, answers: () => Promise<Answers>): GoPluginService {
   const method: Method = {
     path: `/${name}/ServerReflectionInfo`,
     requestStream: true,
@@ -50,9 +71,9 @@ function reflectionService(name: string, names: readonly string[]): GoPluginServ
   }
   const serverReflectionInfo = serveBidi<Buffer, Buffer>(
     async (stream) => {
-      const { answerReflection } = await import('./reflection-answers.ts')
+      const answer = await answers()
       for (let request = await stream.receive(); request !== undefined; request = await stream.receive()) {
-        await stream.send(answerReflection(request, names))
+        await stream.send(await answer(request))
       }
     },
     () => ({ code: INVALID_ARGUMENT, details: 'not a reflection request' }),

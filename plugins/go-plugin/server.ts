@@ -12,6 +12,7 @@ import { type GoPluginOptions, startServing } from './serving.ts'
 import { writeFully } from './stderr-writer.ts'
 
 export type { GoPluginService } from './guarded-service.ts'
+export type { DescriptorSource } from './reflection.ts'
 export type { GoPluginContext, GoPluginOptions } from './serving.ts'
 
 /** A plugin that serves. */

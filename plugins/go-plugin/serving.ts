@@ -14,6 +14,7 @@ import { chooseVersion, type Handshake, isTrue, type MagicCookie } from './hands
 import type { HclogLogger } from './hclog.ts'
 import { listen, listenPlace } from './listener.ts'
 import type { OutputCapture } from './output-capture.ts'
+import type { DescriptorSource } from './reflection.ts'
 
 /** What a plugin's services are made with. */
 export interface GoPluginContext {
@@ -33,6 +34,8 @@ export interface GoPluginOptions {
    * `services: async (context) => (await import('./services.ts')).services(context)`.
    */
   readonly services: (context: GoPluginContext) => readonly GoPluginService[] | Promise<readonly GoPluginService[]>
+  /** Descriptors of the plugin's own services, so that tools such as grpcurl can describe and call them. */
+  readonly descriptors?: DescriptorSource | undefined
   /** Runs when the plugin ends, for at most a second. */
   readonly onShutdown?: () => Promise<void>
   /** Environment to obey; default `process.env`. */
@@ -90,6 +93,7 @@ export async function startServing(options: GoPluginOptions, around: Surrounding
     tls,
     multiplex: multiplex === true,
     services,
+    descriptors: options.descriptors,
     shutdown: end,
   })
   whenClosed(() => runtime.close())

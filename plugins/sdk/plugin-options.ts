@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DescriptorSource } from '../go-plugin/server.ts'
 import type { Logger } from './call.ts'
 import type { HostServices } from './host-services.ts'
 import type { PluginService } from './plugin-service.ts'
@@ -72,6 +73,8 @@ export interface PluginOptions<C> {
   readonly mapError?: (error: unknown) => RpcError | undefined
   /** Full names of host services without which the plugin must not be loaded. */
   readonly requiredHostServices?: readonly string[]
+  /** Descriptors of services that are not SPIRE's, for reflection; those of SPIRE's plugin types are known. */
+  readonly descriptors?: DescriptorSource
   /** Called once when SPIRE unloads the plugin, after the last configuration is disposed of. */
   readonly close?: (log: Logger) => Promise<void> | void
 }

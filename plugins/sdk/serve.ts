@@ -26,6 +26,7 @@ export async function servePlugin<C = undefined>(options: PluginOptions<C>): Pro
       close = bound.close
       return bound.services
     },
+    descriptors: options.descriptors,
     onShutdown: async () => close?.(),
   })
   await server.closed

@@ -168,11 +168,13 @@ export const CASES: readonly ConformanceCase[] = [
   {
     id: 'C18',
     via: 'go-plugin 1.7.0',
-    case: 'reflection ListServices v1, v1alpha',
+    case: 'reflection ListServices v1, v1alpha; every service described by its descriptors',
     plugins: ['server', 'agent', 'example'],
     expected: [
       'v1: 0 standard services missing, own services listed: true',
+      'v1: every listed service described: true',
       'v1alpha: 0 standard services missing, own services listed: true',
+      'v1alpha: every listed service described: true',
     ],
   },
   {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,14 +16,11 @@ import (
 	grpctest "github.com/hashicorp/go-plugin/test/grpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	reflection "google.golang.org/grpc/reflection/grpc_reflection_v1"
-	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 )
 
 func init() {
 	example := []string{"example"}
 	cases["C17"] = caseOf{all, health}
-	cases["C18"] = caseOf{all, reflected}
 	cases["C19"] = caseOf{example, capturedOutput}
 	cases["C20"] = caseOf{example, unreadOutput}
 	cases["C38"] = caseOf{example, largeAndMany}
@@ -54,43 +50,6 @@ func health(t *T) {
 func statusCode(err error) string {
 	code, _, _ := strings.Cut(statusOf(err), ":")
 	return code
-}
-
-func reflected(t *T) {
-	conn := t.mustLaunch(t.plugin, nil).conn
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	v1, err := reflection.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
-	t.fail(err)
-	t.fail(v1.Send(&reflection.ServerReflectionRequest{MessageRequest: &reflection.ServerReflectionRequest_ListServices{ListServices: "*"}}))
-	answer, err := v1.Recv()
-	t.fail(err)
-	var names []string
-	for _, service := range answer.GetListServicesResponse().GetService() {
-		names = append(names, service.Name)
-	}
-	observeServices(t, "v1", names)
-
-	alpha, err := reflectionalpha.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
-	t.fail(err)
-	t.fail(alpha.Send(&reflectionalpha.ServerReflectionRequest{MessageRequest: &reflectionalpha.ServerReflectionRequest_ListServices{ListServices: "*"}}))
-	older, err := alpha.Recv()
-	t.fail(err)
-	names = nil
-	for _, service := range older.GetListServicesResponse().GetService() {
-		names = append(names, service.Name)
-	}
-	observeServices(t, "v1alpha", names)
-}
-
-// observeServices names the services every plugin has, and whether it has others of its own.
-func observeServices(t *T, version string, names []string) {
-	standard := []string{
-		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-		"plugin.GRPCBroker", "plugin.GRPCController", "plugin.GRPCStdio",
-	}
-	missing := slices.DeleteFunc(slices.Clone(standard), func(name string) bool { return slices.Contains(names, name) })
-	t.observe("%s: %d standard services missing, own services listed: %v", version, len(missing), len(names) > len(standard))
 }
 
 func capturedOutput(t *T) {

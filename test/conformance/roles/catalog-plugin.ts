@@ -43,6 +43,7 @@ void servePlugin<string>({
   // Another cookie than SPIRE's: to SPIRE this is no plugin.
   type: values.mode === 'bad' ? 'BAD' : 'SomePlugin',
   services: [echoService('test.SomePlugin', 'plugin'), echoService('test.SomeService', 'service')],
+  descriptors: async () => (await import('../gen/catalog/descriptors.ts')).descriptorSet(),
   requiredHostServices: [values.needs ?? HOST_SERVICE],
   ...(values.registerConfig === 'true' ? { config: { build } } : {}),
   close: (log) => log.info('CLOSED'),

@@ -12,5 +12,6 @@ void serveGoPlugin({
   protocolVersions: (process.env['CONFORMANCE_VERSIONS'] ?? '1').split(',').map(Number),
   transport: process.env['CONFORMANCE_TRANSPORT'] === 'tcp' ? 'tcp' : 'unix',
   terminateGraceMs: Number(process.env['CONFORMANCE_GRACE_MS'] ?? 15_000),
+  descriptors: async () => (await import('./example-services.ts')).exampleDescriptors(),
   services: async (context) => (await import('./example-services.ts')).exampleServices(context),
 })

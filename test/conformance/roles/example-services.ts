@@ -29,6 +29,20 @@ export function exampleServices(context: GoPluginContext): readonly GoPluginServ
   ]
 }
 
+/**
+ * Hands over the descriptors of the services, each generated alone: their messages share names.
+ *
+ * @returns The three sets, end to end.
+ */
+export async function exampleDescriptors(): Promise<Uint8Array> {
+  const sets = await Promise.all([
+    import('../gen/kv/descriptors.ts'),
+    import('../gen/counter/descriptors.ts'),
+    import('../gen/grpctest/descriptors.ts'),
+  ])
+  return Buffer.concat(sets.map(({ descriptorSet }) => descriptorSet()))
+}
+
 interface Store {
   get(key: string): Buffer | undefined
   set(key: string, value: Uint8Array): void

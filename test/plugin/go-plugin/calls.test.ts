@@ -1,11 +1,6 @@
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { type HealthCheckResponse, HealthClient } from '../../../plugins/gen/grpc/health/v1/health.ts'
-import {
-  ServerReflectionClient,
-  type ServerReflectionResponse,
-} from '../../../plugins/gen/grpc/reflection/v1/reflection.ts'
-import { ServerReflectionClient as AlphaClient } from '../../../plugins/gen/grpc/reflection/v1alpha/reflection.ts'
 import { unary } from '../../../plugins/host/index.ts'
 import { launchTrial, run, until } from './trial.ts'
 import { TrialClient, type TrialResponse } from './trial-service.ts'
@@ -35,33 +30,6 @@ describe('the health service', () => {
     expect(call.readableEnded).toBe(false)
     call.on('error', () => undefined)
     call.cancel()
-  })
-})
-
-describe('the reflection services', () => {
-  it.each([
-    ['v1', ServerReflectionClient],
-    ['v1alpha', AlphaClient],
-  ] as const)('list every service to %s [C18]', async (_version, kind) => {
-    await using plugin = await launchTrial()
-    const call = plugin.client<ServerReflectionClient>(kind).serverReflectionInfo()
-    call.write({ host: '', messageRequest: { $case: 'listServices', value: '' } })
-    call.write({ host: '', messageRequest: { $case: 'fileContainingSymbol', value: 'trial.Trial' } })
-    const answers: ServerReflectionResponse[] = []
-    call.on('data', (answer: ServerReflectionResponse) => answers.push(answer))
-    call.end()
-    await once(call, 'end')
-    const [list, symbol] = answers.map((answer) => answer.messageResponse)
-    expect(list?.$case === 'listServicesResponse' && list.value.service.map((service) => service.name)).toEqual([
-      'grpc.health.v1.Health',
-      'grpc.reflection.v1.ServerReflection',
-      'grpc.reflection.v1alpha.ServerReflection',
-      'plugin.GRPCBroker',
-      'plugin.GRPCController',
-      'plugin.GRPCStdio',
-      'trial.Trial',
-    ])
-    expect(symbol).toMatchObject({ $case: 'errorResponse', value: { errorCode: 5 } })
   })
 })
 

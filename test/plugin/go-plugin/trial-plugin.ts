@@ -13,6 +13,8 @@ await serveGoPlugin({
     if (process.env['TRIAL_FAIL_SERVICES'] !== undefined) throw new Error('no services today')
     return (await import('./trial-actions.ts')).trialServices(context)
   },
+  // A text is no set of descriptors.
+  descriptors: process.env['TRIAL_BAD_DESCRIPTORS'] === undefined ? undefined : () => Buffer.from('descriptors'),
   onShutdown: async () => {
     if (process.env['TRIAL_HANG_SHUTDOWN'] !== undefined) await new Promise(() => undefined)
   },

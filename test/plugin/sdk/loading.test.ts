@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { HOST_SERVICES, initPlugin, launchPlugin } from '../../../plugins/host/index.ts'
+import { HOST_SERVICES, initPlugin, launchPlugin, type PluginProcess } from '../../../plugins/host/index.ts'
+import { describeServices, listServices } from '../go-plugin/reflection-client.ts'
 
 const SDK = join(import.meta.dirname, '../../../plugins/sdk/index.ts')
 
@@ -35,6 +36,8 @@ const UNUSED = [
   'go-plugin/yamux-',
   'go-plugin/reattach.ts',
   'go-plugin/reflection-answers.ts',
+  'go-plugin/descriptor-index.ts',
+  'gen/descriptor',
   'gen/grpc/reflection',
   'gen/spire/plugin/server/keymanager',
   'gen/spire/plugin/server/upstreamauthority',
@@ -45,25 +48,41 @@ const UNUSED = [
 
 describe('starting an attestor', () => {
   it.each(['server', 'agent'] as const)('loads no part that the %s half does not use [C13]', async (half) => {
-    const folder = mkdtempSync(join(tmpdir(), 'modules-'))
-    const list = join(folder, 'modules')
-    const plugin = await launchPlugin({
-      command: process.execPath,
-      args: [
-        '--import',
-        join(import.meta.dirname, 'executables/record-modules.ts'),
-        join(import.meta.dirname, `../../../${half}-attestor/main.ts`),
-      ],
-      env: { MODULES_FILE: list },
-      cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
-    })
-    onTestFinished(async () => {
-      await plugin.kill()
-      rmSync(folder, { recursive: true, force: true })
-    })
-    await initPlugin(plugin, HOST_SERVICES[half])
-    const modules = readFileSync(list, 'utf8').trimEnd().split('\n')
-    expect(modules.filter((url) => UNUSED.some((part) => url.includes(part)))).toEqual([])
-    expect(modules.some((url) => url.endsWith(`/gen/spire/plugin/${half}/nodeattestor/v1/nodeattestor.ts`))).toBe(true)
+    const { modules } = await startRecorded(half)
+    expect(modules().filter((url) => UNUSED.some((part) => url.includes(part)))).toEqual([])
+    expect(modules().some((url) => url.endsWith(`/gen/spire/plugin/${half}/nodeattestor/v1/nodeattestor.ts`))).toBe(
+      true,
+    )
+  })
+
+  it('leaves the descriptors of its services alone until somebody asks for one [C18]', async () => {
+    const { plugin, modules } = await startRecorded('agent')
+    const descriptors = (): string[] => modules().flatMap((url) => /[^/]+\/descriptor[^/]*\.ts$/.exec(url) ?? [])
+    const names = await listServices(plugin)
+    expect(descriptors()).toEqual([])
+    await describeServices(plugin, names)
+    expect(descriptors().toSorted()).toEqual(['gen/descriptors.ts', 'go-plugin/descriptor-index.ts'])
   })
 })
+
+/** Starts half of the attestors as SPIRE does, and writes down what it loads. */
+async function startRecorded(half: 'server' | 'agent'): Promise<{ plugin: PluginProcess; modules: () => string[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'modules-'))
+  const list = join(folder, 'modules')
+  const plugin = await launchPlugin({
+    command: process.execPath,
+    args: [
+      '--import',
+      join(import.meta.dirname, 'executables/record-modules.ts'),
+      join(import.meta.dirname, `../../../${half}-attestor/main.ts`),
+    ],
+    env: { MODULES_FILE: list },
+    cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
+  })
+  onTestFinished(async () => {
+    await plugin.kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await initPlugin(plugin, HOST_SERVICES[half])
+  return { plugin, modules: () => readFileSync(list, 'utf8').trimEnd().split('\n') }
+}

@@ -22,6 +22,8 @@ function loadedWith(entry: string): ReadonlySet<string> {
   return seen
 }
 
+const DESCRIPTORS = ['descriptor-index.ts', '../gen/descriptors.ts', '../gen/descriptor/outline.ts']
+
 describe('serveGoPlugin', () => {
   it('needs nothing before the handshake line but a few small files and parts of Node.js', () => {
     const loaded = loadedWith('server.ts')
@@ -51,8 +53,15 @@ describe('serveGoPlugin', () => {
       'yamux-session.ts',
       'stream-bridge.ts',
     ]
-    for (const name of [...later, 'reflection-answers.ts', 'reattach.ts', '../gen/grpc/reflection/v1/reflection.ts']) {
+    const reflection = ['reflection-answers.ts', ...DESCRIPTORS, '../gen/grpc/reflection/v1/reflection.ts']
+    for (const name of [...later, ...reflection, 'reattach.ts']) {
       expect(loaded).not.toContain(name)
     }
+  })
+
+  it('loads no descriptors to list the services', () => {
+    const loaded = loadedWith('reflection-answers.ts')
+    expect(loaded).toContain('../gen/grpc/reflection/v1/reflection.ts')
+    for (const name of DESCRIPTORS) expect(loaded).not.toContain(name)
   })
 })
