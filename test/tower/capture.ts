@@ -58,19 +58,33 @@ export async function startCapture(starter: ProcessStarter, file: string): Promi
  * @param file From {@link startCapture}; a frame cut off at its end is left out.
  */
 export function readFlows(file: string): readonly Flow[] {
-  const flows = new Map<string, { first: Segment; parts: Map<number, Buffer> }>()
-  for (const frame of framesOf(readFileSync(file))) {
+  return flowsOf(readFileSync(file))
+}
+
+/**
+ * Puts the flows together from frames as `capture.py` writes them.
+ *
+ * @param capture Length, frame, length, frame, …
+ */
+export function flowsOf(capture: Buffer): readonly Flow[] {
+  const all: { readonly first: Segment; readonly parts: Map<number, Buffer> }[] = []
+  const latest = new Map<string, (typeof all)[number]>()
+  for (const frame of framesOf(capture)) {
     const segment = segmentOf(frame)
     if (segment === undefined) continue
     const key = `${segment.from}:${segment.fromPort}>${segment.to}:${segment.toPort}`
-    if (segment.syn) flows.set(`${key}#${segment.sequence}`, { first: segment, parts: new Map() })
-    // A port that is used again begins a new flow: the last one under the key counts.
-    const flow = [...flows].findLast(([name]) => name.startsWith(`${key}#`))?.[1]
+    // A port that is used again begins a new flow; on the loopback each frame is seen twice.
+    if (segment.syn && latest.get(key)?.first.sequence !== segment.sequence) {
+      const begun = { first: segment, parts: new Map<number, Buffer>() }
+      all.push(begun)
+      latest.set(key, begun)
+    }
+    const flow = latest.get(key)
     if (flow === undefined || segment.payload.length === 0) continue
     const offset = (segment.sequence - flow.first.sequence - 1 + WRAP) % WRAP
     if ((flow.parts.get(offset)?.length ?? 0) < segment.payload.length) flow.parts.set(offset, segment.payload)
   }
-  return [...flows.values()].map(({ first, parts }) => ({
+  return all.map(({ first, parts }) => ({
     from: first.from,
     fromPort: first.fromPort,
     to: first.to,
@@ -104,6 +118,7 @@ export function tlsVersion(bytes: Buffer): number | undefined {
   if (bytes.length < 48 || bytes[0] !== 22 || bytes[5] !== SERVER_HELLO) return undefined
   const legacy = bytes.readUInt16BE(9)
   const extensionsAt = 44 + (bytes[43] ?? 0) + 3
+  if (extensionsAt + 2 > bytes.length) return legacy
   const end = Math.min(bytes.length, extensionsAt + 2 + bytes.readUInt16BE(extensionsAt))
   for (let at = extensionsAt + 2; at + 6 <= end; at += 4 + bytes.readUInt16BE(at + 2)) {
     if (bytes.readUInt16BE(at) === SUPPORTED_VERSIONS) return bytes.readUInt16BE(at + 4)

@@ -120,6 +120,16 @@ export class TowerHost {
     return this.#keylimeAgent().kind
   }
 
+  /** Whether its SPIRE agent was ever started. */
+  get hasSpireAgent(): boolean {
+    return this.#spire !== undefined
+  }
+
+  /** Socket of the Workload API, whether or not a SPIRE agent serves it. */
+  get workloadSocket(): string {
+    return join(this.#options.dir, 'spire', 'workload.sock')
+  }
+
   /** The SPIRE agent with its restarts. */
   get spire(): Supervised<SpireAgent> {
     if (this.#spire === undefined) throw new Error(`${this.name}: the SPIRE agent was never started`)

@@ -93,6 +93,7 @@ export class KeylimeServices {
       name,
       command: join(this.#options.binDir, `keylime_${name}`),
       env: this.#env,
+      leftovers: (pid) => [`/run/keylime/shared_data.${pid}.sock`],
     })
     this.#running.set(name, process)
     const ask = name === 'verifier' ? this.verifier.bind(this) : this.registrar.bind(this)

@@ -5,11 +5,12 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { RigError, reasonOf } from '../rig/errors.ts'
 import { prepareParts } from '../rig/prepare.ts'
-import { askTower, serveControl } from './control.ts'
+import { askTower, controlSocket, serveControl } from './control.ts'
 import { whyNoNamespaces } from './network.ts'
 import { requireTowerTools } from './setup.ts'
 import { renderStatus, towerStatus } from './status.ts'
@@ -69,6 +70,7 @@ async function standHere(): Promise<number> {
   })
   const tower = await raised
   const handle = verbHandler(tower)
+  tower.processes.afterwards(['rm', '-f', controlSocket(values.prefix)])
   const server = await serveControl(values.prefix, async (request, write) => {
     if (request.verb !== 'down') return handle(request, write)
     write(await takeDown(tower))
@@ -79,6 +81,7 @@ async function standHere(): Promise<number> {
   say(`${READY}; logs in ${tower.logDir}\n`)
   await ending
   server.close()
+  rmSync(controlSocket(values.prefix), { force: true })
   say(await takeDown(tower))
   return 0
 }

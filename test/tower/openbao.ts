@@ -136,6 +136,11 @@ export class OpenBao {
     return join(this.#place.dir, 'bao.key')
   }
 
+  /** What an operator of this OpenBao holds: its address, a token, and the unseal keys. */
+  get operator(): { readonly address: string; readonly token: string; readonly keys: readonly string[] } {
+    return { address: `https://${this.#place.name}:${PORT}`, token: this.#token, keys: this.#keys }
+  }
+
   /** PEM of the intermediate. */
   get intermediate(): string {
     return this.#intermediate

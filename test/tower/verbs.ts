@@ -10,6 +10,7 @@ import { expire, heal, partition, powerCut, rebootAndHeal, renew, tamper } from 
 import type { ControlHandler } from './control.ts'
 import { renderStatus, towerStatus } from './status.ts'
 import type { Tower } from './tower.ts'
+import { actOnUnit, UNIT_VERBS } from './units.ts'
 
 type Write = (text: string) => void
 type Verb = (tower: Tower, words: readonly string[], write: Write) => Promise<number>
@@ -56,6 +57,11 @@ export const VERBS: Readonly<Record<string, { readonly words: string; readonly h
     help: 'evict its SPIRE agent, which must then attest again',
     run: one(async (tower, host) => tower.spire.evict(host.spiffeId)),
   },
+  service: {
+    words: 'HOST DO UNIT',
+    help: `${UNIT_VERBS.join(', ')} one of its services, such as spire-agent or keylime_agent`,
+    run: service,
+  },
   logs: {
     words: 'HOST [PART]',
     help: 'show the end of its logs, or of one part: keylime-agent, spire-agent, swtpm, …',
@@ -99,6 +105,12 @@ async function addHost(tower: Tower, _words: readonly string[], write: Write): P
   const began = performance.now()
   const host = await tower.addHost()
   write(`${host.name}: attested as ${host.spiffeId} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`)
+  return 0
+}
+
+async function service(tower: Tower, words: readonly string[], write: Write): Promise<number> {
+  const [name = '', verb = '', unit = ''] = words
+  write(await actOnUnit(tower, tower.host(name), verb, unit))
   return 0
 }
 

@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { renderHcl } from '../../rig/hcl-text.ts'
 import { pollUntil } from '../../rig/poll.ts'
+import { FULL_POLICY } from '../full-policy.ts'
 import type { TowerHost } from '../host.ts'
 import type { Policy } from '../keylime-services.ts'
 import { attestedAgain, hasSvid, onTower, serialOf, svidReturns, towerParts, useTower } from '../scenario.ts'
@@ -81,7 +82,7 @@ onTower('what a policy is worth', () => {
     const host = await tower().raiseNext()
     await tower().register(host)
     // The verifier looks for it where nobody is; the host itself is well.
-    await tower().keylime.enrol(host.agentId, MASK_ONLY, { ip: '10.10.2.250' })
+    await tower().keylime.enrol(host.agentId, FULL_POLICY, { ip: '10.10.2.250' })
     const standing = await tower().keylime.standing(host.agentId)
     line.mark(`${host.name} enrolled under another address: state ${standing?.operational_state}, count 0`)
     await host.startSpireAgent(tower().bundleFile)
