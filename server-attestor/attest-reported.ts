@@ -4,7 +4,7 @@
  * @module
  */
 
-import { KeylimeError } from '../plugins/keylime/errors.ts'
+import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
 import { FAILURES, failureReason } from '../plugins/keylime/failures.ts'
 import { RpcError } from '../plugins/sdk/rpc-error.ts'
 import type { AgentAttributes, AttestStream } from '../plugins/sdk/server-node-attestor.ts'
@@ -15,7 +15,7 @@ import { CallerGone, DeadlinePassed } from './deadline.ts'
 import { explain } from './known-strings.ts'
 import type { AttestResult } from './metrics.ts'
 import { Refusal, refusal } from './refusal.ts'
-import { codeOf, toRpcError } from './status.ts'
+import { codeOf, forUnproven, toRpcError } from './status.ts'
 
 /**
  * Attests one node and reports it: one INFO line when it is admitted, else one line with the code and every clause.
@@ -27,7 +27,7 @@ import { codeOf, toRpcError } from './status.ts'
  */
 export async function attestReported(stream: AttestStream, attestor: Attestor): Promise<AgentAttributes> {
   const began = performance.now()
-  const notes: AttestationNotes = { facts: {} }
+  const notes: AttestationNotes = { facts: {}, proved: false }
   attestor.metrics.began()
   try {
     const attributes = await attest(stream, attestor, notes)
@@ -46,7 +46,7 @@ export async function attestReported(stream: AttestStream, attestor: Attestor): 
     const durationMs = performance.now() - began
     attestor.metrics.ended(ENDINGS[entryOf(codeOf(error)).status].result, codeOf(error), durationMs)
     log(error, stream, notes, durationMs)
-    throw toRpcError(error) ?? error
+    throw toRpcError(outward(error, notes)) ?? error
   }
 }
 
@@ -59,6 +59,11 @@ function settle(error: unknown, { signal }: AttestStream, notes: AttestationNote
   }
   if (!(error instanceof Refusal) || notes.agentId === undefined) return error
   return new Refusal(error.reasons, { cause: error.cause, facts: { agent_id: notes.agentId, ...error.facts } })
+}
+
+/** A rejected quote is no proof, also when it comes at the end of a wait, after one that held. */
+function outward(error: unknown, { proved, agentId }: AttestationNotes): unknown {
+  return proved && !isKeylimeError(error, 'KEYLIME_QUOTE_REJECTED') ? error : forUnproven(error, agentId)
 }
 
 interface Ending {

@@ -29,6 +29,8 @@ export const ATTESTATION_LIMIT_MS = 30_000
 export interface AttestationNotes {
   agentId?: AgentId
   facts: LogFacts
+  /** Whether the quote is proved: before that the caller is a stranger. */
+  proved: boolean
 }
 
 /**
@@ -90,6 +92,7 @@ async function challenge(nonce: string, deadline: Deadline, { stream }: Call): P
 async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call): Promise<ProvedNode> {
   const { stream, attestor, notes } = call
   const registered = await prove(evidence, attestor, deadline.signal)
+  notes.proved = true
   const identity = await identify(registered, attestor, stream)
   notes.facts = { ...notes.facts, ek_sha256: identity.ekFingerprint }
   requireNone(identity.reasons, call)

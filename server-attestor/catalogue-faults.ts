@@ -36,13 +36,13 @@ export const FAULT_ENTRIES = {
     message: 'keylime refuses the certificate of this plugin',
     cause:
       'HTTP 401 or 403, or a TLS alert: the issuer of our client certificate is not in `trusted_client_ca`, or no certificate was sent.',
-    next: 'Compare the issuer in the message with `trusted_client_ca` of the service; set `keylime_tls_cert_file` and `keylime_tls_key_file`.',
+    next: "Compare the issuer in the SPIRE server's log with `trusted_client_ca` of the service; set `keylime_tls_cert_file` and `keylime_tls_key_file`.",
   },
   'KL-KEYLIME-UNTRUSTED': {
     status: 'INTERNAL',
     message: 'the certificate of keylime is not trusted',
     cause: 'It is expired, names another host, or its issuer is missing in `keylime_tls_ca_cert_file`.',
-    next: 'The message names what was presented and what is expected. Add the issuer, or set `keylime_verifier_server_name` or `keylime_registrar_server_name`.',
+    next: "The SPIRE server's log names what was presented and what is expected. Add the issuer, or set `keylime_verifier_server_name` or `keylime_registrar_server_name`.",
   },
   'KL-API-UNSUPPORTED': {
     status: 'FAILED_PRECONDITION',

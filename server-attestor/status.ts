@@ -4,6 +4,8 @@
  * @module
  */
 import { KeylimeError, type KeylimeErrorCode } from '../plugins/keylime/errors.ts'
+import { FAILURES, failureReason } from '../plugins/keylime/failures.ts'
+import type { AgentId } from '../plugins/keylime/ids.ts'
 import { RpcError } from '../plugins/sdk/rpc-error.ts'
 import { type ErrorCode, entryOf, oneLine } from './catalogue.ts'
 import { Refusal } from './refusal.ts'
@@ -56,6 +58,35 @@ export function toRpcError(error: unknown): RpcError | undefined {
     return new RpcError(error.status, oneLine(`${error.message} [KL-MESSAGE-MALFORMED]`), { cause: error })
   }
   return undefined
+}
+
+/**
+ * Takes out of an error what a caller must not learn before its quote is proved: which host holds the ID, where Keylime
+ * is, and which certificate we show there. The log has all of it.
+ *
+ * @param error Anything thrown before the proof, or by it.
+ * @param agentId Whom the caller claims to be, once that was read.
+ * @returns An error of the same code whose message says what failed and names no host; other errors as they are.
+ */
+export function forUnproven(error: unknown, agentId?: AgentId): unknown {
+  if (!(error instanceof KeylimeError)) return error
+  const { code, facts } = error
+  if (code === 'KEYLIME_BAD_MESSAGE' || code === 'KEYLIME_CANCELLED') return error
+  if (code !== 'KEYLIME_QUOTE_REJECTED') return new KeylimeError(code, failureInBrief(error, agentId), { cause: error })
+  if (facts['registered_at'] === undefined) return error
+  const why = String(facts['reason'] ?? 'it does not fit')
+  const where = "the SPIRE server's log names the host that is registered under this agent id"
+  return new KeylimeError(code, `identity quote rejected: ${why}; ${where}`, { cause: error })
+}
+
+/** Only the registrar is asked before the proof. */
+function failureInBrief(error: KeylimeError, agentId: AgentId | undefined): string {
+  const reason = failureReason(error)
+  const what = reason === undefined ? entryOf(KEYLIME_CODES[error.code]).message : FAILURES[reason].meaning
+  const status = error.facts['http_status']
+  const about = agentId === undefined ? '' : `, asked for agent ${agentId}`
+  const http = typeof status === 'number' ? ` (HTTP ${status})` : ''
+  return `keylime registrar${about}: ${what}${http}; the SPIRE server's log says more`
 }
 
 function subject(error: Refusal): string {

@@ -272,7 +272,30 @@ describe('attest', () => {
       await using fresh = await startInProcess(keylime.serverHcl({ keylime_tls_ca_cert_file: other }))
       const outcome = await fresh.attest(keylime.node())
       expect(outcome).toMatchObject({ status: 'INTERNAL', message: holding('[KL-KEYLIME-UNTRUSTED]') })
-      expect(outcome.message).toContain('Keylime Certificate Authority')
+      expect(outcome.message).toBe(
+        `keylime registrar, asked for agent ${keylime.node().agentId}: the issuer of the service's certificate is not in our CA file; the SPIRE server's log says more [KL-KEYLIME-UNTRUSTED]`,
+      )
+      expect(fresh.logged('Attestation failed')[0]?.fields['clauses']).toMatch(
+        /keylime registrar 127\.0\.0\.1:.*Keylime Certificate Authority/,
+      )
+    })
+
+    it('tells a caller that has proved nothing neither where Keylime is nor which certificate we show there', async () => {
+      await using fresh = await startInProcess(keylime.serverHcl())
+      const told: string[] = []
+      for (const fault of [answerWith(403), nginxError(502), answerWith(200, '<html>')]) {
+        keylime.registrar.fail('agent', fault)
+        told.push((await fresh.attest(keylime.node())).message)
+        keylime.registrar.clearFaults()
+      }
+      await keylime.registrar.pause()
+      told.push((await fresh.attest(keylime.node())).message)
+      await keylime.registrar.resume()
+      for (const one of told) expect(one).toMatch(/^keylime registrar, asked for agent .*log says more \[KL-[A-Z-]+\]$/)
+      expect(told.join('\n')).not.toMatch(/127\.|CN=|\.crt|sent was/)
+      expect(fresh.logged('Attestation failed').map(({ fields }) => fields['clauses'])).toEqual(
+        told.map(() => holding(`keylime registrar 127.0.0.1:${String(keylime.registrar.port)}`)),
+      )
     })
 
     it('a push-mode verifier is named', async () => {
@@ -446,7 +469,8 @@ describe('attest', () => {
       })
       const outcome = await patient.attest(newFakeNode('moved', old))
       expect(outcome).toMatchObject({ status: 'PERMISSION_DENIED', message: holding('[KL-QUOTE-REJECTED]') })
-      expect(outcome.message).toContain('at 10.10.2.60:9002')
+      expect(outcome.message).not.toContain('10.10.2.60')
+      expect(patient.logged('Node refused')[0]?.fields).toMatchObject({ registered_at: '10.10.2.60:9002' })
     })
 
     it('waits for a node that nobody has enrolled yet, and not for a verdict', async () => {
@@ -502,8 +526,13 @@ describe('attest', () => {
         status: 'PERMISSION_DENIED',
         message: holding('[KL-QUOTE-REJECTED]'),
       })
-      expect(impostor.message).toContain('is registered for the TPM with EK')
-      expect(impostor.message).toContain('10.10.2.70')
+      expect(impostor.message).not.toMatch(/10\.10\.2|EK [0-9a-f]/)
+      expect(impostor.message).toContain("the SPIRE server's log names the host that is registered under this agent id")
+      expect(fresh.logged('Node refused').at(-1)?.fields).toMatchObject({
+        registered_at: '10.10.2.70:9002',
+        registered_ek: matching(/^[0-9a-f]{64}$/),
+        clauses: holding('is registered for the TPM with EK'),
+      })
 
       // An older one lets the second take the ID over.
       take(other, '10.10.2.60')

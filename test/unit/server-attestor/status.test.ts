@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/errors.ts'
+import { newFailure } from '../../../plugins/keylime/failures.ts'
+import { parseAgentId } from '../../../plugins/keylime/ids.ts'
 import { Refusal, refusal } from '../../../server-attestor/refusal.ts'
-import { codeOf, KEYLIME_CODES, toRpcError } from '../../../server-attestor/status.ts'
+import { codeOf, forUnproven, KEYLIME_CODES, toRpcError } from '../../../server-attestor/status.ts'
 
 describe('toRpcError', () => {
   const table: Readonly<Record<KeylimeErrorCode, string>> = {
@@ -45,5 +47,36 @@ describe('toRpcError', () => {
   it('leaves an unknown error to the SDK, which hides its text', () => {
     expect(toRpcError(new TypeError('secret detail'))).toBeUndefined()
     expect(codeOf(new TypeError('secret detail'))).toBe('KL-INTERNAL')
+  })
+})
+
+describe('forUnproven', () => {
+  it('keeps kind and code of a failure, and takes every host and certificate out', () => {
+    const failed = newFailure('client-forbidden', 'keylime registrar 10.1.2.3:8891 refuses us; sent was CN=spire', {
+      facts: { http_status: 403 },
+    })
+    expect(forUnproven(failed, parseAgentId('node-1'))).toMatchObject({
+      code: 'KEYLIME_CLIENT_REFUSED',
+      message:
+        "keylime registrar, asked for agent node-1: the service answers 403: it does not know us as an administrator (HTTP 403); the SPIRE server's log says more",
+    })
+  })
+
+  it('says that the log names the registered host, and does not name it', () => {
+    const rejected = new KeylimeError('KEYLIME_QUOTE_REJECTED', 'identity quote rejected: x; at 10.0.0.9', {
+      facts: { reason: 'x', registered_at: '10.0.0.9:9002' },
+    })
+    expect(forUnproven(rejected)).toMatchObject({
+      code: 'KEYLIME_QUOTE_REJECTED',
+      message:
+        "identity quote rejected: x; the SPIRE server's log names the host that is registered under this agent id",
+    })
+  })
+
+  it('tells a failure without a known reason in the words of the catalogue', () => {
+    const unusable = new KeylimeError('KEYLIME_BAD_RESPONSE', 'record of agent x is unusable: AK is on P-521')
+    expect(forUnproven(unusable)).toMatchObject({
+      message: "keylime registrar: an answer of keylime breaks its contract; the SPIRE server's log says more",
+    })
   })
 })
