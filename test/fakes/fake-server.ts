@@ -248,9 +248,18 @@ function newServer(
   return server
 }
 
-function clientCertificate(socket: TLSSocket): { readonly subject: { readonly CN?: unknown } } | undefined {
-  const certificate = socket.getPeerCertificate() as Partial<ReturnType<TLSSocket['getPeerCertificate']>>
-  return certificate.subject === undefined ? undefined : { subject: certificate.subject }
+type ClientCertificate = { readonly subject: { readonly CN?: unknown } } | undefined
+
+// Taking a certificate apart costs more than answering a request; a connection never shows another.
+const certificates = new WeakMap<TLSSocket, { readonly certificate: ClientCertificate }>()
+
+function clientCertificate(socket: TLSSocket): ClientCertificate {
+  const known = certificates.get(socket)
+  if (known !== undefined) return known.certificate
+  const { subject } = socket.getPeerCertificate() as Partial<ReturnType<TLSSocket['getPeerCertificate']>>
+  const certificate = subject === undefined ? undefined : { subject }
+  certificates.set(socket, { certificate })
+  return certificate
 }
 
 function readRequest(request: IncomingMessage): FakeRequest {

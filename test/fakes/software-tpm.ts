@@ -66,6 +66,8 @@ export class SoftwareTpm {
   readonly akTpm: Buffer
   readonly #pcrs = new Map<BankHash, Buffer[]>()
   #clock = 80_118n
+  // Made once: it goes into every quote answer, and load tests make thousands a second.
+  #payloadPem: string | undefined
 
   constructor(options: SoftwareTpmOptions = {}) {
     const slot = options.slot ?? nextSlot++
@@ -98,7 +100,8 @@ export class SoftwareTpm {
 
   /** The payload key as SPKI PEM, as the agent's quote answer carries it. */
   get payloadPem(): string {
-    return this.payloadKey.publicKey.export({ type: 'spki', format: 'pem' })
+    this.#payloadPem ??= this.payloadKey.publicKey.export({ type: 'spki', format: 'pem' })
+    return this.#payloadPem
   }
 
   /** The agent ID that Keylime's `uuid = hash_ek` gives this TPM. */
