@@ -91,12 +91,16 @@ async function challenge(nonce: string, deadline: Deadline, { stream }: Call): P
 
 async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call): Promise<ProvedNode> {
   const { stream, attestor, notes } = call
-  const registered = await prove(evidence, attestor, deadline.signal)
+  const proof = await prove(evidence, attestor, deadline.signal)
   notes.proved = true
-  const identity = await identify(registered, attestor, stream)
-  notes.facts = { ...notes.facts, ek_sha256: identity.ekFingerprint }
+  const identity = await identify(proof.registered, attestor, stream)
+  notes.facts = {
+    ...notes.facts,
+    ek_sha256: identity.ekFingerprint,
+    ...(proof.contested && { registrars_disagree: true }),
+  }
   requireNone(identity.reasons, call)
-  return { registered, identity }
+  return { ...proof, identity }
 }
 
 /** Refuses on any reason, or in shadow mode only says that it would. */

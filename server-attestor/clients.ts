@@ -5,6 +5,7 @@
  */
 import type { HostPort } from '../plugins/keylime/host-port.ts'
 import { HttpsOrigin, type RequestSeen } from '../plugins/keylime/http.ts'
+import type { AgentId } from '../plugins/keylime/ids.ts'
 import { RegistrarClient } from '../plugins/keylime/registrar-client.ts'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '../plugins/keylime/tls-files.ts'
 import { type TlsLog, type TlsSource, watchTlsFiles } from '../plugins/keylime/tls-watch.ts'
@@ -135,10 +136,12 @@ function newRegistrarRecords(registrars: readonly Registrar[], log: TlsLog): Reg
   const members = registrars.map((service) => ({ name: service.client.name, service }))
   // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
   const group = new ServiceGroup(members, log, { sticky: false })
-  return new RegistrarRecords((agentId, signal) =>
-    group.first(agentId, signal, ({ client, turnstile }) =>
-      turnstile.run(signal, () => client.getAgent(agentId, { signal })),
-    ),
+  const readFrom = ({ client, turnstile }: Registrar, agentId: AgentId, signal: AbortSignal) =>
+    turnstile.run(signal, () => client.getAgent(agentId, { signal }))
+  return new RegistrarRecords(
+    (agentId, signal) => group.first(agentId, signal, (one) => readFrom(one, agentId, signal)),
+    undefined,
+    (agentId, signal) => (registrars.length > 1 ? registrars.map((one) => readFrom(one, agentId, signal)) : []),
   )
 }
 

@@ -17,9 +17,15 @@ import { judgeIdentity, type NodeIdentity, withRegisteredHost } from './identity
 /** Is evidence whose agent ID was parsed. */
 export type NodeEvidence = Evidence & { readonly agentId: AgentId }
 
-/** Is a node that proved itself. */
-export interface ProvedNode {
+/** Is what proves a quote. */
+export interface Proof {
   readonly registered: RegistrarRecord
+  /** Another registrar, asked before, holds another TPM for this ID: then no earlier opinion of the verifier counts. */
+  readonly contested: boolean
+}
+
+/** Is a node that proved itself. */
+export interface ProvedNode extends Proof {
   readonly identity: NodeIdentity
 }
 
@@ -29,54 +35,60 @@ const AGENT_STORE_TIMEOUT_MS = 2_000
 /**
  * Proves a quote. What needs no remote call comes first, so that an unproven caller costs nothing.
  *
+ * With several registrars, a record that proves nothing is no verdict before the others were asked.
+ *
  * @param evidence What the caller sent.
  * @param attestor Configuration and services.
  * @param signal Ends the attestation.
  * @returns The registrar record that proves it.
- * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of the registrar.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of a registrar.
  */
-export async function prove(evidence: NodeEvidence, attestor: Attestor, signal: AbortSignal): Promise<RegistrarRecord> {
+export async function prove(evidence: NodeEvidence, attestor: Attestor, signal: AbortSignal): Promise<Proof> {
   const { allowedHashAlgs } = attestor.config
   checkQuoteBinding(parseQuote(evidence.quote), { ...evidence, allowedHashAlgs })
   const { registrar } = attestor.clients
   const { record, cached } = await registrar.get(evidence.agentId, signal)
-  if (!cached) return proveWith(evidence, record, attestor)
-  try {
-    return proveWith(evidence, record, attestor)
-  } catch (error) {
-    // The node may have registered again, with another AK, since the record was read.
-    const renewed = await registrar.refresh(evidence.agentId, signal)
-    if (renewed === record) throw error
-    return proveWith(evidence, renewed, attestor)
-  }
+  const failure = failureWith(evidence, record, attestor)
+  if (failure === undefined) return { registered: record, contested: false }
+  // The node may have registered again, with another AK, since the record was read.
+  const newest = cached ? await registrar.refresh(evidence.agentId, signal) : record
+  const verdict = newest === record ? failure : failureWith(evidence, newest, attestor)
+  if (verdict === undefined) return { registered: newest, contested: false }
+  const others = await registrar.others(newest, signal)
+  const registered = others.records.find((other) => failureWith(evidence, other, attestor) === undefined)
+  if (registered === undefined) throw others.failure ?? verdict
+  return { registered, contested: true }
 }
 
 /**
  * Proves a quote once more at the end of a wait: by then the registrar may hold another TPM for the ID, and the verifier's
- * record, read last, would be of that one.
+ * record, read last, would be of that one. Of a contested ID the verifier itself has just confirmed the AK.
  *
  * @param evidence What the caller sent.
- * @param registered The record that proved it before.
+ * @param proof What proved it before.
  * @param attestor Configuration and services.
  * @param signal Ends the attestation.
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. Or a failure of the registrar.
  */
 export async function proveAgain(
   evidence: NodeEvidence,
-  registered: RegistrarRecord,
+  { registered, contested }: Proof,
   attestor: Attestor,
   signal: AbortSignal,
 ): Promise<void> {
+  if (contested) return
   const renewed = await attestor.clients.registrar.refresh(evidence.agentId, signal)
-  if (renewed !== registered) proveWith(evidence, renewed, attestor)
+  const failure = renewed === registered ? undefined : failureWith(evidence, renewed, attestor)
+  if (failure !== undefined) throw failure
 }
 
-function proveWith(evidence: NodeEvidence, record: RegistrarRecord, { config }: Attestor): RegistrarRecord {
+function failureWith(evidence: NodeEvidence, record: RegistrarRecord, { config }: Attestor): KeylimeError | undefined {
   try {
     verifyQuote(evidence, record, config)
-    return record
+    return undefined
   } catch (error) {
-    throw error instanceof KeylimeError ? withRegisteredHost(error, record) : error
+    if (error instanceof KeylimeError) return withRegisteredHost(error, record)
+    throw error
   }
 }
 

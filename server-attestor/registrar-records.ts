@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
 import type { AgentId } from '../plugins/keylime/ids.ts'
 import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
 import { BoundedMap } from './bounded-map.ts'
-import { untilAborted, withDeadline } from './deadline.ts'
+import { abortReason, untilAborted, withDeadline } from './deadline.ts'
 
 /** Is how long a record is used without asking again; one that does not fit a quote is asked for again at once. */
 export const RECORD_TTL_MS = 60_000
@@ -21,23 +22,37 @@ export interface KnownRecord {
   readonly cached: boolean
 }
 
+/** Holds what registrars say beside one record that did not fit. */
+export interface OtherRecords {
+  readonly records: readonly RegistrarRecord[]
+  /** Of a registrar that could not answer: what it holds is not known. */
+  readonly failure: KeylimeError | undefined
+}
+
+/** Asks each registrar by itself. */
+export type ReadEach = (agentId: AgentId, signal: AbortSignal) => readonly Promise<RegistrarRecord>[]
+
 /** Reads and keeps registrar records. */
 export class RegistrarRecords {
   readonly #read: (agentId: AgentId, signal: AbortSignal) => Promise<RegistrarRecord>
+  readonly #readEach: ReadEach
   readonly #clock: () => number
   readonly #known = new BoundedMap<AgentId, { readonly record: RegistrarRecord; readonly readAt: number }>(MAX_RECORDS)
   readonly #reading = new Map<AgentId, Promise<RegistrarRecord>>()
   readonly #never = new AbortController().signal
 
   /**
-   * @param read Asks the registrars.
+   * @param read Asks the registrars, until one answers.
    * @param clock Milliseconds, never going back; default `performance.now`.
+   * @param readEach Asks all of them; empty where there is only one.
    */
   constructor(
     read: (agentId: AgentId, signal: AbortSignal) => Promise<RegistrarRecord>,
     clock: () => number = () => performance.now(),
+    readEach: ReadEach = () => [],
   ) {
     this.#read = read
+    this.#readEach = readEach
     this.#clock = clock
   }
 
@@ -74,6 +89,30 @@ export class RegistrarRecords {
       this.#reading.set(agentId, reading)
     }
     return untilAborted(signal, reading)
+  }
+
+  /**
+   * Asks every registrar for what it holds for an ID, when the record found first proves nothing.
+   *
+   * Registration is open, and registrars need not share a database: the first one may hold a stranger for the ID. What
+   * is found here is not kept, since the next caller should ask in order again.
+   *
+   * @param tried The record that proves nothing.
+   * @param signal Ends the wait.
+   * @returns Every other record, in the order of the configuration; none where there is one registrar.
+   * @throws {CallerGone | DeadlinePassed} The signal ended it.
+   */
+  async others(tried: RegistrarRecord, signal: AbortSignal): Promise<OtherRecords> {
+    const answers = await Promise.allSettled(this.#readEach(tried.agentId, signal))
+    if (signal.aborted) throw abortReason(signal)
+    const records = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const errors = answers.filter((one) => one.status === 'rejected').map((one): unknown => one.reason)
+    const unexpected = errors.find((error) => !(error instanceof KeylimeError))
+    if (unexpected !== undefined) throw unexpected
+    const failure = errors.find(
+      (error): error is KeylimeError => isKeylimeError(error) && error.code !== 'KEYLIME_AGENT_UNKNOWN',
+    )
+    return { records: records.filter((record) => !isSame(record, tried)), failure }
   }
 
   #keep(agentId: AgentId, read: RegistrarRecord): RegistrarRecord {

@@ -39,7 +39,7 @@ export const SERVER_SCHEMA = defineSchema({
     min: 1,
     max: 32,
     check: hostPortProblem,
-    help: 'Several registrars, each `"host:port"`, instead of the two keys above. Asked in order.',
+    help: 'Several registrars, each `"host:port"`, instead of the two keys above. Asked in order, and all of them before a quote that does not fit is refused.',
   },
   keylime_tls_ca_cert_file: {
     kind: 'string',

@@ -54,7 +54,7 @@ export class SecondOpinion {
    *
    * @param evidence The quote, proved by us.
    * @param akTpm TPM2B_PUBLIC of the AK it was proved with, from the registrar.
-   * @param options Signal of the attestation.
+   * @param options Signal of the attestation. `afresh`: an opinion that stands does not count.
    * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`: a verdict. `KL-OPINION-SELF-CHECK`: the verifier accepts anything,
    *   which is no verdict on the node. `KL-BUSY`: too many wait.
    * @throws {KeylimeError} As the verifier's client.
@@ -63,11 +63,12 @@ export class SecondOpinion {
   async confirm(
     evidence: IdentityQuestion,
     akTpm: Uint8Array,
-    options: { readonly signal: AbortSignal },
+    options: { readonly signal: AbortSignal; readonly afresh?: boolean },
   ): Promise<void> {
     const key = keyOf(evidence.agentId, akTpm)
-    if (this.#stands(key)) return
     const { signal } = options
+    if (options.afresh === true) return this.#turnstile.run(signal, () => this.#ask(evidence, akTpm, options))
+    if (this.#stands(key)) return
     // What another call learns of this AK counts for this one too; what it fails of is its own affair.
     for (let other = this.#asking.get(key); other !== undefined; other = this.#asking.get(key)) {
       await untilAborted(signal, other)

@@ -65,12 +65,12 @@ export async function standingOf(
 async function ask(
   verifier: Verifier,
   evidence: NodeEvidence,
-  { registered }: ProvedNode,
+  { registered, contested }: ProvedNode,
   { config }: Attestor,
   signal: AbortSignal,
 ): Promise<Standing> {
   const { agentId, hashAlg } = evidence
-  const opinion = verifier.opinion.confirm(evidence, registered.akTpm, { signal })
+  const opinion = verifier.opinion.confirm(evidence, registered.akTpm, { signal, afresh: contested })
   // Until it is awaited.
   opinion.catch(() => undefined)
   const record = await verifier.reader.read(agentId, { signal }).catch(async (error: unknown) => {
@@ -138,9 +138,7 @@ export async function waitForStanding(
   }
   const standing = settled(last)
   if (standing.decision.kind === 'admit') {
-    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) =>
-      proveAgain(first.evidence, node.registered, attestor, signal),
-    )
+    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) => proveAgain(first.evidence, node, attestor, signal))
   }
   return standing
 }

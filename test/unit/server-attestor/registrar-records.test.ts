@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { KeylimeError } from '../../../plugins/keylime/errors.ts'
 import { type AgentId, parseAgentId } from '../../../plugins/keylime/ids.ts'
 import type { RegistrarRecord } from '../../../plugins/keylime/registrar-client.ts'
 import { RECORD_TTL_MS, RegistrarRecords } from '../../../server-attestor/registrar-records.ts'
@@ -63,5 +64,29 @@ describe('RegistrarRecords', () => {
     await expect(records.get(NODE, alive)).rejects.toThrow('away')
     fails = false
     expect(await records.get(NODE, alive)).toMatchObject({ cached: false })
+  })
+
+  it('asks every registrar when a record fits nothing, and says when one of them could not answer', async () => {
+    const away = new KeylimeError('KEYLIME_UNREACHABLE', 'refused')
+    const unknown = new KeylimeError('KEYLIME_AGENT_UNKNOWN', '404')
+    const first = record(NODE)
+    const records = new RegistrarRecords(
+      () => Promise.resolve(first),
+      () => 0,
+      (id) => [
+        Promise.resolve(record(id)),
+        Promise.resolve(record(id, 'other')),
+        Promise.reject(unknown),
+        Promise.reject(away),
+      ],
+    )
+    const { records: found, failure } = await records.others(first, alive)
+    expect(found.map(({ akTpm }) => akTpm.toString())).toEqual(['other'])
+    expect(failure).toBe(away)
+  })
+
+  it('asks nobody else where there is one registrar', async () => {
+    const records = new RegistrarRecords((id) => Promise.resolve(record(id)))
+    expect(await records.others(record(NODE), alive)).toEqual({ records: [], failure: undefined })
   })
 })

@@ -57,6 +57,14 @@ describe('SecondOpinion', () => {
     expect(await questions('node-1', AK)).toBe(2)
   })
 
+  it('does not stand for a node whose ID is contested, asked afresh', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 600_000)
+    await opinion.confirm(evidence, AK, { signal })
+    await opinion.confirm(evidence, AK, { signal, afresh: true })
+    expect(source.asked).toHaveLength(4)
+  })
+
   it('is asked at every attestation with a time of 0, also when several come at once', async () => {
     const source = verifier(honest)
     const opinion = new SecondOpinion(source, 0)
