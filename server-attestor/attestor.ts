@@ -5,6 +5,7 @@
  */
 import type { KeylimeClients } from './clients.ts'
 import type { ServerConfig } from './config.ts'
+import type { HeldStreams } from './held-streams.ts'
 import type { AdmittedNodes } from './identity.ts'
 import type { AttestationMetrics } from './metrics.ts'
 import type { PolicyWatch } from './policy-watch.ts'
@@ -21,6 +22,8 @@ export interface Attestor {
   readonly admitted: AdmittedNodes
   /** Which policies were warned of; shared by all configurations of the process. */
   readonly policies: PolicyWatch
+  /** How many nodes wait for their attestation; shared by all configurations of the process. */
+  readonly held: HeldStreams
   /** Tells the time for certificates. */
   readonly now: () => Date
   /** Sleeps between two looks at a node that is not attested yet. */

@@ -9,6 +9,7 @@ import type { Attestor } from './attestor.ts'
 import { openClients } from './clients.ts'
 import { readConfig, type ServerConfig } from './config.ts'
 import { sleep } from './deadline.ts'
+import { HeldStreams } from './held-streams.ts'
 import { type AdmittedNodes, newAdmittedNodes } from './identity.ts'
 import { AttestationMetrics } from './metrics.ts'
 import { PolicyWatch } from './policy-watch.ts'
@@ -17,11 +18,12 @@ import { PolicyWatch } from './policy-watch.ts'
 export interface Memory {
   readonly admitted: AdmittedNodes
   readonly policies: PolicyWatch
+  readonly held: HeldStreams
 }
 
 /** Makes an empty memory. @returns The memory, bounded. */
 export function newMemory(): Memory {
-  return { admitted: newAdmittedNodes(), policies: new PolicyWatch() }
+  return { admitted: newAdmittedNodes(), policies: new PolicyWatch(), held: new HeldStreams() }
 }
 
 /**

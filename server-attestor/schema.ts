@@ -82,7 +82,7 @@ export const SERVER_SCHEMA = defineSchema({
     default: '0s',
     min: 0,
     max: 300_000,
-    help: 'How long the stream of a node that is not attested yet is held open, asking the verifier again. A starting SPIRE agent gives up after one minute.',
+    help: 'How long the stream of a node that is not attested yet is held open, asking the verifier again. A starting SPIRE agent gives up after one minute. A node that is not enrolled is held for 30 seconds at most.',
   },
   max_attestation_age: {
     kind: 'duration',

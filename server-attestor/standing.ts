@@ -28,6 +28,8 @@ export type Outcome =
 /** First pause between two looks: the verifier's default quote interval. */
 const FIRST_PAUSE_MS = 2_000
 const LONGEST_PAUSE_MS = 5_000
+/** Is how long a node is held that no verifier knows: anyone can register, and each look costs the verifiers a read. */
+const UNKNOWN_WAIT_MS = 30_000
 /** Bounds one look while waiting, its place in the queue included. */
 const LOOK_LIMIT_MS = 30_000
 
@@ -118,29 +120,46 @@ export async function waitForStanding(
   attestor: Attestor,
   stream: Pick<AttestStream, 'signal' | 'log'>,
 ): Promise<Standing> {
+  const { config, held } = attestor
+  if (config.waitMs <= 0 || !isWorthWaiting(first) || !held.enter()) return settled(first)
+  try {
+    const standing = settled(await lookAgain(first, node, attestor, stream))
+    if (standing.decision.kind !== 'admit') return standing
+    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) => proveAgain(first.evidence, node, attestor, signal))
+    return standing
+  } finally {
+    held.leave()
+  }
+}
+
+async function lookAgain(
+  first: Outcome,
+  node: ProvedNode,
+  attestor: Attestor,
+  stream: Pick<AttestStream, 'signal' | 'log'>,
+): Promise<Outcome> {
   const { waitMs } = attestor.config
-  if (waitMs <= 0 || !isWorthWaiting(first)) return settled(first)
   const { agentId } = first.evidence
   stream.log.info('Node is not attested yet, waiting', { agent_id: agentId, wait_ms: waitMs, clauses: whyNot(first) })
   const began = performance.now()
   let last = first
   let waited = 0
   let pause = FIRST_PAUSE_MS
-  while (waited < waitMs && isWorthWaiting(last)) {
-    const slept = Math.min(pause, waitMs - waited)
+  for (let limit = limitOf(last, waitMs); waited < limit && isWorthWaiting(last); limit = limitOf(last, waitMs)) {
+    const slept = Math.min(pause, limit - waited)
     await attestor.sleep(slept, stream.signal)
     pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5)
-    last = await withDeadline(stream.signal, LOOK_LIMIT_MS, (limit) =>
-      standingOf(first.evidence, node, attestor, limit),
+    last = await withDeadline(stream.signal, LOOK_LIMIT_MS, (deadline) =>
+      standingOf(first.evidence, node, attestor, deadline),
     )
     // A look counts too: a slow verifier must not make five minutes half an hour.
     waited = Math.max(waited + slept, performance.now() - began)
   }
-  const standing = settled(last)
-  if (standing.decision.kind === 'admit') {
-    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) => proveAgain(first.evidence, node, attestor, signal))
-  }
-  return standing
+  return last
+}
+
+function limitOf(outcome: Outcome, waitMs: number): number {
+  return 'unknown' in outcome ? Math.min(UNKNOWN_WAIT_MS, waitMs) : waitMs
 }
 
 /** A push-mode node stays one, and a verdict stays a verdict. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DEFAULT_AGENT_UUID } from '../../../plugins/keylime/ids.ts'
 import { RpcError } from '../../../plugins/sdk/rpc-error.ts'
+import { HeldStreams } from '../../../server-attestor/held-streams.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { newFakeNode } from '../../fakes/fake-node.ts'
 import { answerWith, type Fault, nginxError } from '../../fakes/faults.ts'
@@ -453,6 +454,40 @@ describe('attest', () => {
       })
       caller.abort()
       expect(await attesting).toMatchObject({ status: 'CANCELLED' })
+    })
+
+    it('holds a node that nobody has enrolled no longer than 30 s, however long others may wait', async () => {
+      const tpm = new SoftwareTpm({ ek: 'ec-p256', slot: 41 })
+      register('never-enrolled', tpm)
+      await using patient = await startInProcess(keylime.serverHcl({ wait_for_attestation: '5m' }))
+      const naps: number[] = []
+      patient.change({
+        sleep: (ms) => {
+          naps.push(ms)
+          return Promise.resolve()
+        },
+      })
+      expect(await patient.attest(newFakeNode('never-enrolled', tpm))).toMatchObject({
+        status: 'FAILED_PRECONDITION',
+        message: holding('[KL-AGENT-UNKNOWN]'),
+      })
+      const slept = naps.reduce((sum, ms) => sum + ms, 0)
+      expect(slept).toBeGreaterThan(25_000)
+      expect(slept).toBeLessThanOrEqual(30_000)
+    })
+
+    it('answers at once where as many nodes are held as can be', async () => {
+      const node = keylime.node()
+      keylime.verifier.set(node.agentId, { operational_state: 1 })
+      await using patient = await startInProcess(keylime.serverHcl({ wait_for_attestation: '5m' }))
+      const held = new HeldStreams(1)
+      patient.change({ held })
+      held.enter()
+      expect(await patient.attest(node)).toMatchObject({ status: 'FAILED_PRECONDITION' })
+      expect(patient.logged('Node is not attested yet, waiting')).toEqual([])
+      held.leave()
+      patient.change({ sleep: () => Promise.resolve(keylime.verifier.set(node.agentId, healthy())) })
+      for (const _ of [1, 2]) expect(await patient.attest(node)).toMatchObject({ status: 'OK' })
     })
 
     it('refuses a node that waited while its ID was given to another TPM, whose record is healthy', async () => {
