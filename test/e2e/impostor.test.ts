@@ -8,7 +8,7 @@ import type { Rig } from '../rig/rig.ts'
 import { openStandInTpm } from '../rig/stand-in-tpm.ts'
 import { type Swtpm, startSwtpm } from '../rig/swtpm.ts'
 import { attestOverSocket, type StreamOutcome } from './attest-stream.ts'
-import { startHost } from './host.ts'
+import { linesOf, startHost } from './host.ts'
 
 let rig: Rig
 /** Another machine's TPM, and its folder. */
@@ -105,7 +105,17 @@ describe('an attestation made by hand', () => {
   it('is refused when it names a node the registrar does not know', async () => {
     const stranger = createHash('sha256').update('stranger').digest('hex')
     const outcome = await attestWith(stranger, identityQuote)
-    expect(outcome).toEqual({ code: 'FAILED_PRECONDITION', details: expect.stringContaining(stranger) as string })
+    expect(outcome).toEqual({
+      code: 'FAILED_PRECONDITION',
+      details: expect.stringContaining('KL-AGENT-UNKNOWN') as string,
+    })
+    // A caller that has proved nothing learns little; the operator reads which node it was.
+    expect(
+      linesOf(
+        rig.spireServer.process().readLog(),
+        new RegExp(`KL-AGENT-UNKNOWN.*${stranger}|${stranger}.*KL-AGENT-UNKNOWN`),
+      ),
+    ).not.toEqual([])
   })
 
   it('reaches the plugin with 3.9 MiB, which refuses it in its own words; beyond 4 MiB SPIRE refuses [C62]', async () => {

@@ -7,7 +7,8 @@
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { endGroup, type GroupRecord } from './process-group.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { endGroup, type GroupRecord, processesOfRig } from './process-group.ts'
 
 /** What the owner tells its keeper, one JSON object a line. */
 export type KeeperMessage =
@@ -38,7 +39,28 @@ async function main(): Promise<void> {
   if (keep) return
   for (const group of [...groups.values()].toReversed()) await endGroup(group, GRACE_MS)
   for (const [command, ...args] of afterwards) spawnSync(command, args, { stdio: 'inherit' })
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  if (folder === undefined) return
+  await endUntold(folder)
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+}
+
+/** Ends what the owner had started and, killed at that moment, did not live to tell of. */
+async function endUntold(folder: string): Promise<void> {
+  for (let quiet = 0; quiet < 3; quiet += 1) {
+    await delay(200)
+    for (const pid of processesOfRig(folder)) {
+      killIfThere(pid)
+      quiet = 0
+    }
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has just ended by itself.
+  }
 }
 
 await main()

@@ -51,6 +51,29 @@ export function membersOf(group: number): readonly number[] {
   return members
 }
 
+/** Variable that every process of a rig carries: the rig's work folder. */
+export const RIG_VARIABLE = 'TOWER_OF_OMENS_RIG'
+
+/**
+ * Lists the living processes of one rig by what they carry in their environment.
+ *
+ * @param folder The rig's work folder.
+ * @returns Their pids.
+ */
+export function processesOfRig(folder: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
+        return environment.includes(`${RIG_VARIABLE}=${folder}`) && statOf(pid)?.state !== 'Z'
+      } catch {
+        return false
+      }
+    })
+}
+
 /**
  * Ends a group: SIGTERM, then SIGKILL to what is left after the grace.
  *

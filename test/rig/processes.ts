@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RigError } from './errors.ts'
 import type { KeeperMessage } from './keeper.ts'
-import { endGroup, type GroupRecord, membersOf, startTimeOf } from './process-group.ts'
+import { endGroup, type GroupRecord, membersOf, RIG_VARIABLE, startTimeOf } from './process-group.ts'
 
 /** What to start. */
 export interface ProcessSpec {
@@ -73,6 +73,7 @@ export function cleanEnv(extra: Readonly<Record<string, string>> = {}): NodeJS.P
 
 /** Starts and ends the processes of one rig. */
 export class Processes {
+  readonly #workDir: string
   readonly #logDir: string
   readonly #keeper: ChildProcess
   readonly #started: { readonly group: GroupRecord; readonly process: RigProcess }[] = []
@@ -82,6 +83,7 @@ export class Processes {
    * @param logDir Folder for the log files; stays.
    */
   constructor(workDir: string, logDir: string) {
+    this.#workDir = workDir
     this.#logDir = logDir
     const keeperFile = fileURLToPath(new URL('./keeper.ts', import.meta.url))
     const log = openSync(join(logDir, 'keeper.log'), 'a', 0o600)
@@ -111,7 +113,7 @@ export class Processes {
     const child = spawn(spec.command, [...(spec.args ?? [])], {
       detached: true,
       stdio: ['ignore', log, log],
-      env: cleanEnv(spec.env),
+      env: { ...cleanEnv(spec.env), [RIG_VARIABLE]: this.#workDir },
       ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
     })
     closeSync(log)
