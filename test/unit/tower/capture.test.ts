@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { flowsOf, speaks, tlsVersion } from '../../tower/capture.ts'
 
@@ -28,6 +28,11 @@ function framed(sequence: number, payload: Buffer, flags = 0x10): Buffer {
 const record = (type: number, body: Buffer): Buffer =>
   Buffer.concat([Buffer.from([type, 3, 3, body.length >> 8, body.length & 0xff]), body])
 
+function hello(extensions: readonly number[]): Buffer {
+  const body = Buffer.from([3, 3, ...Array<number>(32).fill(7), 0, 0x13, 1, 0, 0, extensions.length, ...extensions])
+  return record(22, Buffer.concat([Buffer.from([2, 0, 0, body.length]), body]))
+}
+
 describe('flowsOf', () => {
   it('puts a flow together whatever the order and however often a segment is seen, also over the end of the numbers', () => {
     fc.assert(
@@ -43,7 +48,7 @@ describe('flowsOf', () => {
             return segment
           })
           const shuffled = [...segments, ...segments]
-            .map((segment) => ({ segment, at: order.next().value }))
+            .map((segment) => ({ segment, at: Number(order.next().value) }))
             .toSorted((one, other) => one.at - other.at)
             .map(({ segment }) => segment)
           const begin = framed(first, Buffer.alloc(0), SYN)
@@ -105,11 +110,6 @@ describe('speaks', () => {
 })
 
 describe('tlsVersion', () => {
-  const hello = (extensions: readonly number[]): Buffer => {
-    const body = Buffer.from([3, 3, ...Array<number>(32).fill(7), 0, 0x13, 1, 0, 0, extensions.length, ...extensions])
-    return record(22, Buffer.concat([Buffer.from([2, 0, 0, body.length]), body]))
-  }
-
   it('reads the version a server chose', () => {
     expect(tlsVersion(hello([0, 51, 0, 1, 9, 0, 43, 0, 2, 3, 4]))).toBe(0x0304)
     expect(tlsVersion(hello([0xff, 1, 0, 1, 0]))).toBe(0x0303)
