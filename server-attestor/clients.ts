@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { KeylimeError } from '../plugins/keylime/errors.ts'
 import type { HostPort } from '../plugins/keylime/host-port.ts'
 import { HttpsOrigin, type RequestSeen } from '../plugins/keylime/http.ts'
 import type { AgentId } from '../plugins/keylime/ids.ts'
@@ -83,6 +84,7 @@ export function openClients(
     verifiers: new ServiceGroup(
       verifiers.map((service) => ({ name: service.name, service })),
       log,
+      { release: releaseVerifier },
     ),
     registrar: newRegistrarRecords(registrars, log),
     tls: watch,
@@ -123,6 +125,11 @@ function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
   }
 }
 
+function releaseVerifier({ reader, opinion }: Verifier, failure: KeylimeError): void {
+  reader.release(failure)
+  opinion.release(failure)
+}
+
 interface Registrar {
   readonly client: RegistrarClient
   readonly turnstile: Turnstile
@@ -135,7 +142,10 @@ function newRegistrar(origin: HttpsOrigin): Registrar {
 function newRegistrarRecords(registrars: readonly Registrar[], log: TlsLog): RegistrarRecords {
   const members = registrars.map((service) => ({ name: service.client.name, service }))
   // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
-  const group = new ServiceGroup(members, log, { sticky: false })
+  const group = new ServiceGroup(members, log, {
+    sticky: false,
+    release: ({ turnstile }, failure) => turnstile.release(failure),
+  })
   const readFrom = ({ client, turnstile }: Registrar, agentId: AgentId, signal: AbortSignal) =>
     turnstile.run(signal, () => client.getAgent(agentId, { signal }))
   return new RegistrarRecords(

@@ -107,6 +107,18 @@ export class RecordReader {
     })
   }
 
+  /**
+   * Sends away every read that has not begun: the verifier has failed, and another one may answer.
+   *
+   * @param error What each of them fails with.
+   */
+  release(error: unknown): void {
+    const queued = this.#queue
+    this.#queue = new Map()
+    this.#waiting = 0
+    for (const waiters of queued.values()) for (const waiter of waiters) waiter.reject(error)
+  }
+
   #add(agentId: AgentId, waiter: Waiter): void {
     const waiters = this.#queue.get(agentId)
     if (waiters === undefined) this.#queue.set(agentId, new Set([waiter]))
@@ -164,7 +176,7 @@ export class RecordReader {
       const began = this.#clock()
       const count = [...served.values()].reduce((sum, waiters) => sum + waiters.size, 0)
       this.#waiting -= count
-      await this.#readAll(served, known, began)
+      if (count > 0) await this.#readAll(served, known, began)
     } catch {
       // The single reads that follow say what is wrong.
       this.#noSharingUntil = this.#clock() + COUNT_TTL_MS

@@ -79,6 +79,15 @@ export class SecondOpinion {
     await asking
   }
 
+  /**
+   * Sends away everybody who waits to ask: the verifier has failed, and another one may answer.
+   *
+   * @param error What each of them fails with.
+   */
+  release(error: unknown): void {
+    this.#turnstile.release(error)
+  }
+
   #keep(key: string): void {
     if (this.#ttlMs > 0) this.#standing.set(key, this.#clock() + this.#ttlMs)
   }

@@ -27,6 +27,16 @@ const ASIDE_MS = 10_000
 /** Is for how many agents it is remembered who knows them. */
 const MAX_KNOWN = 20_000
 
+/** Says how a group behaves; what is absent is the default. */
+export interface GroupOptions<S> {
+  /** Milliseconds, never going back; default `performance.now`. */
+  readonly clock?: () => number
+  /** Who knew an agent is asked first next time; default true. */
+  readonly sticky?: boolean
+  /** Lets go of what waits at a service that has just failed, with its failure: each goes on to the next service. */
+  readonly release?: (service: S, failure: KeylimeError) => void
+}
+
 interface Health {
   failedAt: number | undefined
 }
@@ -37,26 +47,25 @@ export class ServiceGroup<S> {
   readonly #log: GroupLog
   readonly #clock: () => number
   readonly #sticky: boolean
+  readonly #release: (service: S, failure: KeylimeError) => void
   readonly #knows = new BoundedMap<AgentId, GroupMember<S>>(MAX_KNOWN)
 
   /**
    * @param members At least one, in the order of the configuration.
    * @param log Told when a service fails and when it is back.
-   * @param options `clock`: milliseconds, never going back; default `performance.now`. `sticky`: who knew an agent is
-   *   asked first next time; default true.
+   * @param options Clock, order, and what happens to those who wait at a service that fails.
    */
   constructor(
     members: readonly GroupMember<S>[],
     log: GroupLog,
-    {
-      clock = () => performance.now(),
-      sticky = true,
-    }: { readonly clock?: () => number; readonly sticky?: boolean } = {},
+    { clock = () => performance.now(), sticky = true, release = () => undefined }: GroupOptions<S> = {},
   ) {
     this.#members = members.map((member) => ({ ...member, health: { failedAt: undefined } }))
     this.#log = log
     this.#clock = clock
     this.#sticky = sticky && members.length > 1
+    // Alone, one failed read says nothing of those that wait.
+    this.#release = members.length > 1 ? release : () => undefined
   }
 
   /**
@@ -104,8 +113,7 @@ export class ServiceGroup<S> {
     const known = this.#knows.get(agentId)
     const now = this.#clock()
     const rank = ({ name, health }: GroupMember<S> & { readonly health: Health }): number => {
-      const aside = health.failedAt !== undefined && now - health.failedAt < ASIDE_MS
-      return (aside ? 2 : 0) + (name === known?.name ? 0 : 1)
+      return (isAside(health, now) ? 2 : 0) + (name === known?.name ? 0 : 1)
     }
     return this.#members.toSorted((left, right) => rank(left) - rank(right))
   }
@@ -116,9 +124,12 @@ export class ServiceGroup<S> {
     this.#log.info('Keylime service answers again', { service: name })
   }
 
-  #failed({ name, health }: GroupMember<S> & { readonly health: Health }, error: KeylimeError): void {
-    const isNews = health.failedAt === undefined
-    health.failedAt = this.#clock()
+  #failed({ name, service, health }: GroupMember<S> & { readonly health: Health }, error: KeylimeError): void {
+    const now = this.#clock()
+    const [isNews, wasAside] = [health.failedAt === undefined, isAside(health, now)]
+    health.failedAt = now
+    // Who waits here now came while it seemed well; who comes later comes last, and has nowhere else to go.
+    if (!wasAside) this.#release(service, error)
     if (!isNews) return
     this.#log.warn('Keylime service fails', { service: name, error: error.message, ...error.facts })
   }
@@ -128,6 +139,10 @@ export class ServiceGroup<S> {
     if (this.#members.length === 1) return
     this.#log.warn('Keylime service sends an unusable record', { service: name, error: error.message, ...error.facts })
   }
+}
+
+function isAside({ failedAt }: Health, now: number): boolean {
+  return failedAt !== undefined && now - failedAt < ASIDE_MS
 }
 
 /** What one damaged record causes. Anyone can register such a one, so it must not set the service aside for all nodes. */

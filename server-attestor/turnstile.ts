@@ -13,7 +13,8 @@ export const MAX_WAITING = 20_000
 export class Turnstile {
   readonly #limit: number
   readonly #maxWaiting: number
-  readonly #waiting = new Set<() => void>()
+  /** What lets a task in, to what sends it away. */
+  readonly #waiting = new Map<() => void, (error: unknown) => void>()
   #running = 0
 
   /**
@@ -47,6 +48,15 @@ export class Turnstile {
     }
   }
 
+  /**
+   * Sends away every task that waits.
+   *
+   * @param error What each of them fails with.
+   */
+  release(error: unknown): void {
+    for (const sendAway of this.#waiting.values()) sendAway(error)
+  }
+
   #enter(signal: AbortSignal): Promise<void> | undefined {
     if (signal.aborted) throw abortReason(signal)
     if (this.#running < this.#limit) {
@@ -59,18 +69,20 @@ export class Turnstile {
         signal.removeEventListener('abort', abort)
         resolve()
       }
-      const abort = (): void => {
+      const sendAway = (error: unknown): void => {
+        signal.removeEventListener('abort', abort)
         this.#waiting.delete(enter)
-        reject(abortReason(signal))
+        reject(error)
       }
-      this.#waiting.add(enter)
+      const abort = (): void => sendAway(abortReason(signal))
+      this.#waiting.set(enter, sendAway)
       signal.addEventListener('abort', abort, { once: true })
     })
   }
 
   // A task that leaves hands its place to the one that has waited longest.
   #leave(): void {
-    for (const next of this.#waiting) {
+    for (const next of this.#waiting.keys()) {
       this.#waiting.delete(next)
       next()
       return

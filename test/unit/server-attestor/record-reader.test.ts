@@ -250,4 +250,23 @@ describe('RecordReader', () => {
     for (const single of verifier.singles) single.answer.resolve(agentRecord())
     await Promise.all(reads.slice(1, 8))
   })
+
+  it('sends away the reads that have not begun, and goes on with those that have', async () => {
+    const verifier = new SlowVerifier()
+    const reader = newReader(verifier)
+    const reads = nodes(10).map((id) => reader.read(id, { signal: alive }))
+    const ends = Promise.allSettled(reads)
+    reader.release(new KeylimeError('KEYLIME_TIMEOUT', 'hangs'))
+    expect(reader.waiting).toBe(0)
+    for (const single of verifier.singles) single.answer.resolve(agentRecord())
+    const later = reader.read(parseAgentId('later'), { signal: alive })
+    await settle()
+    verifier.singles.at(-1)?.answer.resolve(agentRecord())
+    await later
+    expect((await ends).map(({ status }) => status)).toEqual([
+      ...Array<string>(8).fill('fulfilled'),
+      'rejected',
+      'rejected',
+    ])
+  })
 })

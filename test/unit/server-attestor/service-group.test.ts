@@ -3,12 +3,12 @@ import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/er
 import { newFailure } from '../../../plugins/keylime/failures.ts'
 import { parseAgentId } from '../../../plugins/keylime/ids.ts'
 import { refusal } from '../../../server-attestor/refusal.ts'
-import { ServiceGroup } from '../../../server-attestor/service-group.ts'
+import { type GroupOptions, ServiceGroup } from '../../../server-attestor/service-group.ts'
 
 const NODE = parseAgentId('node-1')
 const alive = new AbortController().signal
 
-function group(options: { readonly clock?: () => number; readonly sticky?: boolean } = {}) {
+function group(options: GroupOptions<string> = {}) {
   const lines: string[] = []
   const facts: Readonly<Record<string, unknown>>[] = []
   const take = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
@@ -130,5 +130,25 @@ describe('ServiceGroup', () => {
     }
     await expect(verifiers.first(NODE, caller.signal, leaving)).rejects.toThrow('gone')
     expect(asked).toEqual(['one'])
+  })
+
+  it('lets go of those who wait at a service when it fails, once each time it is set aside, and never at the only one', async () => {
+    let now = 0
+    const released: string[] = []
+    const release = (name: string, { message }: KeylimeError): void => void released.push(`${name}: ${message}`)
+    const { group: verifiers } = group({ clock: () => now, release })
+    const failing = asking({ one: 'KEYLIME_TIMEOUT', two: 'KEYLIME_AGENT_UNKNOWN', three: 'KEYLIME_AGENT_UNKNOWN' })
+    for (const at of [0, 9_999, 19_998]) {
+      now = at
+      await verifiers.first(NODE, alive, failing.ask).catch(() => undefined)
+    }
+    expect(released).toEqual(['one: one fails'])
+    now = 40_000
+    await verifiers.first(NODE, alive, failing.ask).catch(() => undefined)
+    expect(released).toEqual(['one: one fails', 'one: one fails'])
+    const log = { info: () => undefined, warn: () => undefined }
+    const alone = new ServiceGroup([{ name: 'one', service: 'one' }], log, { release })
+    await alone.first(NODE, alive, failing.ask).catch(() => undefined)
+    expect(released).toHaveLength(2)
   })
 })

@@ -64,4 +64,17 @@ describe('Turnstile', () => {
     gate.open()
     await Promise.all(runs)
   })
+
+  it('sends away all who wait, and lets those in who come later', async () => {
+    const turnstile = new Turnstile(1)
+    const gate = blocked()
+    const running = turnstile.run(alive, gate.task)
+    const waiting = [1, 2].map((value) => turnstile.run(alive, () => Promise.resolve(value)))
+    const ends = Promise.allSettled(waiting)
+    turnstile.release(new Error('the service failed'))
+    expect((await ends).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    gate.open()
+    await running
+    expect(await turnstile.run(alive, () => Promise.resolve(3))).toBe(3)
+  })
 })
