@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
+import type { AgentId } from '../plugins/keylime/ids.ts'
 import { newNonce } from '../plugins/keylime/nonce.ts'
 import type { IdentityQuestion, IdentityVerdict } from '../plugins/keylime/verifier-client.ts'
 import { BoundedMap } from './bounded-map.ts'
@@ -29,8 +30,8 @@ export class SecondOpinion {
   readonly #ttlMs: number
   readonly #clock: () => number
   readonly #turnstile = new Turnstile(AT_A_TIME)
-  /** Agent ID and AK to the time until which the opinion stands. */
-  readonly #standing = new BoundedMap<string, number>(MAX_OPINIONS)
+  /** Agent ID and AK to the opinion that stands. */
+  readonly #standing = new BoundedMap<string, { readonly until: number; attestationCount?: number }>(MAX_OPINIONS)
   /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
   readonly #asking = new Map<string, Promise<void>>()
 
@@ -80,6 +81,27 @@ export class SecondOpinion {
   }
 
   /**
+   * Forgets an opinion when the verifier's record shows that the agent was deleted and enrolled again since, maybe with
+   * another AK: then its count of attestations has begun anew.
+   *
+   * @param agentId The agent.
+   * @param akTpm The AK the opinion is of.
+   * @param attestationCount Of the record just read.
+   * @returns True when an opinion is forgotten.
+   */
+  outlived(agentId: AgentId, akTpm: Uint8Array, attestationCount: number): boolean {
+    const key = keyOf(agentId, akTpm)
+    const opinion = this.#standing.get(key)
+    if (opinion === undefined) return false
+    if (attestationCount < (opinion.attestationCount ?? 0)) {
+      this.#standing.delete(key)
+      return true
+    }
+    opinion.attestationCount = attestationCount
+    return false
+  }
+
+  /**
    * Sends away everybody who waits to ask: the verifier has failed, and another one may answer.
    *
    * @param error What each of them fails with.
@@ -89,12 +111,12 @@ export class SecondOpinion {
   }
 
   #keep(key: string): void {
-    if (this.#ttlMs > 0) this.#standing.set(key, this.#clock() + this.#ttlMs)
+    if (this.#ttlMs > 0) this.#standing.set(key, { until: this.#clock() + this.#ttlMs })
   }
 
   #stands(key: string): boolean {
-    const until = this.#standing.get(key)
-    return until !== undefined && this.#clock() < until
+    const opinion = this.#standing.get(key)
+    return opinion !== undefined && this.#clock() < opinion.until
   }
 
   #share(key: string, asking: Promise<void>): void {

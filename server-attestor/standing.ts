@@ -81,7 +81,12 @@ async function ask(
   })
   const decision = judge(record, hashAlg, config.gate)
   const isVerdict = decision.kind === 'refuse' && decision.status === 'PERMISSION_DENIED'
-  if (!isVerdict) await opinion
+  if (!isVerdict) {
+    await opinion
+    if (verifier.opinion.outlived(agentId, registered.akTpm, record.attestationCount ?? 0)) {
+      await verifier.opinion.confirm(evidence, registered.akTpm, { signal })
+    }
+  }
   return { verifier: verifier.name, record, decision }
 }
 

@@ -75,6 +75,21 @@ describe('attest', () => {
     expect(keylime.verifier.stats.requests['agent']).toBe(1)
   })
 
+  it('asks for an opinion again when the node was enrolled again with another key since the last one', async () => {
+    const tpm = new SoftwareTpm({ ek: 'ec-p256', slot: 53 })
+    register('enrolled-twice', tpm)
+    keylime.verifier.enrol('enrolled-twice', tpm.akTpm, { attestation_count: 9 })
+    await using fresh = await startInProcess(keylime.serverHcl())
+    const node = newFakeNode('enrolled-twice', tpm)
+    expect(await fresh.attest(node)).toMatchObject({ status: 'OK' })
+    const other = new SoftwareTpm({ ek: 'ec-p256', slot: 54 })
+    keylime.verifier.enrol('enrolled-twice', other.akTpm, { attestation_count: 1 })
+    expect(await fresh.attest(node)).toMatchObject({
+      status: 'PERMISSION_DENIED',
+      message: holding('[KL-QUOTE-VERIFIER-REJECTED]'),
+    })
+  })
+
   it('asks for an opinion every time with verifier_opinion_ttl = "0s"', async () => {
     await using strict = await startInProcess(keylime.serverHcl({ verifier_opinion_ttl: '0s' }))
     for (const _ of [1, 2]) expect(await strict.attest(keylime.node())).toMatchObject({ status: 'OK' })

@@ -57,6 +57,19 @@ describe('SecondOpinion', () => {
     expect(await questions('node-1', AK)).toBe(2)
   })
 
+  it('is forgotten when the count of attestations falls: the agent was enrolled again, maybe with another key', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 600_000)
+    const { agentId } = evidence
+    expect(opinion.outlived(agentId, AK, 5)).toBe(false)
+    await opinion.confirm(evidence, AK, { signal })
+    expect([5, 6, 6].map((count) => opinion.outlived(agentId, AK, count))).toEqual([false, false, false])
+    expect(opinion.outlived(agentId, AK, 2)).toBe(true)
+    await opinion.confirm(evidence, AK, { signal })
+    expect(source.asked).toHaveLength(4)
+    expect(opinion.outlived(agentId, AK, 2)).toBe(false)
+  })
+
   it('does not stand for a node whose ID is contested, asked afresh', async () => {
     const source = verifier(honest)
     const opinion = new SecondOpinion(source, 600_000)
