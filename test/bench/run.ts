@@ -3,7 +3,7 @@
  * [--rounds N] [--levels 1,32] [--dist FOLDER] [--out FOLDER]`.
  *
  * With `GO_PLUGIN_DIR` the Go pair runs beside ours in the same rounds, and the ratios are printed. Writes
- * `bench.json` and `bench.svg` into the folder; default `.tmp/bench`.
+ * `bench.md`, `bench.json` and `bench.svg` into the folder; default `.tmp/bench`.
  *
  * @module
  */
@@ -91,8 +91,10 @@ async function main(): Promise<void> {
   mkdirSync(out, { recursive: true })
   writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, undefined, 2)}\n`)
   writeFileSync(join(out, 'bench.svg'), drawBench(results))
-  process.stdout.write(`${tables(results)}\n${goalsTable(results)}\n`)
-  tell(`wrote bench.json and bench.svg to ${out}`)
+  const text = [tables(results), goalsTable(results)].filter((part) => part !== '').join('\n')
+  writeFileSync(join(out, 'bench.md'), `${text}\n`)
+  process.stdout.write(`${text}\n`)
+  tell(`wrote bench.md, bench.json and bench.svg to ${out}`)
 }
 
 await main()
