@@ -132,7 +132,7 @@ function remember({ registered, identity }: ProvedNode, standing: Standing, { st
   const { agentId } = registered
   const age = attestationAge(record) ?? 0
   notes.facts = { ...notes.facts, age_s: age, attestation_count: record.attestationCount ?? 0 }
-  attestor.admitted.set(agentId, { ekFingerprint: identity.ekFingerprint, address: identity.address })
+  attestor.admitted.add(identity)
   attestor.policies.look(agentId, decision.policy, stream.log)
   attestor.metrics.admitted(age, decision.policy.strength)
 }

@@ -10,7 +10,7 @@ import { openClients } from './clients.ts'
 import { readConfig, type ServerConfig } from './config.ts'
 import { sleep } from './deadline.ts'
 import { HeldStreams } from './held-streams.ts'
-import { type AdmittedNodes, newAdmittedNodes } from './identity.ts'
+import { AdmittedNodes } from './identity.ts'
 import { AttestationMetrics } from './metrics.ts'
 import { PolicyWatch } from './policy-watch.ts'
 
@@ -23,7 +23,7 @@ export interface Memory {
 
 /** Makes an empty memory. @returns The memory, bounded. */
 export function newMemory(): Memory {
-  return { admitted: newAdmittedNodes(), policies: new PolicyWatch(), held: new HeldStreams() }
+  return { admitted: new AdmittedNodes(), policies: new PolicyWatch(), held: new HeldStreams() }
 }
 
 /**

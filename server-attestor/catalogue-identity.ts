@@ -19,6 +19,13 @@ export const IDENTITY_ENTRIES = {
     cause: 'Two hosts claim one agent ID: the default UUID, a copied agent.conf, or a replaced TPM or mainboard.',
     next: 'Give the second host an ID of its own (`uuid = "hash_ek"`). If a TPM was replaced on purpose, evict the old node (`spire-server agent evict`) and let the new one attest.',
   },
+  'KL-ID-SPELLING': {
+    status: 'PERMISSION_DENIED',
+    message: 'its TPM already holds the agent ID {admitted_id}, which differs in upper and lower case alone',
+    cause:
+      'The `uuid` in the agent.conf was spelt anew. Some databases of Keylime and SPIRE take both for one ID, SPIFFE takes them for two.',
+    next: 'Go back to the first spelling, or evict the node of that one (`spire-server agent evict`) and let the new one attest.',
+  },
   'KL-ID-UNDECIDED': {
     status: 'UNAVAILABLE',
     message: '{held}; whether SPIRE still knows that node cannot be said now',

@@ -22,23 +22,41 @@ export interface IdentityRules {
 
 /** Is a node that was admitted: which TPM holds the ID. */
 export interface AdmittedNode {
+  /** As it is spelt; another spelling is another SPIFFE ID, and the same one to some databases. */
+  readonly agentId: AgentId
   readonly ekFingerprint: string
   /** Where the registrar says it is, for messages. */
   readonly address: string
 }
 
-/** Remembers which TPM holds which ID. Outlives a new configuration, not the process. */
-export type AdmittedNodes = BoundedMap<AgentId, AdmittedNode>
+/** Remembers which TPM holds which ID, whatever its spelling. Outlives a new configuration, not the process. */
+export class AdmittedNodes {
+  readonly #byId = new BoundedMap<string, AdmittedNode>(MAX_ADMITTED)
+
+  /**
+   * Finds who holds an ID.
+   *
+   * @param agentId The ID, in any spelling.
+   * @returns The node admitted last for it.
+   */
+  holder(agentId: AgentId): AdmittedNode | undefined {
+    return this.#byId.get(agentId.toLowerCase())
+  }
+
+  /**
+   * Remembers an admitted node.
+   *
+   * @param node The node.
+   */
+  add({ agentId, ekFingerprint, address }: AdmittedNode): void {
+    this.#byId.set(agentId.toLowerCase(), { agentId, ekFingerprint, address })
+  }
+}
 
 /** Is how many admitted nodes are remembered. */
 const MAX_ADMITTED = 20_000
 /** Is how long the chain of an unchanged EK certificate is believed. */
 const CHAIN_TTL_MS = 600_000
-
-/** Makes an empty memory of admitted nodes. @returns The memory, bounded. */
-export function newAdmittedNodes(): AdmittedNodes {
-  return new BoundedMap(MAX_ADMITTED)
-}
 
 /**
  * Tells whether an agent ID is the one that names no host and is not allowed.
@@ -52,11 +70,9 @@ export function defaultUuidReasons(agentId: AgentId, rules: IdentityRules): read
 }
 
 /** Is what is known of a proved node's identity. */
-export interface NodeIdentity {
-  readonly ekFingerprint: string
+export interface NodeIdentity extends AdmittedNode {
   /** SHA-256 of the CA that vouches for the EK; only with `ek_ca_path`. */
   readonly ekCaFingerprint?: string | undefined
-  readonly address: string
   /** Every reason to refuse. */
   readonly reasons: readonly Reason[]
   /** The node that holds this ID, when that is another TPM. */
@@ -85,20 +101,26 @@ export function judgeIdentity(
   if (rules.requireEkUuid && record.agentId !== ekUuid) reasons.push(reason('KL-ID-NOT-EK-HASH', { expected: ekUuid }))
   const chain = rules.ekAnchors === undefined ? undefined : chainOf(record, rules.ekAnchors, now)
   if (chain !== undefined && 'code' in chain) reasons.push(chain)
-  const holder = admitted.get(record.agentId)
-  const heldBy = holder === undefined || holder.ekFingerprint === ekFingerprint ? undefined : holder
-  if (heldBy !== undefined) {
-    reasons.push(
-      reason('KL-ID-IN-USE', {
-        admitted_ek: short(heldBy.ekFingerprint),
-        admitted_at: heldBy.address,
-        claimed_ek: short(ekFingerprint),
-        claimed_at: address,
-      }),
-    )
-  }
+  const node = { agentId: record.agentId, ekFingerprint, address }
+  const holder = admitted.holder(record.agentId)
+  const claim = claimAgainst(holder, node)
+  if (claim !== undefined) reasons.push(claim)
   const ekCaFingerprint = chain !== undefined && 'caFingerprint' in chain ? chain.caFingerprint : undefined
-  return { ekFingerprint, ekCaFingerprint, address, reasons, heldBy }
+  return { ...node, ekCaFingerprint, reasons, heldBy: claim === undefined ? undefined : holder }
+}
+
+/** Is a node's claim to an ID that is held refused: by another TPM, or under another spelling. */
+function claimAgainst(holder: AdmittedNode | undefined, node: AdmittedNode): Reason | undefined {
+  if (holder === undefined) return undefined
+  if (holder.ekFingerprint !== node.ekFingerprint) {
+    return reason('KL-ID-IN-USE', {
+      admitted_ek: short(holder.ekFingerprint),
+      admitted_at: holder.address,
+      claimed_ek: short(node.ekFingerprint),
+      claimed_at: node.address,
+    })
+  }
+  return holder.agentId === node.agentId ? undefined : reason('KL-ID-SPELLING', { admitted_id: holder.agentId })
 }
 
 /**

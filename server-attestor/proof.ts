@@ -13,6 +13,7 @@ import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
 import { type Attestor, PLUGIN_NAME } from './attestor.ts'
 import { messageOf } from './catalogue.ts'
 import { judgeIdentity, type NodeIdentity, withRegisteredHost } from './identity.ts'
+import type { Reason } from './refusal.ts'
 
 /** Is evidence whose agent ID was parsed. */
 export type NodeEvidence = Evidence & { readonly agentId: AgentId }
@@ -108,23 +109,29 @@ export async function identify(
 ): Promise<NodeIdentity> {
   const identity = judgeIdentity(registered, attestor.config.identity, attestor.admitted, attestor.now())
   if (identity.heldBy === undefined) return identity
-  const answer = await isStillAttested(registered.agentId, attestor, stream)
+  const answer = await isStillAttested(identity.heldBy.agentId, attestor, stream)
   if (answer === 'yes') return identity
   if (answer === 'cannot say') return undecided(identity)
-  stream.log.warn('Agent ID passes to another TPM: SPIRE no longer knows the node that held it', {
+  const passes = identity.heldBy.agentId === registered.agentId ? 'to another TPM' : 'to another spelling'
+  stream.log.warn(`Agent ID passes ${passes}: SPIRE no longer knows the node that held it`, {
     agent_id: registered.agentId,
+    held_as: identity.heldBy.agentId,
     held_by_ek: identity.heldBy.ekFingerprint,
     held_at: identity.heldBy.address,
     ek_sha256: identity.ekFingerprint,
     address: identity.address,
   })
-  return { ...identity, heldBy: undefined, reasons: identity.reasons.filter(({ code }) => code !== 'KL-ID-IN-USE') }
+  return { ...identity, heldBy: undefined, reasons: identity.reasons.filter((one) => !isAboutHolder(one)) }
+}
+
+function isAboutHolder({ code }: Reason): boolean {
+  return code === 'KL-ID-IN-USE' || code === 'KL-ID-SPELLING'
 }
 
 /** The ID stays with the TPM that holds it, but a host that does not answer makes no verdict. */
 function undecided(identity: NodeIdentity): NodeIdentity {
   const reasons = identity.reasons.map((one) =>
-    one.code === 'KL-ID-IN-USE'
+    isAboutHolder(one)
       ? ({ code: 'KL-ID-UNDECIDED', message: messageOf('KL-ID-UNDECIDED', { held: one.message }) } as const)
       : one,
   )

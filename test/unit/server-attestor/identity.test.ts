@@ -4,10 +4,10 @@ import { KeylimeError } from '../../../plugins/keylime/errors.ts'
 import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/ids.ts'
 import type { RegistrarRecord } from '../../../plugins/keylime/registrar-client.ts'
 import {
+  AdmittedNodes,
   defaultUuidReasons,
   type IdentityRules,
   judgeIdentity,
-  newAdmittedNodes,
   withRegisteredHost,
 } from '../../../server-attestor/identity.ts'
 import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
@@ -47,7 +47,7 @@ describe('defaultUuidReasons', () => {
 
 describe('judgeIdentity', () => {
   it('knows a node by its EK and its address', () => {
-    expect(judgeIdentity(record(tpm), RULES, newAdmittedNodes(), NOW)).toMatchObject({
+    expect(judgeIdentity(record(tpm), RULES, new AdmittedNodes(), NOW)).toMatchObject({
       ekFingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       address: '10.10.2.70:9002',
       reasons: [],
@@ -56,16 +56,16 @@ describe('judgeIdentity', () => {
 
   it('demands the hash of the EK as ID with require_ek_uuid, and names it [T15]', () => {
     const rules = { ...RULES, requireEkUuid: true }
-    expect(judgeIdentity(record(tpm), rules, newAdmittedNodes(), NOW).reasons).toEqual([])
-    expect(judgeIdentity(record(tpm, other.ekUuid), rules, newAdmittedNodes(), NOW).reasons).toEqual([
+    expect(judgeIdentity(record(tpm), rules, new AdmittedNodes(), NOW).reasons).toEqual([])
+    expect(judgeIdentity(record(tpm, other.ekUuid), rules, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-ID-NOT-EK-HASH', message: holding(tpm.ekUuid) },
     ])
   })
 
   it('names both hosts when another TPM holds the ID [T84]', () => {
-    const admitted = newAdmittedNodes()
+    const admitted = new AdmittedNodes()
     const first = judgeIdentity(record(tpm, 'shared'), RULES, admitted, NOW)
-    admitted.set(parseAgentId('shared'), first)
+    admitted.add(first)
     expect(judgeIdentity(record(tpm, 'shared'), RULES, admitted, NOW).reasons).toEqual([])
     const second = judgeIdentity(record(other, 'shared', { ip: '10.10.2.60' }), RULES, admitted, NOW)
     expect(second.heldBy?.ekFingerprint).toBe(first.ekFingerprint)
@@ -79,13 +79,29 @@ describe('judgeIdentity', () => {
     ])
   })
 
+  it('refuses a second spelling of the ID that a TPM holds: databases may take both for one, SPIFFE for two', () => {
+    const admitted = new AdmittedNodes()
+    admitted.add(judgeIdentity(record(tpm, 'node-a'), RULES, admitted, NOW))
+    const respelt = judgeIdentity(record(tpm, 'Node-A'), RULES, admitted, NOW)
+    expect(respelt.heldBy?.agentId).toBe('node-a')
+    expect(respelt.reasons).toEqual([
+      {
+        code: 'KL-ID-SPELLING',
+        message: 'its TPM already holds the agent ID node-a, which differs in upper and lower case alone',
+      },
+    ])
+    expect(judgeIdentity(record(other, 'NODE-A'), RULES, admitted, NOW).reasons).toMatchObject([
+      { code: 'KL-ID-IN-USE' },
+    ])
+  })
+
   it('accepts a certificate of a known TPM maker, swtpm’s critical directory name included, and says who vouches [T13]', async () => {
     const { x509 } = await issueEkCertificate(maker.issuer, tpm)
     const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
-    const known = judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), newAdmittedNodes(), NOW)
+    const known = judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), new AdmittedNodes(), NOW)
     expect(known.reasons).toEqual([])
     expect(known.ekCaFingerprint).toMatch(/^[0-9a-f]{64}$/)
-    const issuerOnly = judgeIdentity(certified, anchors(maker.issuer.pem), newAdmittedNodes(), NOW)
+    const issuerOnly = judgeIdentity(certified, anchors(maker.issuer.pem), new AdmittedNodes(), NOW)
     expect(issuerOnly.reasons).toEqual([])
     expect(issuerOnly.ekCaFingerprint).not.toBe(known.ekCaFingerprint)
   })
@@ -94,21 +110,21 @@ describe('judgeIdentity', () => {
     const { x509 } = await issueEkCertificate(maker.issuer, tpm)
     const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
     const elsewhere = anchors((await pki.root('another maker')).pem)
-    expect(judgeIdentity(certified, elsewhere, newAdmittedNodes(), NOW).reasons).toEqual([
+    expect(judgeIdentity(certified, elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-EK-UNTRUSTED', message: holding('swtpm-localca') },
     ])
     const late = new Date(NOW.getTime() + 400 * 365 * 86_400_000)
     expect(
-      judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), newAdmittedNodes(), late).reasons,
+      judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), new AdmittedNodes(), late).reasons,
     ).toEqual([{ code: 'KL-EK-UNTRUSTED', message: holding('expired') }])
-    expect(judgeIdentity(record(tpm), elsewhere, newAdmittedNodes(), NOW).reasons).toEqual([
+    expect(judgeIdentity(record(tpm), elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-EK-NO-CERTIFICATE', message: holding('ek_ca_path') },
     ])
   })
 
   it('names every reason at once', () => {
-    const admitted = newAdmittedNodes()
-    admitted.set(parseAgentId('shared'), { ekFingerprint: '00'.repeat(32), address: 'elsewhere' })
+    const admitted = new AdmittedNodes()
+    admitted.add({ agentId: parseAgentId('shared'), ekFingerprint: '00'.repeat(32), address: 'elsewhere' })
     const rules = { ...anchors(maker.root.pem), requireEkUuid: true }
     const { reasons } = judgeIdentity(record(tpm, 'shared'), rules, admitted, NOW)
     expect(reasons.map(({ code }) => code)).toEqual(['KL-ID-NOT-EK-HASH', 'KL-EK-NO-CERTIFICATE', 'KL-ID-IN-USE'])
@@ -116,12 +132,12 @@ describe('judgeIdentity', () => {
 
   it('shows an address in one line and as it stands, whatever a node registered', () => {
     const odd = record(tpm, tpm.ekUuid, { ip: '10.10.2.70\n\u202E[KL-ID-IN-USE]' })
-    expect(judgeIdentity(odd, RULES, newAdmittedNodes(), NOW).address).toBe('10.10.2.70 [KL-ID-IN-USE]:9002')
+    expect(judgeIdentity(odd, RULES, new AdmittedNodes(), NOW).address).toBe('10.10.2.70 [KL-ID-IN-USE]:9002')
   })
 
   it('says an unknown address where the registrar names none', () => {
     const { ip: _, port: __, ...nowhere } = record(tpm)
-    expect(judgeIdentity(nowhere, RULES, newAdmittedNodes(), NOW).address).toBe('an unknown address')
+    expect(judgeIdentity(nowhere, RULES, new AdmittedNodes(), NOW).address).toBe('an unknown address')
   })
 })
 
