@@ -36,8 +36,8 @@ const { values, positionals } = parseArgs({
   },
 })
 
-// Who raised a kept tower has gone away, and its terminal with it.
-process.stdout.on('error', () => undefined)
+// Who raised a kept tower has gone away, and the other end of both with it.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
 const say = (text: string): void => void process.stdout.write(text)
 
@@ -97,13 +97,16 @@ async function takeDown(tower: Tower): Promise<string> {
 async function standElsewhere(): Promise<number> {
   const args = [import.meta.filename, 'up', '--hosts', values.hosts, '--prefix', values.prefix]
   if (values['default-patience']) args.push('--default-patience')
-  const holder = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+  const holder = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Its own pipe: a holder that kept ours would keep whoever waits for our output to end.
+  holder.stderr.on('data', (text: Buffer) => process.stderr.write(text))
   const ended = once(holder, 'exit')
   for await (const line of createInterface({ input: holder.stdout })) {
     say(`${line}\n`)
     if (!line.startsWith(READY)) continue
     say('look around: ./test/tower/tower status; take it down: ./test/tower/tower down\n')
     holder.stdout.destroy()
+    holder.stderr.destroy()
     holder.unref()
     return 0
   }
