@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type EkAnchors, verifyEkChain } from '../plugins/keylime/ek-chain.ts'
+import { type EkAnchors, type EkChain, verifyEkChain } from '../plugins/keylime/ek-chain.ts'
 import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
 import { type AgentId, DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
 import { registeredKeys } from '../plugins/keylime/registered-keys.ts'
@@ -66,7 +66,9 @@ const CHAIN_TTL_MS = 600_000
  * @returns The reason to refuse, or none.
  */
 export function defaultUuidReasons(agentId: AgentId, rules: IdentityRules): readonly Reason[] {
-  return agentId === DEFAULT_AGENT_UUID && !rules.allowDefaultUuid ? [reason('KL-ID-DEFAULT-UUID', {})] : []
+  return agentId.toLowerCase() === DEFAULT_AGENT_UUID && !rules.allowDefaultUuid
+    ? [reason('KL-ID-DEFAULT-UUID', {})]
+    : []
 }
 
 /** Is what is known of a proved node's identity. */
@@ -156,27 +158,24 @@ function addressOf({ ip, port }: RegistrarRecord): string {
   return typeof port === 'number' ? `${said}:${String(port)}` : said
 }
 
-interface Chain {
-  readonly caFingerprint: string
-}
-
 // By record and anchors: a record object stands for unchanged keys, the anchors change with the configuration.
-const chains = new WeakMap<
-  EkAnchors,
-  WeakMap<RegistrarRecord, { readonly chain: Chain | Reason; readonly at: number }>
->()
+const chains = new WeakMap<EkAnchors, WeakMap<RegistrarRecord, { readonly chain: EkChain; readonly at: number }>>()
 
-function chainOf(record: RegistrarRecord, anchors: EkAnchors, now: Date): Chain | Reason {
+/** Only a chain that holds is believed: what is refused may be mended at any moment. */
+function chainOf(record: RegistrarRecord, anchors: EkAnchors, now: Date): EkChain | Reason {
   const perRecord = chains.get(anchors) ?? new WeakMap()
   chains.set(anchors, perRecord)
   const known = perRecord.get(record)
-  if (known !== undefined && Math.abs(now.getTime() - known.at) < CHAIN_TTL_MS) return known.chain
+  const time = now.getTime()
+  if (known !== undefined && Math.abs(time - known.at) < CHAIN_TTL_MS && time <= known.chain.validUntil) {
+    return known.chain
+  }
   const chain = checkChain(record, anchors, now)
-  perRecord.set(record, { chain, at: now.getTime() })
+  if (!('code' in chain)) perRecord.set(record, { chain, at: time })
   return chain
 }
 
-function checkChain(record: RegistrarRecord, anchors: EkAnchors, now: Date): Chain | Reason {
+function checkChain(record: RegistrarRecord, anchors: EkAnchors, now: Date): EkChain | Reason {
   if (record.ekCert === undefined) return reason('KL-EK-NO-CERTIFICATE', {})
   try {
     return verifyEkChain(record.ekCert, anchors, now)

@@ -21,6 +21,8 @@ export interface EkChain {
   readonly caFingerprint: string
   /** The same of every trusted certificate on the way, from the one that issued the EK certificate upwards. */
   readonly caFingerprints: readonly string[]
+  /** When the first certificate of the chain expires, milliseconds since the epoch. */
+  readonly validUntil: number
 }
 
 const EK_CERTIFICATE_PURPOSE = '2.23.133.8.1'
@@ -119,7 +121,11 @@ export function verifyEkChain(ekCert: Uint8Array | undefined, anchors: EkAnchors
   const top = chain.at(-1)
   if (top === undefined)
     throw rejected(`its issuer is not trusted: ${oneLine(ek.issuer)} (${whyNot(ek, anchors, now)})`)
-  return { caFingerprint: fingerprint(top), caFingerprints: chain.map((certificate) => fingerprint(certificate)) }
+  return {
+    caFingerprint: fingerprint(top),
+    caFingerprints: chain.map((certificate) => fingerprint(certificate)),
+    validUntil: Math.min(...[ek, ...chain].map(({ validTo }) => Date.parse(validTo))),
+  }
 }
 
 function readEkCertificate(der: Uint8Array | undefined): X509Certificate {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadEkAnchors } from '../../../plugins/keylime/ek-chain.ts'
 import { KeylimeError } from '../../../plugins/keylime/errors.ts'
@@ -40,6 +41,8 @@ function anchors(...pems: readonly string[]) {
 describe('defaultUuidReasons', () => {
   it('refuses the ID of every unconfigured agent unless it is allowed [T08] [P06]', () => {
     expect(defaultUuidReasons(DEFAULT_AGENT_UUID, RULES)).toMatchObject([{ code: 'KL-ID-DEFAULT-UUID' }])
+    const shouted = parseAgentId(DEFAULT_AGENT_UUID.toUpperCase())
+    expect(defaultUuidReasons(shouted, RULES)).toMatchObject([{ code: 'KL-ID-DEFAULT-UUID' }])
     expect(defaultUuidReasons(DEFAULT_AGENT_UUID, { ...RULES, allowDefaultUuid: true })).toEqual([])
     expect(defaultUuidReasons(parseAgentId('node-1'), RULES)).toEqual([])
   })
@@ -120,6 +123,21 @@ describe('judgeIdentity', () => {
     expect(judgeIdentity(record(tpm), elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-EK-NO-CERTIFICATE', message: holding('ek_ca_path') },
     ])
+  })
+
+  it('believes a chain for ten minutes, but not past the end of a certificate of it', async () => {
+    const { x509 } = await issueEkCertificate(maker.issuer, tpm)
+    const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
+    const rules = anchors(maker.root.pem, maker.issuer.pem)
+    const ends = [x509.raw, maker.issuer.pem, maker.root.pem].map((one) =>
+      Date.parse(new X509Certificate(typeof one === 'string' ? one : Buffer.from(one)).validTo),
+    )
+    const last = Math.min(...ends)
+    expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
+    expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last + 1_000)).reasons).toMatchObject([
+      { code: 'KL-EK-UNTRUSTED' },
+    ])
+    expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
   })
 
   it('names every reason at once', () => {
