@@ -102,7 +102,7 @@ export const SERVER_SCHEMA = defineSchema({
     kind: 'string_list',
     default: [],
     check: requirementProblem,
-    help: 'What the enrolled policy must really check: any of `"pcr"`, `"pcr:<n>"`, `"measured-boot"`, `"runtime"`. A PCR in the mask without allowed values does not count.',
+    help: 'What the enrolled policy must really check: any of `"pcr"`, `"pcr:<n>"`, `"measured-boot"`, `"runtime"`. A PCR in the mask without allowed values does not count, and for `"pcr"` neither do 16 and 23, which any process can reset.',
   },
   tpm_policy: {
     kind: 'string',

@@ -67,7 +67,8 @@ export const SELECTOR_KINDS: readonly SelectorKind[] = [
   {
     selector: 'policy:pcr:<n>',
     example: 'keylime:policy:pcr:7',
-    meaning: 'PCR n is compared with allowed values at every quote. A PCR in the mask alone does not count.',
+    meaning:
+      'PCR n is compared with allowed values at every quote. A PCR in the mask alone does not count. PCR 23 can be reset by any process of the node: do not rely on it alone.',
   },
   {
     selector: 'policy:measured-boot',

@@ -13,6 +13,8 @@ const DATA_PCR = 16
 const IMA_PCR = 10
 /** The PCRs that Keylime's tenant puts in the mask with a measured boot policy. @see keylime 9b1f6e6a, keylime/config.py */
 const MEASURED_BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15]
+/** Any process of the node can reset these, so what they hold says nothing of it. @see TCG PC Client PFP 1.05, 3.3.1 */
+const RESETTABLE_PCRS: ReadonlySet<number> = new Set([DATA_PCR, 23])
 /** Bounds the text before it is parsed; 24 PCRs with dozens of values each fit. */
 const MAX_POLICY_CHARACTERS = 65_536
 
@@ -212,7 +214,7 @@ export function unmetRequirements(
 function meets(strength: PolicyStrength, requirement: PolicyRequirement): boolean {
   switch (requirement) {
     case 'pcr':
-      return strength.comparedPcrs.length > 0
+      return strength.comparedPcrs.some((pcr) => !RESETTABLE_PCRS.has(pcr))
     case 'measured-boot':
       return strength.measuredBoot
     case 'runtime':

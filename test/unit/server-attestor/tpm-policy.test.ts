@@ -130,6 +130,12 @@ describe('parseRequirement', () => {
 })
 
 describe('unmetRequirements', () => {
+  it('does not take PCR 23, which any process can reset, for "pcr", and does when it is asked for by number', () => {
+    const policy = parseTpmPolicy(`{"mask": "0x800000", "23": "${DIGEST}"}`)
+    const strength = strengthOf(policy, { hasRuntimePolicy: false, hasMbRefstate: false })
+    expect(unmetRequirements(strength, ['pcr', 'pcr:23'])).toEqual(['pcr'])
+  })
+
   it('lists what is asked for and not checked, in order', () => {
     const strength = strengthOf(parseTpmPolicy(`{"mask":"0x480","7":"${DIGEST}"}`), ALL)
     expect(unmetRequirements(strength, ['measured-boot', 'pcr', 'pcr:7', 'pcr:4', 'runtime'])).toEqual([
