@@ -4,6 +4,7 @@ import { pollUntil } from '../../rig/poll.ts'
 import { FULL_POLICY } from '../full-policy.ts'
 import type { TowerHost } from '../host.ts'
 import { DOMAIN } from '../hosts.ts'
+import type { Standing } from '../keylime-services.ts'
 import { attestedAgain, fetchJwt, hasSvid, onTower, serialOf, svidReturns, useTower } from '../scenario.ts'
 import { noteHosts } from '../seen-hosts.ts'
 import { Timeline } from '../timeline.ts'
@@ -13,6 +14,10 @@ const WINDOW_MS = 20_000
 const PER_MINUTE = 25
 
 const tower = useTower('twfirst')
+
+function standings(): Promise<readonly (Standing | undefined)[]> {
+  return Promise.all([...tower().hosts.values()].map(({ agentId }) => tower().keylime.standing(agentId)))
+}
 
 onTower('the first boot of a fleet', () => {
   it('goes in five steps: measured, registered, attested, identified, at work [T31] [T03] [T02] [T10] [T12] [T66]', async () => {
@@ -75,8 +80,6 @@ onTower('the first boot of a fleet', () => {
   })
 
   it('keeps quoting every two seconds while SPIRE attests [T16] [T37]', async () => {
-    const standings = () =>
-      Promise.all([...tower().hosts.values()].map(({ agentId }) => tower().keylime.standing(agentId)))
     // 25 a minute is what the fleet's operator promises; a quote takes longer while the machine has other work.
     await pollUntil(
       'every host to be quoted at least 25 times a minute',
