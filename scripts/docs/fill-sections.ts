@@ -7,9 +7,6 @@
 /** Makes the text of one section. */
 export type Section = () => string
 
-/** Is what other tools write: the bench puts its own figures there. */
-const OTHERS: ReadonlySet<string> = new Set(['numbers'])
-
 const MARKED = /<!-- generated:([a-z0-9-]+) -->\n[\s\S]*?<!-- end -->/g
 
 /**
@@ -25,8 +22,7 @@ export function fillSections(text: string, sections: Readonly<Record<string, Sec
   const begun = text.match(/<!-- generated:/g)?.length ?? 0
   const whole = text.match(MARKED)?.length ?? 0
   if (begun !== whole) throw new Error(`${page}: a generated section has no <!-- end -->`)
-  return text.replace(MARKED, (found: string, key: string) => {
-    if (OTHERS.has(key)) return found
+  return text.replace(MARKED, (_found: string, key: string) => {
     const section = Object.hasOwn(sections, key) ? sections[key] : undefined
     if (section === undefined) throw new Error(`${page}: nothing generates the section "${key}"`)
     return `<!-- generated:${key} -->\n${section().trimEnd()}\n<!-- end -->`

@@ -17,9 +17,11 @@ import { SERVER_SCHEMA } from '../../server-attestor/schema.ts'
 import { SELECTOR_KINDS } from '../../server-attestor/selectors.ts'
 import { KEYLIME_CODES } from '../../server-attestor/status.ts'
 import type { Section } from './fill-sections.ts'
+import { numbersSection } from './numbers.ts'
 
 /** Holds every section by the key of its marker. */
 export const SECTIONS: Readonly<Record<string, Section>> = {
+  numbers: numbersSection,
   'server-keys': () => renderReference(SERVER_SCHEMA),
   'agent-keys': () => renderReference(AGENT_SCHEMA),
   selectors: () =>
