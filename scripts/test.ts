@@ -43,7 +43,9 @@ const failures: string[] = []
 
 function run(command: readonly [string, ...string[]], quiet = false): Promise<{ code: number; output: string }> {
   const [file, ...args] = command
-  const child: ChildProcess = spawn(file, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  // The executables are what operators run, so the tests of plugins run them, not the sources.
+  const env = { ...process.env, TOWER_DIST: join(root, 'dist') }
+  const child: ChildProcess = spawn(file, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const chunks: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
