@@ -59,6 +59,7 @@ export function stdioService(capture: OutputCapture): GoPluginService {
 interface ChunkSink {
   write(chunk: OutputChunk): boolean
   once(event: 'drain', listener: () => void): unknown
+  off(event: 'drain', listener: () => void): unknown
 }
 
 async function pump(capture: OutputCapture, call: ChunkSink, signal: AbortSignal): Promise<void> {
@@ -70,9 +71,15 @@ async function pump(capture: OutputCapture, call: ChunkSink, signal: AbortSignal
 }
 
 function drained(call: ChunkSink, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
   return new Promise((resolve) => {
-    call.once('drain', resolve)
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    const done = (): void => {
+      call.off('drain', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    call.once('drain', done)
+    signal.addEventListener('abort', done)
   })
 }
 
