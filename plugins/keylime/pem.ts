@@ -25,6 +25,8 @@ export interface PemBlocks {
 }
 
 const BEGIN = /-----BEGIN ([A-Z0-9 #]*)-----/g
+/** Is how many problems of one file are worth naming. */
+const MAX_PROBLEMS = 20
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /**
@@ -36,21 +38,23 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 export function readPem(text: string): PemBlocks {
   const blocks: PemBlock[] = []
   const problems: string[] = []
+  const lines = new LineCounter(text)
   let until = 0
   for (const begin of text.matchAll(BEGIN)) {
     if (begin.index < until) continue
+    if (problems.length >= MAX_PROBLEMS) return { blocks, problems: [...problems, 'and more of the kind'] }
     const label = begin[1] ?? ''
-    const line = lineAt(text, begin.index)
+    const line = lines.lineAt(begin.index)
     const end = `-----END ${label}-----`
     const bodyStart = begin.index + begin[0].length
-    const bodyEnd = text.indexOf(end, bodyStart)
-    const body = bodyEnd < 0 ? '' : text.slice(bodyStart, bodyEnd)
-    if (bodyEnd < 0 || body.includes('-----')) {
+    // The next dashes must be its end: to look for the end itself would read the whole file once for each block.
+    const bodyEnd = text.indexOf('-----', bodyStart)
+    if (bodyEnd < 0 || !text.startsWith(end, bodyEnd)) {
       problems.push(`the ${label} block that begins in line ${line} has no end: half written?`)
       continue
     }
     until = bodyEnd + end.length
-    const read = readBody(body)
+    const read = readBody(text.slice(bodyStart, bodyEnd))
     if (typeof read === 'string') problems.push(`the ${label} block in line ${line} ${read}`)
     else blocks.push({ label, line, pem: `${text.slice(begin.index, until)}\n`, ...read })
   }
@@ -74,8 +78,22 @@ function noBlock(text: string): string {
   return 'is not PEM: there is no BEGIN line'
 }
 
-function lineAt(text: string, index: number): number {
-  let line = 1
-  for (let at = text.indexOf('\n'); at >= 0 && at < index; at = text.indexOf('\n', at + 1)) line += 1
-  return line
+/** Counts lines from where it was asked last: every index must be at or after the one before. */
+class LineCounter {
+  readonly #text: string
+  #line = 1
+  #next: number
+
+  constructor(text: string) {
+    this.#text = text
+    this.#next = text.indexOf('\n')
+  }
+
+  lineAt(index: number): number {
+    while (this.#next >= 0 && this.#next < index) {
+      this.#line += 1
+      this.#next = this.#text.indexOf('\n', this.#next + 1)
+    }
+    return this.#line
+  }
 }

@@ -73,4 +73,13 @@ describe('readPem', () => {
     expect(blocks.map(({ der, line }) => [der.toString(), line])).toEqual([['whole', 3]])
     expect(problems).toEqual(['the CERTIFICATE block that begins in line 1 has no end: half written?'])
   })
+
+  it('names twenty problems of a file of blocks without an end, and reads each part of it once', () => {
+    const text = '-----BEGIN CERTIFICATE-----\n'.repeat(140_000)
+    const { blocks, problems } = readPem(text)
+    expect(blocks).toEqual([])
+    expect(problems).toHaveLength(21)
+    expect(problems[19]).toBe('the CERTIFICATE block that begins in line 20 has no end: half written?')
+    expect(problems[20]).toBe('and more of the kind')
+  })
 })
