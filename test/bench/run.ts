@@ -65,6 +65,11 @@ async function measureStaged(chosen: ReadonlySet<Part>, scale: Scale, dist: stri
   }
 }
 
+/** Four digits say all that a measurement knows. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(4)) : value
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -89,7 +94,7 @@ async function main(): Promise<void> {
   const out = values.out ?? join(root, '.tmp', 'bench')
   const results = await measureStaged(new Set(only.filter(isPart)), scale, values.dist ?? join(root, 'dist'))
   mkdirSync(out, { recursive: true })
-  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, undefined, 2)}\n`)
+  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, rounded, 1)}\n`)
   writeFileSync(join(out, 'bench.svg'), drawBench(results))
   const text = [tables(results), goalsTable(results)].filter((part) => part !== '').join('\n')
   writeFileSync(join(out, 'bench.md'), `${text}\n`)
