@@ -92,9 +92,44 @@ export function sendExchange(
   })
 }
 
+/** Is how large a piece must be to be kept as it came; smaller ones are gathered. */
+const LARGE_BYTES = 4_096
+const GATHERED_BYTES = 65_536
+
+/** Keeps the pieces of a body: a million of them, a byte each, must not take a hundred bytes apiece. */
+class BodyPieces {
+  readonly #whole: Buffer[] = []
+  #gathering: Buffer | undefined
+  #filled = 0
+
+  add(piece: Buffer): void {
+    // Nearly every answer is one piece.
+    if (this.#whole.length === 0 || piece.length >= LARGE_BYTES) {
+      this.#finish()
+      this.#whole.push(piece)
+      return
+    }
+    if (this.#filled + piece.length > GATHERED_BYTES) this.#finish()
+    this.#gathering ??= Buffer.allocUnsafe(GATHERED_BYTES)
+    this.#filled += piece.copy(this.#gathering, this.#filled)
+  }
+
+  bytes(): Buffer {
+    this.#finish()
+    const [only] = this.#whole
+    return this.#whole.length === 1 && only !== undefined ? only : Buffer.concat(this.#whole)
+  }
+
+  #finish(): void {
+    if (this.#gathering !== undefined) this.#whole.push(this.#gathering.subarray(0, this.#filled))
+    this.#gathering = undefined
+    this.#filled = 0
+  }
+}
+
 class AnswerReader {
   readonly #exchange: Exchange
-  readonly #chunks: Buffer[] = []
+  readonly #pieces = new BodyPieces()
   #bytes = 0
   #status = 0
   #headers: Dispatcher.ResponseData['headers'] = {}
@@ -112,7 +147,7 @@ class AnswerReader {
     this.#bytes += chunk.length
     const { maxBodyBytes, who } = this.#exchange
     if (this.#bytes <= maxBodyBytes) {
-      this.#chunks.push(chunk)
+      this.#pieces.add(chunk)
       return undefined
     }
     return newFailure(
@@ -124,13 +159,11 @@ class AnswerReader {
 
   answer(): HttpAnswer {
     const date = timeOf(this.#header('date'), this.#header('age'))
-    const [only] = this.#chunks
-    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
     return {
       status: this.#status,
       contentType: (this.#header('content-type').split(';')[0] ?? '').trim().toLowerCase(),
       ...(date !== undefined && { date }),
-      body: bytes.toString('utf8'),
+      body: this.#pieces.bytes().toString('utf8'),
       server: this.#header('server'),
       location: this.#header('location'),
     }

@@ -112,6 +112,18 @@ describe('HttpsOrigin.request', { timeout: 30_000 }, () => {
     expect(sent).toBeLessThan(20 * 1024 * 1024)
   })
 
+  it('puts an answer of many small and large pieces together as it was sent', async () => {
+    const pieces = Array.from({ length: 300 }, (_, index) => `${index},`.repeat(index % 50 === 49 ? 2_000 : 1))
+    await using listener = await startHttps(server, (_request, response) => {
+      void (async () => {
+        for (const piece of pieces) await new Promise((done) => response.write(piece, done))
+        response.end()
+      })()
+    })
+    await using origin = originFor(listener.port, { files })
+    expect((await origin.request('/x')).body).toBe(pieces.join(''))
+  })
+
   it('takes a larger answer where the caller allows it', async () => {
     await using listener = await startHttps(server, (_request, response) =>
       response.end(Buffer.alloc(3 * 1024 * 1024, 0x20)),
