@@ -176,6 +176,8 @@ export class HttpsOrigin {
       headers: {
         host,
         accept: 'application/json',
+        // A cache in front must not hand out a record from before the proof.
+        'cache-control': 'no-cache',
         ...(request.body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(request.body !== undefined && { body: request.body }),

@@ -55,7 +55,7 @@ describe('HttpsOrigin.request', { timeout: 30_000 }, () => {
     },
   )
 
-  it('never sends an Authorization header, and asks for nothing compressed', async () => {
+  it('never sends an Authorization header, and asks for nothing compressed or from a cache', async () => {
     let seen: Record<string, unknown> = {}
     await using listener = await startHttps(server, (request, response) => {
       seen = request.headers
@@ -63,7 +63,12 @@ describe('HttpsOrigin.request', { timeout: 30_000 }, () => {
     })
     await using origin = originFor(listener.port, { files })
     await origin.request('/x')
-    expect(seen).toEqual({ host: `127.0.0.1:${listener.port}`, accept: 'application/json', connection: 'keep-alive' })
+    expect(seen).toEqual({
+      host: `127.0.0.1:${listener.port}`,
+      accept: 'application/json',
+      'cache-control': 'no-cache',
+      connection: 'keep-alive',
+    })
   })
 
   it('names the configured server in SNI and Host, so that a proxy finds its virtual host [P33]', async () => {
