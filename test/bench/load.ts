@@ -63,7 +63,7 @@ export async function load(
         await attest(index)
         latencies.push(performance.now() - started)
       } catch (error) {
-        const seen = error instanceof Error ? error.message.slice(0, 120) : String(error)
+        const seen = kindOf(error)
         failures[seen] = (failures[seen] ?? 0) + 1
       }
     }
@@ -85,4 +85,10 @@ export async function load(
     rssBeforeMb: before.rss,
     rssAfterMb: memoryOf(plugin.pid).rssMb,
   }
+}
+
+/** A failure without the agent ID in it, so that the same failure of many nodes counts as one kind. */
+function kindOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replaceAll(/[0-9a-f]{16,}/g, '<id>').slice(0, 160)
 }
