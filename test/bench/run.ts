@@ -94,7 +94,7 @@ async function main(): Promise<void> {
   const out = values.out ?? join(root, '.tmp', 'bench')
   const results = await measureStaged(new Set(only.filter(isPart)), scale, values.dist ?? join(root, 'dist'))
   mkdirSync(out, { recursive: true })
-  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, rounded, 1)}\n`)
+  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(results, rounded, 2)}\n`)
   writeFileSync(join(out, 'bench.svg'), drawBench(results))
   const text = [tables(results), goalsTable(results)].filter((part) => part !== '').join('\n')
   writeFileSync(join(out, 'bench.md'), `${text}\n`)
