@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto'
 import { BoundedMap } from './bounded-map.ts'
 import type { EnrolledPolicy } from './gate.ts'
 import { checksNothing, describeStrength } from './tpm-policy.ts'
@@ -32,8 +33,10 @@ export class PolicyWatch {
       return
     }
     const what = enrolled.policy?.canonical ?? `unreadable: ${enrolled.unreadable ?? ''}`
-    if (this.#warned.get(agentId) === what) return
-    this.#warned.set(agentId, what)
+    // A policy can have 64 KiB; its hash is as good to tell that it has changed.
+    const hash = createHash('sha256').update(what).digest('base64')
+    if (this.#warned.get(agentId) === hash) return
+    this.#warned.set(agentId, hash)
     log.warn(
       'Enrolled policy checks nothing: the node has a TPM that answers, and nothing is known of what runs on it',
       {
