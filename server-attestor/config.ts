@@ -6,8 +6,11 @@
 import { type DecodedConfig, decodeConfig, inOrder, Problem } from '../plugins/hcl/index.ts'
 import { loadEkAnchors } from '../plugins/keylime/ek-chain.ts'
 import { formatHostPort, type HostPort, parseHostPort } from '../plugins/keylime/host-port.ts'
+import { MAX_AGENT_ID_CHARACTERS } from '../plugins/keylime/ids.ts'
 import { loadTlsFiles, type TlsFiles } from '../plugins/keylime/tls-files.ts'
+import { MAX_SPIFFE_ID_BYTES } from '../plugins/sdk/spiffe-id.ts'
 import type { HashAlg } from '../plugins/tpm/algorithms.ts'
+import { PLUGIN_NAME } from './attestor.ts'
 import { type ServiceSettings, TLS_FILE_NAMES } from './clients.ts'
 import type { GateRules } from './gate.ts'
 import type { IdentityRules } from './identity.ts'
@@ -74,12 +77,19 @@ export function readConfig(
   }
   const tls = loadTlsFiles(tlsFiles, { now, names: TLS_FILE_NAMES })
   const ek = values.ek_ca_path === undefined ? undefined : loadEkAnchors(values.ek_ca_path)
+  const room = roomForAgentId(request.trustDomain)
   const problems = [
+    ...(room < 1 ? [`trust domain ${request.trustDomain} leaves no room for an agent ID in a SPIFFE ID`] : []),
     ...found.map(String),
     ...tls.problems,
     ...(ek?.problems ?? []).map((problem) => `ek_ca_path: ${problem}`),
   ]
-  const warnings = [...read.warnings.map(String), ...tls.warnings, ...policyWarnings(values, pinned)]
+  const warnings = [
+    ...read.warnings.map(String),
+    ...tls.warnings,
+    ...policyWarnings(values, pinned),
+    ...roomWarnings(room),
+  ]
   if (problems.length > 0 || tls.material === undefined) return { problems, warnings }
   const config: ServerConfig = {
     trustDomain: request.trustDomain,
@@ -102,6 +112,19 @@ export function readConfig(
     waitMs: values.wait_for_attestation,
   }
   return { problems, warnings, config }
+}
+
+/** A SPIFFE ID has 255 bytes at most, since SPIRE's databases hold no more. */
+function roomForAgentId(trustDomain: string): number {
+  return MAX_SPIFFE_ID_BYTES - `spiffe://${trustDomain}/spire/agent/${PLUGIN_NAME}/`.length
+}
+
+function roomWarnings(room: number): readonly string[] {
+  if (room < 1 || room >= MAX_AGENT_ID_CHARACTERS) return []
+  return [
+    `the trust domain leaves ${room} characters for an agent ID: nodes with a longer one will be refused ` +
+      '(a UUID has 36, the hash of an endorsement key 64)',
+  ]
 }
 
 function gateRules(

@@ -9,6 +9,9 @@ import { KeylimeError } from './errors.ts'
 /** Names a Keylime agent; only {@link parseAgentId} makes one, so it is safe in a URL and as a SPIFFE ID segment. */
 export type AgentId = string & { readonly __brand: 'AgentId' }
 
+/** Is the length of the longest agent ID. */
+export const MAX_AGENT_ID_CHARACTERS = 80
+
 // The intersection of Keylime's `[\w.-]+` of at most 80 characters and a SPIFFE ID path segment.
 const AGENT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/
 

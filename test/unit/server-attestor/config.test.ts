@@ -46,6 +46,17 @@ describe('readConfig', () => {
     })
   })
 
+  it('says how long an agent ID may be under a long trust domain, and refuses one that leaves no room', () => {
+    const under = (length: number) => readConfig({ trustDomain: 'a'.repeat(length), hcl: hcl(files) })
+    expect(under(145)).toMatchObject({ problems: [], warnings: [] })
+    expect(under(191)).toMatchObject({
+      problems: [],
+      warnings: [holding('the trust domain leaves 34 characters for an agent ID: nodes with a longer one')],
+    })
+    expect(under(224)).toMatchObject({ problems: [], warnings: [holding('leaves 1 characters')] })
+    expect(under(225).problems).toEqual([matching(/^trust domain a+ leaves no room for an agent ID in a SPIFFE ID$/)])
+  })
+
   it('loads the production block of the Go pair unchanged, and says what its policy is worth [T06] [P01] [P07]', () => {
     const { problems, warnings, config } = readWith({
       keylime_verifier_host: 'verifier.keylime.funlab.casa',
