@@ -3,6 +3,7 @@
  *
  * @module
  */
+import util from 'node:util'
 import type { Pool } from 'undici'
 import { type Connector, newConnector } from './connect.ts'
 import { formatHostPort } from './host-port.ts'
@@ -99,13 +100,19 @@ function closeQuietly({ pool }: PoolInUse): void {
   pool.close().catch(() => undefined)
 }
 
+const SILENT = Object.assign(() => undefined, { enabled: false })
+
 let poolClass: Promise<typeof Pool> | undefined
 
 // After the handshake with the host, and only the pool: the whole of undici takes 9 MB and 40 ms more.
 function loadPool(): Promise<typeof Pool> {
   poolClass ??= (async () => {
+    const { debuglog } = util
+    // Under NODE_DEBUG=undici each path would be printed, and with it nonces and quotes. undici asks once, when loaded.
+    Object.assign(util, { debuglog: () => SILENT })
     // @ts-expect-error the file has no types of its own; it exports what 'undici' types as Pool
     const loaded: { readonly default: typeof Pool } = await import('undici/lib/dispatcher/pool.js') // oxlint-disable-line typescript/no-unsafe-assignment
+    Object.assign(util, { debuglog })
     return loaded.default
   })()
   return poolClass

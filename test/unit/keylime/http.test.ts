@@ -1,13 +1,16 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RequestSeen } from '../../../plugins/keylime/http.ts'
 import { startFakeRegistrar } from '../../fakes/fake-registrar.ts'
 import { newTestPki } from '../../fakes/pki.ts'
 import { answerEmpty, failureOf, originFor, startHttp, startHttps, startTcp } from './https-fixture.ts'
 
+const run = promisify(execFile)
 const pki = newTestPki()
 afterAll(() => pki.remove())
 
@@ -69,6 +72,22 @@ describe('HttpsOrigin.request', { timeout: 30_000 }, () => {
       'cache-control': 'no-cache',
       connection: 'keep-alive',
     })
+  })
+
+  it('prints no path, which can hold a nonce and a quote, under NODE_DEBUG=undici', async () => {
+    await using listener = await startHttp(answerEmpty)
+    const module = JSON.stringify(new URL('../../../plugins/keylime/http.ts', import.meta.url).href)
+    const target = `role: 'x', host: '127.0.0.1', port: ${listener.port}, timeoutMs: 5000, settings: {}`
+    const script = `const { HttpsOrigin } = await import(${module})
+      const origin = new HttpsOrigin({ ${target} })
+      await origin.request('/quote-in-the-path')
+      await origin.close()
+      console.log('asked')`
+    const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { ...process.env, NODE_DEBUG: 'undici' },
+    })
+    expect(stdout).toContain('asked')
+    expect(`${stdout}${stderr}`).not.toContain('quote-in-the-path')
   })
 
   it('names the configured server in SNI and Host, so that a proxy finds its virtual host [P33]', async () => {
