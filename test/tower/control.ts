@@ -64,6 +64,22 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
 }
 
 /**
+ * Tells whether a tower stands under a prefix.
+ *
+ * @param prefix The tower's prefix.
+ */
+export function stands(prefix: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(controlSocket(prefix))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/**
  * Sends a request to a tower and passes its answer on.
  *
  * @param prefix The tower's prefix.

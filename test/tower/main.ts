@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { RigError, reasonOf } from '../rig/errors.ts'
 import { prepareParts } from '../rig/prepare.ts'
-import { askTower, controlSocket, serveControl } from './control.ts'
+import { askTower, controlSocket, serveControl, stands } from './control.ts'
 import { whyNoNamespaces } from './network.ts'
 import { requireTowerTools } from './setup.ts'
 import { renderStatus, towerStatus } from './status.ts'
@@ -55,6 +55,8 @@ function help(): number {
 async function standHere(): Promise<number> {
   const why = whyNoNamespaces()
   if (why !== undefined) throw new RigError(`the tower needs network namespaces: ${why}`)
+  if (await stands(values.prefix))
+    throw new RigError(`a tower ${values.prefix} stands already; take it down first, or choose another --prefix`)
   const count = Number(values.hosts)
   if (!Number.isInteger(count) || count < 1 || count > 100)
     throw new RigError(`--hosts ${values.hosts}: expected 1 to 100`)

@@ -40,6 +40,7 @@ onTower('./test/tower/tower', () => {
     for (const verb of [...Object.keys(VERBS), 'up', 'down', 'run']) expect(help).toContain(`  ${verb} `)
     expect((await tower('status')).stderr).toContain('no tower twcli stands')
     expect(await ok('up', '--hosts', '2', '--keep')).toContain('the tower stands')
+    expect(await tower('up')).toMatchObject({ code: 1, stderr: expect.stringContaining('stands already') as string })
     line.mark('up --hosts 2 --keep')
     await allWell()
     const table = await ok('status')
@@ -53,28 +54,28 @@ onTower('./test/tower/tower', () => {
     )
     expect(await ok('run', 'auth', 'tpm2_pcrread', 'sha256:7')).toContain('0x')
     line.mark('run: commands on a host; no route out')
-    expect(await ok('add')).toContain('node1: attested as spiffe://')
+    expect(await ok('add')).toContain('ca: attested as spiffe://')
     line.mark('add')
     expect(await ok('tamper', 'auth')).toContain('auth: done')
     await pollUntil('the table to show it', async () => (await tower('status')).code === 2)
     expect((await tower('status')).stdout).toMatch(/^auth\s.*invalid quote \(9\)/m)
     line.mark('tamper: exit 2 of status')
     await ok('reboot', 'auth')
-    await ok('powercut', 'node1')
+    await ok('powercut', 'ca')
     await pollUntil('the cut to be seen', async () => (await tower('status')).stdout.includes('invalid quote (9)'))
-    await ok('heal', 'node1')
+    await ok('heal', 'ca')
     line.mark('reboot, powercut, heal')
-    await ok('partition', 'node1')
+    await ok('partition', 'ca')
     await pollUntil('the verifier to give it up', async () =>
-      /^node1\s.*failed \(7\)/m.test((await tower('status')).stdout),
+      /^ca\s.*failed \(7\)/m.test((await tower('status')).stdout),
     )
-    await ok('partition', 'node1', 'off')
-    await ok('heal', 'node1')
+    await ok('partition', 'ca', 'off')
+    await ok('heal', 'ca')
     line.mark('partition, and back')
     await ok('expire', 'auth')
     expect((await tower('status')).stdout).toMatch(/^auth\s.*expired/m)
     await ok('renew', 'auth')
-    expect(await ok('renew', '--all')).toMatch(/spire: done.*\n.*auth: done.*\n.*node1: done/)
+    expect(await ok('renew', '--all')).toMatch(/spire: done.*\n.*auth: done.*\n.*ca: done/)
     line.mark('expire, renew, renew --all')
     await allWell()
     await ok('evict', 'auth')
@@ -84,7 +85,7 @@ onTower('./test/tower/tower', () => {
     line.mark('evict, service, logs, where')
     await allWell()
     for (const [words, said] of [
-      [['tamper', 'nobody'], 'no host nobody; there are spire, auth, node1'],
+      [['tamper', 'nobody'], 'no host nobody; there are spire, auth, ca'],
       [['dance'], 'no verb dance'],
       [['service', 'auth', 'restart', 'cron'], 'auth has no unit cron'],
     ] as const) {
@@ -98,24 +99,24 @@ onTower('./test/tower/tower', () => {
     line.end()
   })
 
-  it.each(['SIGINT', 'SIGKILL'] as const)('leaves nothing behind when it is ended by %s', async (signal) => {
+  it.each([
+    { signal: 'SIGINT', prefix: 'twint' },
+    { signal: 'SIGKILL', prefix: 'twkill' },
+  ] as const)('leaves nothing behind when it is ended by $signal', async ({ signal, prefix }) => {
     await towerParts()
-    const node = spawn(
-      process.execPath,
-      [resolve(COMMAND, '..', 'main.ts'), 'up', '--prefix', PREFIX, '--hosts', '1'],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        detached: true,
-      },
-    )
+    const program = resolve(COMMAND, '..', 'main.ts')
+    const node = spawn(process.execPath, [program, 'up', '--prefix', prefix, '--hosts', '1'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
     let said = ''
     node.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
     const ended = once(node, 'exit')
     await pollUntil('it to be half way up', () => said.includes('Book of Omens'), { deadlineMs: 120_000 })
     node.kill(signal)
     await ended
-    await pollUntil('nothing to be left', () => leftoversOf(PREFIX).length === 0, { deadlineMs: 60_000 })
-    expect(leftoversOf(PREFIX)).toEqual([])
+    await pollUntil('nothing to be left', () => leftoversOf(prefix).length === 0, { deadlineMs: 120_000 })
+    expect(leftoversOf(prefix)).toEqual([])
   })
 
   it('lets two towers stand at once', async () => {
