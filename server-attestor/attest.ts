@@ -107,7 +107,7 @@ async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call)
 function requireNone(reasons: readonly Reason[], call: Call): void {
   const [first, ...rest] = reasons
   if (first === undefined) return
-  if (call.attestor.config.enforce) throw new Refusal([first, ...rest])
+  if (call.attestor.config.gate.enforce) throw new Refusal([first, ...rest])
   reportShadowed(reasons, call)
 }
 

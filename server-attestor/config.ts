@@ -4,7 +4,7 @@
  * @module
  */
 import { type DecodedConfig, decodeConfig, inOrder, Problem } from '../plugins/hcl/index.ts'
-import { loadEkAnchors } from '../plugins/keylime/ek-chain.ts'
+import { type EkAnchors, loadEkAnchors } from '../plugins/keylime/ek-chain.ts'
 import { formatHostPort, type HostPort, parseHostPort } from '../plugins/keylime/host-port.ts'
 import { MAX_AGENT_ID_CHARACTERS } from '../plugins/keylime/ids.ts'
 import { loadTlsFiles, type TlsFiles } from '../plugins/keylime/tls-files.ts'
@@ -33,8 +33,6 @@ export interface ServerConfig {
   readonly gate: GateRules
   readonly identity: IdentityRules
   readonly allowedHashAlgs: readonly HashAlg[]
-  /** False: shadow mode. */
-  readonly enforce: boolean
   /** `wait_for_attestation`, milliseconds; 0: a node that is not attested yet is refused at once. */
   readonly waitMs: number
 }
@@ -79,17 +77,12 @@ export function readConfig(
   const ek = values.ek_ca_path === undefined ? undefined : loadEkAnchors(values.ek_ca_path)
   const room = roomForAgentId(request.trustDomain)
   const problems = [
-    ...(room < 1 ? [`trust domain ${request.trustDomain} leaves no room for an agent ID in a SPIFFE ID`] : []),
+    ...room.problems,
     ...found.map(String),
     ...tls.problems,
     ...(ek?.problems ?? []).map((problem) => `ek_ca_path: ${problem}`),
   ]
-  const warnings = [
-    ...read.warnings.map(String),
-    ...tls.warnings,
-    ...policyWarnings(values, pinned),
-    ...roomWarnings(room),
-  ]
+  const warnings = [...read.warnings.map(String), ...tls.warnings, ...policyWarnings(values, pinned), ...room.warnings]
   if (problems.length > 0 || tls.material === undefined) return { problems, warnings }
   const config: ServerConfig = {
     trustDomain: request.trustDomain,
@@ -102,29 +95,28 @@ export function readConfig(
       tls: { files: tlsFiles, material: tls.material },
     },
     gate: gateRules(values, requirements, pinned),
-    identity: {
-      allowDefaultUuid: values.allow_default_uuid,
-      requireEkUuid: values.require_ek_uuid,
-      ekAnchors: ek?.anchors,
-    },
+    identity: identityRules(values, ek?.anchors),
     allowedHashAlgs: values.allowed_hash_algs,
-    enforce: values.enforce,
     waitMs: values.wait_for_attestation,
   }
   return { problems, warnings, config }
 }
 
 /** A SPIFFE ID has 255 bytes at most, since SPIRE's databases hold no more. */
-function roomForAgentId(trustDomain: string): number {
-  return MAX_SPIFFE_ID_BYTES - `spiffe://${trustDomain}/spire/agent/${PLUGIN_NAME}/`.length
+function roomForAgentId(trustDomain: string): { problems: readonly string[]; warnings: readonly string[] } {
+  const room = MAX_SPIFFE_ID_BYTES - `spiffe://${trustDomain}/spire/agent/${PLUGIN_NAME}/`.length
+  if (room >= MAX_AGENT_ID_CHARACTERS) return { problems: [], warnings: [] }
+  if (room < 1) {
+    return { problems: [`trust domain ${trustDomain} leaves no room for an agent ID in a SPIFFE ID`], warnings: [] }
+  }
+  const warning =
+    `the trust domain leaves ${room} characters for an agent ID: nodes with a longer one will be refused ` +
+    '(a UUID has 36, the hash of an endorsement key 64)'
+  return { problems: [], warnings: [warning] }
 }
 
-function roomWarnings(room: number): readonly string[] {
-  if (room < 1 || room >= MAX_AGENT_ID_CHARACTERS) return []
-  return [
-    `the trust domain leaves ${room} characters for an agent ID: nodes with a longer one will be refused ` +
-      '(a UUID has 36, the hash of an endorsement key 64)',
-  ]
+function identityRules(values: Values, ekAnchors: EkAnchors | undefined): IdentityRules {
+  return { allowDefaultUuid: values.allow_default_uuid, requireEkUuid: values.require_ek_uuid, ekAnchors }
 }
 
 function gateRules(

@@ -17,28 +17,20 @@ export interface AgentRecord {
   readonly attestationCount?: number
   /** Epoch seconds of the verifier's clock; absent for never. */
   readonly lastSuccessfulAttestation?: number
-  /** Epoch seconds of the verifier's clock: the last quote that parsed, good or bad. */
-  readonly lastReceivedQuote?: number
   /** `PASS`, `FAIL`, `PENDING`, `TIMEOUT`; absent before Keylime 7.14.2. */
   readonly attestationStatus?: string
   /** Milliseconds; absent before Keylime 7.14.2. */
   readonly maximumAttestationIntervalMs?: number
-  /** Milliseconds; absent before Keylime 7.14.2. */
-  readonly attestationPeriodMs?: number
   /** JSON text, such as `{"mask": "0x400"}`; `''` when the verifier sends none. */
   readonly tpmPolicy: string
   readonly hasRuntimePolicy: boolean
   readonly hasMbRefstate: boolean
-  /** Of the last quote, such as `sha256`; absent before the first. */
-  readonly hashAlg?: string
   /** Empty when the verifier holds no list; text, which some clients enrol, is split at commas. */
   readonly acceptTpmHashAlgs: readonly string[]
   readonly lastEventId?: string
-  readonly severityLevel?: number
   /** Where the verifier polls the agent; absent for push-mode agents. */
   readonly ip?: string
   readonly port?: number
-  readonly verifierId?: string
   /** Epoch seconds of the verifier's clock when it answered; absent when it sent no `Date`. */
   readonly receivedAt?: number
 }
@@ -52,20 +44,15 @@ const RECORD = v.object({
   operational_state: v.nullable(v.pipe(v.number(), v.integer('a whole number'))),
   attestation_count: whole,
   last_successful_attestation: whole,
-  last_received_quote: whole,
   attestation_status: text,
   maximum_attestation_interval: text,
-  attestation_period: text,
   tpm_policy: v.string(),
   has_runtime_policy: v.nullish(flag),
   has_mb_refstate: v.nullish(flag),
-  hash_alg: text,
   accept_tpm_hash_algs: v.nullish(v.union([v.array(v.string()), v.string()])),
   last_event_id: text,
-  severity_level: whole,
   ip: text,
   port: v.nullish(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d{1,5}$/, 'a port number'))])),
-  verifier_id: text,
 })
 
 /**
@@ -85,29 +72,23 @@ export function parseAgentRecord(
   const read = parseShape(RECORD, results, answer.who, `record of agent ${agentId}`)
   const algs = read.accept_tpm_hash_algs
   // 0 is how Keylime stores "never".
-  const [succeeded, quoted] = [read.last_successful_attestation || null, read.last_received_quote || null]
+  const succeeded = read.last_successful_attestation || null
   const maximumAttestationIntervalMs = milliseconds(read.maximum_attestation_interval)
-  const attestationPeriodMs = milliseconds(read.attestation_period)
   const port = typeof read.port === 'string' ? Number(read.port) : read.port
   return {
     agentId,
     operationalState: read.operational_state,
     ...(isGiven(read.attestation_count) && { attestationCount: read.attestation_count }),
     ...(isGiven(succeeded) && { lastSuccessfulAttestation: succeeded }),
-    ...(isGiven(quoted) && { lastReceivedQuote: quoted }),
     ...(isGiven(read.attestation_status) && { attestationStatus: read.attestation_status }),
     ...(isGiven(maximumAttestationIntervalMs) && { maximumAttestationIntervalMs }),
-    ...(isGiven(attestationPeriodMs) && { attestationPeriodMs }),
     tpmPolicy: read.tpm_policy,
     hasRuntimePolicy: Boolean(read.has_runtime_policy),
     hasMbRefstate: Boolean(read.has_mb_refstate),
-    ...(isGiven(read.hash_alg) && read.hash_alg !== '' && { hashAlg: read.hash_alg }),
     acceptTpmHashAlgs: typeof algs === 'string' ? algs.split(/[\s,]+/).filter(Boolean) : (algs ?? []),
     ...(isGiven(read.last_event_id) && { lastEventId: read.last_event_id }),
-    ...(isGiven(read.severity_level) && { severityLevel: read.severity_level }),
     ...(isGiven(read.ip) && { ip: read.ip }),
     ...(isGiven(port) && { port }),
-    ...(isGiven(read.verifier_id) && { verifierId: read.verifier_id }),
     ...(isGiven(answer.date) && { receivedAt: answer.date }),
   }
 }

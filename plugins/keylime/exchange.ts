@@ -21,12 +21,10 @@ export interface HttpAnswer {
   readonly location: string
 }
 
-/** Describes one request. */
+/** Describes one GET request. */
 export interface Exchange {
   readonly path: string
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string
   readonly maxBodyBytes: number
   /** Begins messages, such as `keylime verifier 127.0.0.1:8881`. */
   readonly who: string
@@ -62,9 +60,9 @@ export function sendExchange(
       controller?.abort(error)
     })
     const reader = new AnswerReader(exchange)
-    const { path, method, headers, body } = exchange
+    const { path, headers } = exchange
     pool.dispatch(
-      { path, method, headers: { ...headers }, ...(body !== undefined && { body }) },
+      { path, method: 'GET', headers: { ...headers } },
       {
         onRequestStart(started) {
           controller = started

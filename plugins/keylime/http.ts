@@ -65,14 +65,11 @@ export interface RequestSeen {
   readonly error?: KeylimeError
 }
 
-/** Describes one request. */
+/** Describes one request; all are GET, and may be sent again. */
 export interface HttpRequestOptions {
   readonly signal?: AbortSignal | undefined
   /** Names the request for metrics; default `request`. */
   readonly operation?: string
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** JSON text. */
-  readonly body?: string
   /** Milliseconds on top of the service's time limit, for what takes long. */
   readonly extraTimeMs?: number
   readonly maxBodyBytes?: number
@@ -121,7 +118,7 @@ export class HttpsOrigin {
    * A GET whose kept-alive connection turns out closed is sent again on another; nothing else is ever repeated.
    *
    * @param path Absolute path with query, already percent-encoded.
-   * @param request Signal, bounds, method.
+   * @param request Signal and bounds.
    * @returns The answer, whatever its status.
    * @throws {KeylimeError} `KEYLIME_UNREACHABLE`, `KEYLIME_TIMEOUT`, `KEYLIME_UNAVAILABLE` (queue full),
    *   `KEYLIME_PEER_UNTRUSTED`, `KEYLIME_CLIENT_REFUSED`, `KEYLIME_BAD_RESPONSE` (too large), `KEYLIME_CANCELLED`.
@@ -171,16 +168,13 @@ export class HttpsOrigin {
       : formatHostPort({ ...target, host: named })
     return {
       path,
-      method: request.method ?? 'GET',
       // Never an Authorization header: Keylime then looks at nothing else, the client certificate included.
       headers: {
         host,
         accept: 'application/json',
         // A cache in front must not hand out a record from before the proof.
         'cache-control': 'no-cache',
-        ...(request.body !== undefined && { 'content-type': 'application/json' }),
       },
-      ...(request.body !== undefined && { body: request.body }),
       maxBodyBytes: request.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       who: this.#who,
     }
@@ -224,18 +218,12 @@ export class HttpsOrigin {
       } catch (error) {
         if (scope.ended !== undefined) throw scope.ended
         const failure = await this.#explain(error, use, scope, { timeoutMs, answered: progress.answered })
-        if (attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, exchange, progress, use)) throw failure
+        if (attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, progress, use)) throw failure
       }
     }
   }
 
-  #mayRepeat(
-    error: unknown,
-    failure: KeylimeError,
-    exchange: Exchange,
-    progress: ExchangeProgress,
-    use: PoolInUse,
-  ): boolean {
+  #mayRepeat(error: unknown, failure: KeylimeError, progress: ExchangeProgress, use: PoolInUse): boolean {
     if (this.#pool.isClosed) return false
     // The pool was replaced between our choosing it and its taking the request.
     if (['UND_ERR_DESTROYED', 'UND_ERR_CLOSED'].includes(errorCode(error))) return true
@@ -245,7 +233,7 @@ export class HttpsOrigin {
     }
     const connection = use.connector.connectionOf(error)
     const isStale = connection?.phase === 'open' && connection.socket.bytesRead > 0
-    return isStale && !progress.answered && exchange.method === 'GET'
+    return isStale && !progress.answered
   }
 
   async #explain(

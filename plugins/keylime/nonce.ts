@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const NONCE_LENGTH = 32
-const NONCE = /^[A-Z2-7]{32}$/
 // What a Keylime agent takes (ASCII here; it takes Unicode letters too). A Go server half sends 32 of A-Z2-7.
 const QUOTABLE = /^[A-Za-z0-9]{1,64}$/
 
@@ -24,16 +23,6 @@ export function newNonce(): string {
   // 256 is a multiple of 32, so the low five bits of a byte are uniform.
   for (const byte of randomBytes(NONCE_LENGTH)) nonce += ALPHABET.charAt(byte & 31)
   return nonce
-}
-
-/**
- * Tells whether a text has the shape {@link newNonce} gives.
- *
- * @param text Any text.
- * @returns True for 32 characters of `A-Z2-7`.
- */
-export function isNonce(text: string): boolean {
-  return NONCE.test(text)
 }
 
 /**

@@ -38,8 +38,6 @@ export interface TlsWatchOptions {
   readonly clock?: () => number
   /** Milliseconds between looks without requests; default 5,000; 0: only requests look. */
   readonly pollMs?: number
-  /** Called with each new material after it is in force. */
-  readonly onChange?: (material: TlsMaterial) => void
 }
 
 /** Watches the files of one {@link TlsMaterial}; close it when its last user is gone. */
@@ -129,7 +127,6 @@ class FileWatcher implements TlsSource {
     this.#material = material
     this.#options.log?.info('TLS files reloaded', factsOf(material))
     for (const warning of warnings) this.#options.log?.warn('TLS files have a weakness', { warning })
-    this.#options.onChange?.(material)
   }
 
   #keepOld(stamp: string, problems: readonly string[], now: number): void {

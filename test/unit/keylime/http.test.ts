@@ -359,19 +359,6 @@ describe('HttpsOrigin and its connections', { timeout: 30_000 }, () => {
     expect(listener.accepted()).toBe(5)
   })
 
-  it('does not send anything but a GET twice', async () => {
-    let requests = 0
-    await using listener = await startHttps(server, (request, response) => {
-      requests += 1
-      if (requests > 1) request.socket.destroy()
-      else answerEmpty(request, response)
-    })
-    await using origin = originFor(listener.port, { files })
-    await origin.request('/x')
-    const { code } = await failureOf(origin.request('/x', { method: 'POST', body: '{}' }))
-    expect({ code, requests }).toEqual({ code: 'KEYLIME_UNREACHABLE', requests: 2 })
-  })
-
   it('answers again as soon as the server does', async () => {
     const registrar = await startFakeRegistrar({ tls: { ...server, clientCertificates: 'required' } })
     await using origin = originFor(registrar.port, { files })

@@ -30,20 +30,27 @@ describe('VerifierClient, with the answers of a real verifier', { timeout: 30_00
       operationalState: 3,
       attestationCount: 23,
       lastSuccessfulAttestation: 1_795_472_521,
-      lastReceivedQuote: 1_795_472_521,
       attestationStatus: 'PASS',
       maximumAttestationIntervalMs: 10_000,
-      attestationPeriodMs: 2_000,
       tpmPolicy: '{"mask": "0x0"}',
       hasRuntimePolicy: false,
       hasMbRefstate: false,
-      hashAlg: 'sha256',
       acceptTpmHashAlgs: ['sha512', 'sha384', 'sha256'],
       ip: '127.0.0.1',
       port: 9002,
-      verifierId: 'default',
       receivedAt: 1_795_472_522,
     })
+  })
+
+  it('reads an agent whose record is damaged where nobody looks', async () => {
+    const answer =
+      '{"code":200,"status":"Success","results":{"operational_state":3,"tpm_policy":"{}","severity_level":"high","hash_alg":7}}'
+    await using listener = await startHttps(server, (request, response) => {
+      if (request.url === '/version') return playRecorded(['verifier-version'])(request, response)
+      response.writeHead(200, { 'content-type': 'application/json' }).end(answer)
+    })
+    await using origin = originFor(listener.port, { files: { caFile } })
+    expect(await new VerifierClient(origin).getAgent(real)).toMatchObject({ operationalState: 3 })
   })
 
   it('lists the agents, each in a list of its own', async () => {

@@ -24,6 +24,7 @@ beforeAll(async () => {
 afterAll(() => pki.remove())
 
 const read = (text: string) => readConfig({ trustDomain: 'example.org', hcl: text })
+const under = (length: number) => readConfig({ trustDomain: 'a'.repeat(length), hcl: hcl(files) })
 const readWith = (values: HclValues) => read(hcl({ ...files, ...values }))
 
 describe('readConfig', () => {
@@ -32,7 +33,6 @@ describe('readConfig', () => {
     expect([problems, warnings]).toEqual([[], []])
     expect(config).toMatchObject({
       trustDomain: 'example.org',
-      enforce: true,
       waitMs: 0,
       allowedHashAlgs: ['sha256', 'sha384', 'sha512'],
       gate: { requirePolicy: [], enforce: true },
@@ -47,7 +47,6 @@ describe('readConfig', () => {
   })
 
   it('says how long an agent ID may be under a long trust domain, and refuses one that leaves no room', () => {
-    const under = (length: number) => readConfig({ trustDomain: 'a'.repeat(length), hcl: hcl(files) })
     expect(under(145)).toMatchObject({ problems: [], warnings: [] })
     expect(under(191)).toMatchObject({
       problems: [],
