@@ -454,7 +454,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { id: 'T78', promise: 'START is not trust (P02): agent added but unreachable: refused' },
   {
     id: 'T79',
-    promise: `Policy strength (P01): '{"mask":"0x90"}' → refused in strict mode, selector 'keylime:policy:quote-only' otherwise`,
+    promise: `Policy strength (P01): '{"mask":"0x90"}' → refused in strict mode, selector 'keylime:policy:none' otherwise`,
   },
   {
     id: 'T80',

@@ -38,10 +38,10 @@ async function call(from: TowerHost, port: number, to: TowerHost): Promise<{ cod
 }
 
 onTower('workloads of attested hosts', () => {
-  it('talk mutual TLS with their SVIDs until one host is cut off [T53] [T58] [T59]', async () => {
+  it('talk mutual TLS with their SVIDs, and turn away a workload that is somebody else [T59]', async () => {
     const [auth, ca, spire] = [tower().host('auth'), tower().host('ca'), tower().host('spire')]
     await Promise.all([auth, ca, spire].map((host) => svidReturns(host)))
-    const line = new Timeline('two workloads over mutual TLS', ['T53'])
+    const line = new Timeline('two workloads over mutual TLS', ['T59'])
     const server = tower()
       .on('auth')
       .start({
@@ -57,7 +57,7 @@ onTower('workloads of attested hosts', () => {
     line.end()
   })
 
-  it('are served by Envoy with SVIDs straight from the SPIRE agent [T68]', async () => {
+  it('are served by Envoy with SVIDs straight from the SPIRE agent, until their host is cut off [T53] [T68]', async () => {
     const [auth, ca, spire] = [tower().host('auth'), tower().host('ca'), tower().host('spire')]
     const line = new Timeline('Envoy by SDS, then its host is cut off', ['T53', 'T68'])
     const { envoy } = await towerParts()
