@@ -16,7 +16,7 @@ import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
 import { type Attestor, PLUGIN_NAME } from './attestor.ts'
 import { type Deadline, untilAborted, withDeadline } from './deadline.ts'
 import { attestationAge } from './gate.ts'
-import { defaultUuidReasons } from './identity.ts'
+import { defaultUuidReasons, overtakenReasons } from './identity.ts'
 import { identify, type NodeEvidence, type ProvedNode, prove } from './proof.ts'
 import { type LogFacts, type Reason, Refusal, refusal } from './refusal.ts'
 import { selectorsFor } from './selectors.ts'
@@ -69,6 +69,8 @@ export async function attest(
   })
   const standing = await waitForStanding(first, node, attestor, stream)
   requireAdmitted(standing, call)
+  // Nothing is awaited from here on, so of two that attest at the same moment one comes first.
+  requireNone(overtakenReasons(node.identity, attestor.admitted), call)
   remember(node, standing, call)
   return attributesOf(node, standing, payload.hashAlg, attestor)
 }

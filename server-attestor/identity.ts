@@ -77,8 +77,10 @@ export interface NodeIdentity extends AdmittedNode {
   readonly ekCaFingerprint?: string | undefined
   /** Every reason to refuse. */
   readonly reasons: readonly Reason[]
-  /** The node that holds this ID, when that is another TPM. */
+  /** The node that holds this ID, when that is another TPM or spelling. */
   readonly heldBy?: AdmittedNode | undefined
+  /** Who held the ID when this was judged. */
+  readonly holder?: AdmittedNode | undefined
 }
 
 /**
@@ -108,7 +110,20 @@ export function judgeIdentity(
   const claim = claimAgainst(holder, node)
   if (claim !== undefined) reasons.push(claim)
   const ekCaFingerprint = chain !== undefined && 'caFingerprint' in chain ? chain.caFingerprint : undefined
-  return { ...node, ekCaFingerprint, reasons, heldBy: claim === undefined ? undefined : holder }
+  return { ...node, ekCaFingerprint, reasons, heldBy: claim === undefined ? undefined : holder, holder }
+}
+
+/**
+ * Finds out whether another node was admitted under the same ID since a node's identity was judged.
+ *
+ * @param identity As judged.
+ * @param admitted Which TPM holds which ID now.
+ * @returns The reason to refuse, or none.
+ */
+export function overtakenReasons(identity: NodeIdentity, admitted: AdmittedNodes): readonly Reason[] {
+  const holder = admitted.holder(identity.agentId)
+  const claim = holder === identity.holder ? undefined : claimAgainst(holder, identity)
+  return claim === undefined ? [] : [claim]
 }
 
 /** Is a node's claim to an ID that is held refused: by another TPM, or under another spelling. */

@@ -619,6 +619,32 @@ describe('attest', () => {
       )
     })
 
+    it('admits one of two TPMs that attest under one ID at the same moment', async () => {
+      const [first, other] = [
+        new SoftwareTpm({ ek: 'ec-p256', slot: 55 }),
+        new SoftwareTpm({ ek: 'ec-p256', slot: 56 }),
+      ]
+      await using fresh = await startInProcess(keylime.serverHcl({ wait_for_attestation: '10s' }))
+      register('raced', first)
+      keylime.verifier.enrol('raced', first.akTpm, { operational_state: 1 })
+      let status = ''
+      fresh.change({
+        sleep: async () => {
+          // While the first is held, the other one attests, and then the ID goes back.
+          register('raced', other)
+          keylime.verifier.enrol('raced', other.akTpm)
+          ;({ status } = await fresh.attest(newFakeNode('raced', other)))
+          register('raced', first)
+          keylime.verifier.enrol('raced', first.akTpm)
+        },
+      })
+      const outcome = await fresh.attest(newFakeNode('raced', first))
+      expect([status, outcome]).toMatchObject([
+        'OK',
+        { status: 'PERMISSION_DENIED', message: holding('[KL-ID-IN-USE]') },
+      ])
+    })
+
     it('keeps what it knows of TPMs and IDs through a new configuration', async () => {
       const [first, other] = [
         new SoftwareTpm({ ek: 'ec-p256', slot: 45 }),
