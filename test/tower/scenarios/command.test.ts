@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { type CommandResult, tryCommand } from '../../rig/commands.ts'
 import { pollUntil } from '../../rig/poll.ts'
 import { leftoversOf } from '../leftovers.ts'
@@ -29,7 +29,7 @@ function allWell(): Promise<unknown> {
 }
 
 onTower('./test/tower/tower', () => {
-  afterAll(async () => {
+  afterEach(async () => {
     if (namespacesOf(PREFIX).length > 0) await tower('down')
   })
 
@@ -66,9 +66,9 @@ onTower('./test/tower/tower', () => {
     await ok('heal', 'ca')
     line.mark('reboot, powercut, heal')
     await ok('partition', 'ca')
-    await pollUntil('the verifier to give it up', async () =>
-      /^ca\s.*failed \(7\)/m.test((await tower('status')).stdout),
-    )
+    // No packet comes back at all: each of five tries waits its ten seconds.
+    const givenUp = async (): Promise<boolean> => /^ca\s.*failed \(7\)/m.test((await tower('status')).stdout)
+    await pollUntil('the verifier to give it up', givenUp, { deadlineMs: 180_000 })
     await ok('partition', 'ca', 'off')
     await ok('heal', 'ca')
     line.mark('partition, and back')
