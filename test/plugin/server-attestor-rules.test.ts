@@ -127,8 +127,13 @@ describe('the identity of a node', () => {
     // The registrar takes any certificate from anybody, so this says nothing about the host that is meant.
     expect(await plugin.attest(node)).toEqual({
       status: 'INTERNAL',
-      message: matching('EK certificate is for another key'),
+      message: matching(/^keylime registrar, asked for agent .*\[KL-KEYLIME-BAD-ANSWER\]$/),
     })
+    await expect
+      .poll(() => plugin.logs().some(({ raw }) => raw.includes('EK certificate is for another key')), {
+        timeout: 10_000,
+      })
+      .toBe(true)
   })
 
   it('is refused when the registered TPM changes without a new enrolment [T61]', async () => {
