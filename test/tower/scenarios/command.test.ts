@@ -80,7 +80,9 @@ onTower('./test/tower/tower', () => {
     await allWell()
     await ok('evict', 'auth')
     expect(await ok('service', 'auth', 'restart', 'spire-agent')).toContain('spire-agent: started')
-    expect(await ok('logs', 'auth', 'spire-agent')).toContain('Node attestation was successful')
+    const attested = async (): Promise<boolean> =>
+      (await ok('logs', 'auth', 'spire-agent')).includes('Node attestation was successful')
+    await pollUntil('the log to say that auth is attested', attested)
     expect(await ok('where', 'auth')).toMatch(/^twcli-auth \S+workload\.sock\n$/)
     line.mark('evict, service, logs, where')
     await allWell()
@@ -97,7 +99,7 @@ onTower('./test/tower/tower', () => {
     expect(leftoversOf(PREFIX)).toEqual([])
     line.mark('down; nothing left in namespaces, /etc/netns, mounts, processes, folders')
     line.end()
-  })
+  }, 600_000)
 
   it.each([
     { signal: 'SIGINT', prefix: 'twint' },
