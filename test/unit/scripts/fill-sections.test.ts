@@ -12,11 +12,6 @@ describe('fillSections', () => {
     expect(fillSections(page(''), sections, 'page.md')).toBe(filled)
   })
 
-  it('leaves the section that the bench writes alone', () => {
-    const figures = '<!-- generated:numbers -->\n| 4 x |\n<!-- end -->\n'
-    expect(fillSections(figures, sections, 'page.md')).toBe(figures)
-  })
-
   it('stops at a key that nothing generates and at a marker without an end', () => {
     expect(() => fillSections(page('').replace('keys', 'other'), sections, 'page.md')).toThrow(
       'page.md: nothing generates the section "other"',
