@@ -142,10 +142,15 @@ function legend(left: number, y: number): readonly string[] {
     [WARNED, 'Keylime says invalid, SPIRE not asked yet'],
     [CUT_OFF, 'refused; the last SVID runs out'],
   ] as const
-  return entries.flatMap(([color, words], index) => [
-    `<rect x="${left + index * 225}" y="${y - 10}" width="12" height="12" rx="2" fill="${color}"/>`,
-    text(left + index * 225 + 18, y, words, { anchor: 'start', size: 11 }),
-  ])
+  // The middle one is the longest by far.
+  const offsets = [0, 120, 420]
+  return entries.flatMap(([color, words], index) => {
+    const x = left + (offsets[index] ?? 0)
+    return [
+      `<rect x="${x}" y="${y - 10}" width="12" height="12" rx="2" fill="${color}"/>`,
+      text(x + 18, y, words, { anchor: 'start', size: 11 }),
+    ]
+  })
 }
 
 interface TextStyle {
