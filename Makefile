@@ -61,5 +61,4 @@ clean: ## Remove what was built in this folder (the cache outside it stays)
 	@rm -rf dist .tmp coverage
 
 $(DEPS): package.json package-lock.json
-	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or newer, then run this again' >&2; exit 1; }
-	npm ci && touch $(DEPS)
+	@scripts/install.sh
