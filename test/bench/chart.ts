@@ -91,7 +91,7 @@ function barsOf<T extends { readonly side: Side }>(
 
 function growthPanels({ growth }: BenchResults): string[] {
   const ours = growth.map((one) => ({ ...one, side: 'ours' as const }))
-  const by = (what: 'nodes' | 'in flight'): typeof ours => ours.filter((one) => one.by === what)
+  const by = (what: (typeof growth)[number]['by']): typeof ours => ours.filter((one) => one.by === what)
   return [
     barPanel(
       'Ours, by nodes: CPU per attestation, ms',
@@ -107,6 +107,14 @@ function growthPanels({ growth }: BenchResults): string[] {
         by('in flight'),
         ({ inFlight }) => `${inFlight}`,
         (one) => one.perSecond,
+      ),
+    ),
+    barPanel(
+      'Ours, by selectors: CPU per attestation, ms',
+      barsOf(
+        by('selectors'),
+        ({ selectors }) => `${selectors}`,
+        (one) => one.cpuMs,
       ),
     ),
   ]

@@ -283,6 +283,7 @@ function growthTable(results: readonly GrowthResult[]): string {
   const rows = results.map((one) => [
     String(one.nodes),
     String(one.inFlight),
+    String(one.selectors),
     one.perSecond.toFixed(0),
     one.p50Ms.toFixed(1),
     one.p99Ms.toFixed(1),
@@ -294,6 +295,7 @@ function growthTable(results: readonly GrowthResult[]): string {
   const head = [
     'nodes',
     'in flight',
+    'selectors',
     'attestations/s',
     'p50 ms',
     'p99 ms',

@@ -26,6 +26,8 @@ export interface Scale {
   readonly reconfigurations: number
   readonly growthNodes: readonly number[]
   readonly growthInFlight: readonly number[]
+  /** PCRs that the enrolled policy compares: each is a selector. */
+  readonly growthPcrs: readonly number[]
 }
 
 /** What the published numbers come from: about a quarter of an hour with the Go pair. */
@@ -46,6 +48,7 @@ export const FULL: Scale = {
   reconfigurations: 1000,
   growthNodes: [1, 10, 100, 1000, 5000],
   growthInFlight: [1, 8, 32, 128, 512, 1000],
+  growthPcrs: [0, 1, 4, 10, 21],
 }
 
 /** Enough to see that every part runs. */
@@ -66,4 +69,5 @@ export const QUICK: Scale = {
   reconfigurations: 20,
   growthNodes: [1, 100],
   growthInFlight: [1, 32],
+  growthPcrs: [0, 21],
 }

@@ -31,6 +31,8 @@ export interface FakeKeylimeOptions {
   readonly paced?: boolean
   /** Gives the registered nodes an EK certificate of a fake vendor. */
   readonly ekCertificates?: boolean
+  /** Policy every node is enrolled with. Default: a mask of nothing. */
+  readonly tpmPolicy?: string
   readonly now?: () => number
 }
 
@@ -126,7 +128,8 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
       aik_tpm: tpm.akTpm.toString('base64'),
     })
   }
-  for (const node of nodes) enrol(node)
+  const policy = options.tpmPolicy === undefined ? {} : { tpm_policy: options.tpmPolicy }
+  for (const node of nodes) enrol(node, policy)
 
   const agents: FakeAgent[] = []
   const close = async (): Promise<void> => {
