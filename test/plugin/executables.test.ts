@@ -60,7 +60,9 @@ describe.each(HALVES)('%s', (half) => {
     plugin.child.kill('SIGUSR2')
     plugin.child.kill('SIGINT')
     // A connection that it accepts after the signals shows that it has seen them.
-    await once(connect(socket), 'connect')
+    const connection = connect(socket)
+    await once(connection, 'connect')
+    connection.on('error', () => undefined).destroy()
     expect(listeningTcp(plugin.child.pid)).toEqual([])
     expect(plugin.child.exitCode).toBeNull()
     await plugin.stop()
