@@ -390,7 +390,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     deferred:
       "needs the operators' command-line tool (a Prometheus exporter), which is no part of the plugins or of this bench; the plugins report through the Metrics host service of SPIRE instead",
   },
-  { id: 'T58', promise: 'Short-lived credentials: an agent TTL of a minute or less is renewed without a gap' },
+  {
+    id: 'T58',
+    promise: 'Short-lived credentials: 60 s agent TTL runs 30 min without gap',
+    deferred:
+      'half an hour is too long for the suite: the end-to-end test of C59 shows renewals of a 20 s agent TTL without a gap, over a minute',
+  },
   {
     id: 'T59',
     promise: "Centralised PKI: all leaves on the bench chain to one intermediate; 'doctor certs' lists them",

@@ -194,7 +194,7 @@ describe('a host on its way to an identity', () => {
 })
 
 describe('a SPIRE agent whose SVID lives 20 s', () => {
-  it('has asked Keylime again at each renewal, without a gap for its workload [C59] [T58]', async () => {
+  it('has asked Keylime again at each renewal, without a gap for its workload [C59]', async () => {
     await pollUntil('three attestations', () => attestedBy(server20) >= 3, { deadlineMs: 60_000 })
     expect((await server20.agentShow(rig.spiffeId))?.x509svid_serial_number).not.toBe(firstSerial)
     expect(linesOf(agent20.readLog(), /Successfully reattested node/).length).toBeGreaterThanOrEqual(2)
