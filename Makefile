@@ -11,7 +11,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 demo: $(DEPS) dist/SHA256SUMS ## Attest this machine's software TPM with real SPIRE and Keylime (KEEP=1 leaves it running)
-	@node test/rig/demo.ts
+	@node test/lab/one-host/demo.ts
 
 test: $(DEPS) ## Run every check and every test; the last line counts them (TOWER=1 adds the three-host tower)
 	@node scripts/test.ts $(if $(TOWER),--tower)
@@ -19,8 +19,8 @@ test: $(DEPS) ## Run every check and every test; the last line counts them (TOWE
 test-tower: $(DEPS) ## Run the scenarios of the three-host tower alone
 	@node scripts/test.ts --only tower
 
-tower: $(DEPS) dist/SHA256SUMS ## Raise three attested hosts and leave them standing: look around with ./test/tower/tower
-	@./test/tower/tower up --keep
+tower: $(DEPS) dist/SHA256SUMS ## Raise three attested hosts and leave them standing: look around with ./test/lab/tower/tower
+	@./test/lab/tower/tower up --keep
 
 gen: $(DEPS) ## Generate plugins/gen from proto/
 	@scripts/gen.sh

@@ -133,8 +133,8 @@ async function main(): Promise<void> {
   // What the tower's scenarios note is of this run alone.
   if (wanted('tower')) rmSync(join(root, '.tmp', 'tower-timelines.json'), { force: true })
   const needsParts = SUITES.slice(1).some((suite) => wanted(suite))
-  const setupFile = wanted('tower') ? 'test/tower/setup.ts' : 'test/rig/setup.ts'
-  const setup = needsParts ? run(['nice', 'node', setupFile], true) : undefined
+  const towerToo = wanted('tower') ? ['--tower'] : []
+  const setup = needsParts ? run(['nice', 'node', 'test/lab/parts/setup.ts', ...towerToo], true) : undefined
   if (wanted('checks')) for (const check of CHECKS) await runCheck(check)
   if (SUITES.some((suite) => wanted(suite)))
     await runCheck({ name: 'build', command: ['make', '--no-print-directory', 'build'] })
@@ -145,7 +145,7 @@ async function main(): Promise<void> {
     note('set-up of the real parts', code === 0, (Date.now() - started) / 1000, output)
   }
   for (const suite of SUITES.slice(1)) if (wanted(suite)) await runSuite(suite)
-  if (wanted('tower')) await run(['node', 'test/tower/report.ts'])
+  if (wanted('tower')) await run(['node', 'test/e2e/tower/report.ts'])
   if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.map((name) => `  ${name}\n`).join('')}`)
   process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`)
   process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0

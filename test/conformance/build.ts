@@ -48,12 +48,12 @@ export async function buildAll(progress: Progress): Promise<Executables> {
   for (const name of ['example-plugin', 'catalog-plugin', 'server-attestor', 'agent-attestor', 'every-type-plugin']) {
     plugins[name.replace('-plugin', '')] = await bundle(name, roles)
   }
-  const host = await goBuild({ folder: 'host', cache, progress })
-  const oldHost = await goBuild({ folder: 'old-host', cache, progress })
+  const host = await goBuild({ folder: 'judges', cache, progress })
+  const oldHost = await goBuild({ folder: 'judges/old', cache, progress })
   const examples = 'github.com/hashicorp/go-plugin/examples'
-  const kv = await goBuild({ folder: 'host', program: `${examples}/grpc`, cache, progress })
-  const counter = await goBuild({ folder: 'host', program: `${examples}/bidirectional`, cache, progress })
-  const negotiated = await goBuild({ folder: 'host', program: `${examples}/negotiated`, cache, progress })
+  const kv = await goBuild({ folder: 'judges', program: `${examples}/grpc`, cache, progress })
+  const counter = await goBuild({ folder: 'judges', program: `${examples}/bidirectional`, cache, progress })
+  const negotiated = await goBuild({ folder: 'judges', program: `${examples}/negotiated`, cache, progress })
   return { host, oldHost, exampleHosts: { kv, counter, negotiated }, plugins }
 }
 
@@ -90,9 +90,11 @@ interface GoProgram {
 async function goBuild({ folder, program = '.', cache, progress }: GoProgram): Promise<string> {
   const source = join(here, folder)
   const hash = createHash('sha256').update(program)
-  const files = readdirSync(source).filter((file) => program === '.' || file.startsWith('go.'))
+  const files = readdirSync(source).filter(
+    (file) => (program === '.' && file.endsWith('.go')) || file.startsWith('go.'),
+  )
   for (const file of files.toSorted()) hash.update(`${file}\n`).update(readFileSync(join(source, file)))
-  const name = program === '.' ? folder : `example-${basename(program)}`
+  const name = program === '.' ? folder.split('/').toReversed().join('-') : `example-${basename(program)}`
   const output = join(cache, `${name}-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(output)) return output
   for (const old of readdirSync(cache)) if (old.startsWith(`${name}-`)) rmSync(join(cache, old))

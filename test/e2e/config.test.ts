@@ -1,11 +1,11 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { renderHcl, renderJson } from '../rig/hcl-text.ts'
-import type { Rig } from '../rig/rig.ts'
-import type { ServerChange } from '../rig/spire-maker.ts'
-import type { SpireServer } from '../rig/spire-server.ts'
-import { type Swtpm, startSwtpm } from '../rig/swtpm.ts'
+import type { Rig } from '../lab/one-host/rig.ts'
+import type { ServerChange } from '../lab/one-host/spire-maker.ts'
+import { renderHcl, renderJson } from '../lab/services/hcl-text.ts'
+import type { SpireServer } from '../lab/services/spire-server.ts'
+import { type Swtpm, startSwtpm } from '../lab/services/swtpm.ts'
 import { linesOf, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
 /** What every Keylime agent claims that nobody has configured. */

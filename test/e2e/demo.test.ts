@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { pollUntil } from '../rig/poll.ts'
+import { pollUntil } from '../lab/processes/poll.ts'
 
-const DEMO = fileURLToPath(new URL('../rig/demo.ts', import.meta.url))
+const DEMO = fileURLToPath(new URL('../lab/one-host/demo.ts', import.meta.url))
 
 interface Run {
   readonly child: ChildProcess

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Rig } from '../rig/rig.ts'
+import type { Rig } from '../lab/one-host/rig.ts'
 import { refusalsIn, startAndAttest, startHost } from './host.ts'
 
 const dir = process.env.GO_PLUGIN_DIR ?? ''

@@ -4,10 +4,10 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { prepareParts } from '../rig/prepare.ts'
-import type { RigProcess } from '../rig/processes.ts'
-import { type Rig, type RigOptions, startRig } from '../rig/rig.ts'
-import type { SpireAgent } from '../rig/spire-agent.ts'
+import { type Rig, type RigOptions, startRig } from '../lab/one-host/rig.ts'
+import { prepareParts } from '../lab/parts/prepare.ts'
+import type { RigProcess } from '../lab/processes/processes.ts'
+import type { SpireAgent } from '../lab/services/spire-agent.ts'
 
 /** What a test file asks for; the parts are found by `startHost`. */
 export interface HostOptions extends Omit<RigOptions, 'parts'> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Rig } from '../rig/rig.ts'
+import type { Rig } from '../lab/one-host/rig.ts'
 import { linesOf, startAndAttest, startHost } from './host.ts'
 
 let rig: Rig

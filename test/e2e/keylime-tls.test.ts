@@ -11,11 +11,11 @@ import { loadTlsFiles, type TlsFiles } from '../../plugins/keylime/tls-files.ts'
 import { fixedTls } from '../../plugins/keylime/tls-watch.ts'
 import { VerifierClient } from '../../plugins/keylime/verifier-client.ts'
 import { newTestPki } from '../fakes/pki.ts'
-import { type Keylime, startKeylime } from '../rig/keylime.ts'
-import { type KeylimeAgent, startKeylimeAgent } from '../rig/keylime-agent.ts'
-import { prepareForeignParts } from '../rig/prepare.ts'
-import { Processes } from '../rig/processes.ts'
-import { startSwtpm } from '../rig/swtpm.ts'
+import { prepareForeignParts } from '../lab/parts/prepare.ts'
+import { Processes } from '../lab/processes/processes.ts'
+import { type Keylime, startKeylime } from '../lab/services/keylime.ts'
+import { type KeylimeAgent, startKeylimeAgent } from '../lab/services/keylime-agent.ts'
+import { startSwtpm } from '../lab/services/swtpm.ts'
 
 // A real verifier and registrar without nodes: what they say to callers they know, and to those they do not.
 let keylime: Keylime

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Rig } from '../rig/rig.ts'
-import { TRUST_DOMAIN } from '../rig/spire-maker.ts'
+import type { Rig } from '../lab/one-host/rig.ts'
+import { TRUST_DOMAIN } from '../lab/one-host/spire-maker.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
 const absent = !process.env.KEYLIME_AGENT

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { pollUntil } from '../rig/poll.ts'
-import type { RigProcess } from '../rig/processes.ts'
-import type { Rig } from '../rig/rig.ts'
+import type { Rig } from '../lab/one-host/rig.ts'
+import { pollUntil } from '../lab/processes/poll.ts'
+import type { RigProcess } from '../lab/processes/processes.ts'
 import { linesOf, pluginOf, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
 
 let rig: Rig

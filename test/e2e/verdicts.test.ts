@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freePorts } from '../rig/ports.ts'
-import { PINNED_PCR, type Rig } from '../rig/rig.ts'
+import { PINNED_PCR, type Rig } from '../lab/one-host/rig.ts'
+import { freePorts } from '../lab/processes/ports.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
 
 let rig: Rig

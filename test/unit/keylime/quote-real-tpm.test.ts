@@ -12,8 +12,8 @@ import { parseQuote, verifyQuote } from '../../../plugins/keylime/quote.ts'
 import { registeredKeys } from '../../../plugins/keylime/registered-keys.ts'
 import { nameOf } from '../../../plugins/tpm/name.ts'
 import { parseTpm2bPublic } from '../../../plugins/tpm/public.ts'
-import { Processes } from '../../rig/processes.ts'
-import { type Swtpm, startSwtpm } from '../../rig/swtpm.ts'
+import { Processes } from '../../lab/processes/processes.ts'
+import { type Swtpm, startSwtpm } from '../../lab/services/swtpm.ts'
 import { outcomeOf } from '../tpm/outcome.ts'
 
 const tools = ['swtpm', 'swtpm_setup', 'tpm2_quote', 'tpm2_createak']

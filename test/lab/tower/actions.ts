@@ -1,0 +1,102 @@
+/**
+ * What can happen to a host of the tower, on purpose: each is one verb of the command.
+ *
+ * @module
+ */
+import { createHash, randomUUID, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { RigError } from '../processes/errors.ts'
+import type { TowerHost } from './host.ts'
+import type { Tower } from './tower.ts'
+
+/** PCR that `tamper` extends; it holds the Secure Boot policy on PCs, and the tower's policy pins it. */
+const TAMPERED_PCR = 7
+
+const FAILED = 7
+const INVALID_QUOTE = 9
+
+/** What the verifier notes for a quote whose clock went back, in its own spelling. */
+const CLOCK_EVENT = 'qoute_validation.quote_validation'
+
+/** Any fixed moment: a later power cut must give a later clock. */
+const CLOCK_EPOCH_MS = Date.UTC(2025, 0, 1)
+
+/** Extends a pinned PCR with what no good boot measures. */
+export async function tamper(host: TowerHost): Promise<void> {
+  await host.measured.tpm.extendPcr(TAMPERED_PCR, createHash('sha256').update(randomUUID()).digest('hex'))
+}
+
+/**
+ * Boots a host again in good order; Keylime must then begin anew if it had given the host up.
+ *
+ * @param tower The tower.
+ * @param host Which host.
+ */
+export async function rebootAndHeal(tower: Tower, host: TowerHost): Promise<void> {
+  await host.reboot()
+  await heal(tower, host)
+}
+
+/**
+ * Has the verifier begin anew with a host that it failed, and waits for a quote that passes.
+ *
+ * @param tower The tower.
+ * @param host Which host.
+ * @throws {RigError} The host's quotes still fail: what failed it has not been mended.
+ */
+export async function heal(tower: Tower, host: TowerHost): Promise<void> {
+  const { keylime } = tower
+  const before = await keylime.standing(host.agentId)
+  if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
+  // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.
+  if (before.operational_state === INVALID_QUOTE && before.last_event_id === CLOCK_EVENT) {
+    await host.measured.tpm.run('tpm2_setclock', [String(Date.now() - CLOCK_EPOCH_MS)])
+  }
+  // Only when it is not polled: a second poller would be started beside the first.
+  if (before.operational_state === FAILED || before.operational_state === INVALID_QUOTE)
+    await keylime.reactivate(host.agentId)
+  await keylime.waitFor(
+    host.agentId,
+    `${host.name} to pass a new quote`,
+    (now) =>
+      (now.last_successful_attestation ?? 0) > (before.last_successful_attestation ?? 0) &&
+      [3, 5].includes(now.operational_state),
+  )
+}
+
+/**
+ * Pulls the plug, and switches the host on again: the TPM's clock has jumped back.
+ *
+ * @param host Which host.
+ */
+export async function powerCut(host: TowerHost): Promise<void> {
+  await host.reboot({ how: 'power cut' })
+}
+
+/**
+ * Lets the Keylime agent's certificate expire: a short one is issued, served, and waited out.
+ *
+ * @param host Which host.
+ */
+export async function expire(host: TowerHost): Promise<void> {
+  await host.renewCertificates({ ttl: '3s' })
+  const { validToDate } = new X509Certificate(readFileSync(host.files.agentCert))
+  await delay(Math.max(0, validToDate.getTime() - Date.now()) + 1_000)
+}
+
+/**
+ * Renews a host's certificates; the Keylime agent reads them only when it starts.
+ *
+ * @param tower The tower.
+ * @param host Which host.
+ */
+export async function renew(tower: Tower, host: TowerHost): Promise<void> {
+  await host.renewCertificates()
+  await heal(tower, host)
+}
+
+/** Takes a host off the network, or puts it back. */
+export function partition(tower: Tower, host: TowerHost, connected: boolean): void {
+  tower.network.connect(host.name, connected)
+}

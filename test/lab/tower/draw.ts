@@ -1,0 +1,204 @@
+/**
+ * Draws docs/tower.svg and docs/tower-tamper.svg from what the last run of the scenarios noted: `node test/lab/tower/draw.ts`.
+ *
+ * @module
+ */
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { RigError, reasonOf } from '../processes/errors.ts'
+import { SERVICE_NAMES } from './hosts.ts'
+import { readHosts } from './seen-hosts.ts'
+import { readTimelines, type ScenarioRecord } from './timeline.ts'
+
+const WIDTH = 880
+const INK = '#24292f'
+const MUTED = '#57606a'
+const HEALTHY = '#2da44e'
+const WARNED = '#d29922'
+const CUT_OFF = '#cf222e'
+const BOX = '#f6f8fa'
+const EDGE = '#8c959f'
+
+const DOCS = resolve(import.meta.dirname, '..', '..', '..', 'docs')
+
+function main(): void {
+  const pictures = [
+    ['tower.svg', towerPicture()],
+    ['tower-tamper.svg', tamperPicture()],
+  ] as const
+  for (const [name, picture] of pictures) {
+    writeFileSync(join(DOCS, name), picture)
+    process.stdout.write(`wrote docs/${name}\n`)
+  }
+}
+
+/** The hosts on their bridge, each with its parts, and what they ask of the services on host `spire`. */
+function towerPicture(): string {
+  const hosts = readHosts()
+  if (hosts.length === 0) throw new RigError('no run has noted its hosts yet: make test-tower')
+  const gap = 20
+  const box = (WIDTH - gap * (hosts.length + 1)) / hosts.length
+  const drawn = hosts.flatMap((host, index) => {
+    const x = gap + index * (box + gap)
+    const center = x + box / 2
+    const services =
+      host.name === 'spire' ? ['SPIRE server + server half', 'Keylime verifier, registrar', 'OpenBao'] : []
+    return [
+      rect(x, 50, box, 236),
+      text(center, 74, `${host.names[0]}`, { size: 14, bold: true }),
+      text(center, 92, host.ip, { color: MUTED }),
+      ...services.map((service, row) => part(x + 14, 104 + row * 24, box - 28, service, '#ddf4ff')),
+      part(x + 14, 180, box - 28, 'workload with its SVID', '#dafbe1'),
+      part(x + 14, 204, box - 28, 'SPIRE agent + agent half', '#ddf4ff'),
+      part(x + 14, 228, box - 28, `Keylime agent (${host.agentKind})`, '#fff8c5'),
+      part(x + 14, 252, box - 28, 'TPM 2.0, EK certificate', '#ffebe9'),
+      line(center, 286, center, 316),
+      text(center, 350, `…/keylime/${host.agentId.slice(0, 12)}…`, { color: MUTED, size: 11 }),
+    ]
+  })
+  return svg(370, [
+    text(WIDTH / 2, 28, `“Eye of Thundera” → “Book of Omens” (${SERVICE_NAMES.openbao}) → every certificate below`, {
+      size: 13,
+    }),
+    ...drawn,
+    line(gap, 316, WIDTH - gap, 316, 4),
+    text(WIDTH / 2, 334, 'bridge 10.10.2.0/24: TLS everywhere but Keylime’s own registration; no route out', {
+      color: MUTED,
+      size: 11,
+    }),
+  ])
+}
+
+/** Two bars on one time axis: from the tampering to the end of the workload's identity, with and without eviction. */
+function tamperPicture(): string {
+  const rows = ['tampered firmware, with eviction', 'tampered firmware, without eviction'].map((title) => {
+    const record = readTimelines().find((one) => one.title === title)
+    if (record === undefined) throw new RigError(`no run has noted "${title}" yet: make test-tower`)
+    return tamperRow(record)
+  })
+  const longest = Math.max(...rows.map(({ lost }) => lost))
+  const [left, right] = [160, WIDTH - 90]
+  const x = (seconds: number): number => left + (seconds / longest) * (right - left)
+  const bars = rows.flatMap(({ title, failed, refused, lost }, index) => {
+    const y = 70 + index * 84
+    return [
+      text(left - 14, y + 22, title, { anchor: 'end', bold: true }),
+      bar(x(0), y, x(failed) - x(0), HEALTHY),
+      bar(x(failed), y, x(refused) - x(failed), WARNED),
+      bar(x(refused), y, x(lost) - x(refused), CUT_OFF),
+      text(x(lost) + 8, y + 22, `${lost.toFixed(1)} s`, { anchor: 'start', bold: true }),
+      text(x(0), y + 52, `Keylime saw it after ${failed.toFixed(1)} s, SPIRE refused after ${refused.toFixed(1)} s`, {
+        anchor: 'start',
+        color: MUTED,
+        size: 11,
+      }),
+    ]
+  })
+  const step = longest > 40 ? 10 : longest > 15 ? 5 : 1
+  const ticks = Array.from({ length: Math.floor(longest / step) + 1 }, (_, index) => index * step).flatMap(
+    (seconds) => [
+      line(x(seconds), 240, x(seconds), 246),
+      text(x(seconds), 262, `${seconds} s`, { color: MUTED, size: 11 }),
+    ],
+  )
+  return svg(310, [
+    text(WIDTH / 2, 34, 'From the tampering to the end of the workload’s identity (SVIDs live 60 s)', {
+      size: 15,
+      bold: true,
+    }),
+    ...bars,
+    line(left, 240, right, 240),
+    ...ticks,
+    ...legend(left, 290),
+  ])
+}
+
+interface TamperRow {
+  readonly title: string
+  /** Seconds from the tampering. */
+  readonly failed: number
+  readonly refused: number
+  readonly lost: number
+}
+
+function tamperRow(record: ScenarioRecord): TamperRow {
+  const at = (pattern: RegExp): number => {
+    const step = record.steps.find(({ what }) => pattern.test(what))
+    if (step === undefined) throw new RigError(`"${record.title}" has no step ${pattern}`)
+    return step.at
+  }
+  const tampered = at(/PCR 7 extended/)
+  return {
+    title: record.title.replace('tampered firmware, ', ''),
+    failed: at(/Keylime: state 9/) - tampered,
+    refused: at(/refused/) - tampered,
+    lost: at(/gets no SVID any more/) - tampered,
+  }
+}
+
+function legend(left: number, y: number): readonly string[] {
+  const entries = [
+    [HEALTHY, 'not seen yet'],
+    [WARNED, 'Keylime says invalid, SPIRE not asked yet'],
+    [CUT_OFF, 'refused; the last SVID runs out'],
+  ] as const
+  // The middle one is the longest by far.
+  const offsets = [0, 120, 420]
+  return entries.flatMap(([color, words], index) => {
+    const x = left + (offsets[index] ?? 0)
+    return [
+      `<rect x="${x}" y="${y - 10}" width="12" height="12" rx="2" fill="${color}"/>`,
+      text(x + 18, y, words, { anchor: 'start', size: 11 }),
+    ]
+  })
+}
+
+interface TextStyle {
+  readonly size?: number
+  readonly bold?: boolean
+  readonly color?: string
+  readonly anchor?: 'start' | 'middle' | 'end'
+}
+
+function text(x: number, y: number, words: string, style: TextStyle = {}): string {
+  const { size = 12, bold = false, color = INK, anchor = 'middle' } = style
+  const weight = bold ? ' font-weight="600"' : ''
+  return `<text x="${round(x)}" y="${y}" font-size="${size}" text-anchor="${anchor}" fill="${color}"${weight}>${escaped(words)}</text>`
+}
+
+function rect(x: number, y: number, width: number, height: number): string {
+  return `<rect x="${round(x)}" y="${y}" width="${round(width)}" height="${height}" rx="8" fill="${BOX}" stroke="${EDGE}"/>`
+}
+
+function part(x: number, y: number, width: number, words: string, fill: string): string {
+  const box = `<rect x="${round(x)}" y="${y}" width="${round(width)}" height="20" rx="4" fill="${fill}"/>`
+  return box + text(x + width / 2, y + 14, words, { size: 11 })
+}
+
+function bar(x: number, y: number, width: number, fill: string): string {
+  return `<rect x="${round(x)}" y="${y}" width="${round(Math.max(width, 1))}" height="34" fill="${fill}"/>`
+}
+
+function line(x1: number, y1: number, x2: number, y2: number, width = 1): string {
+  return `<line x1="${round(x1)}" y1="${y1}" x2="${round(x2)}" y2="${y2}" stroke="${EDGE}" stroke-width="${width}"/>`
+}
+
+function svg(height: number, parts: readonly string[]): string {
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif">`
+  return `${head}\n<rect width="100%" height="100%" fill="#ffffff"/>\n${parts.join('\n')}\n</svg>\n`
+}
+
+function escaped(words: string): string {
+  return words.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
+}
+
+try {
+  main()
+} catch (error) {
+  process.stderr.write(`${reasonOf(error)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,20 @@
+/**
+ * The policy that every host of the tower is enrolled with.
+ *
+ * @module
+ */
+
+import type { Policy } from '../services/keylime-services.ts'
+import { bootPcrs, GOOD_BOOT } from './boot-log.ts'
+import { runtimePolicy } from './ima-list.ts'
+import { GOOD_FILES } from './measured-host.ts'
+
+/** Firmware PCRs pinned, event log and file list evaluated (PCRs 0 to 15). */
+export const FULL_POLICY: Policy = {
+  tpmPolicy: {
+    mask: '0xffff',
+    ...Object.fromEntries([0, 4, 7].map((pcr) => [String(pcr), [bootPcrs(GOOD_BOOT).get(pcr) ?? '']])),
+  },
+  runtimePolicy: runtimePolicy([...GOOD_FILES, { path: 'boot_aggregate', digest: '0'.repeat(64) }]),
+  measuredBootPolicy: '{"any": 1}',
+}

@@ -1,0 +1,298 @@
+/**
+ * One host of the tower: TPM, Keylime agent, SPIRE agent, and the certificates that let them talk.
+ *
+ * @module
+ */
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Parts } from '../parts/parts.ts'
+import type { ProcessStarter } from '../processes/processes.ts'
+import { Supervised } from '../processes/supervised.ts'
+import type { ConfObject } from '../services/hcl-text.ts'
+import { type KeylimeAgent, startKeylimeAgent } from '../services/keylime-agent.ts'
+import { KEYLIME_PORTS } from '../services/keylime-services.ts'
+import type { OpenBao } from '../services/openbao.ts'
+import { type IssuedPair, installPair, type RootCa } from '../services/pki.ts'
+import { newSpireAgent, type SpireAgent } from '../services/spire-agent.ts'
+import type { BootStory } from './boot-log.ts'
+import { GOOD_BOOT } from './boot-log.ts'
+import { DOMAIN, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import { MeasuredHost } from './measured-host.ts'
+import type { NetworkHost } from './network.ts'
+
+/** Port of the SPIRE server. */
+export const SPIRE_PORT = 8081
+
+const AGENT_PORT = 9002
+
+/** What a host needs from the tower around it. */
+export interface HostOptions {
+  readonly host: NetworkHost
+  /** Private folder of this host. */
+  readonly dir: string
+  readonly parts: Parts
+  readonly root: RootCa
+  readonly bao: OpenBao
+  /** Folder of the EK CA all TPMs share. */
+  readonly ekCaDir: string
+  /** Words a command so that it runs on this host. */
+  readonly on: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
+  readonly starter: ProcessStarter
+  /** ID the Keylime agent claims; default: the hash of its EK. */
+  readonly uuid?: string
+}
+
+/** Files of a host, as its services and its operator know them. */
+export interface HostFiles {
+  readonly certDir: string
+  readonly agentCert: string
+  readonly agentKey: string
+  readonly pluginCert: string
+  readonly pluginKey: string
+  /** The newest client certificate: the Keylime agent trusts it before the agent half shows it. */
+  readonly pluginNext: string
+  readonly chain: string
+  /** Bundle of the SPIRE server, as the SPIRE agent's configuration names it. */
+  readonly bundle: string
+}
+
+/** What can differ from one start of a host's agents to the next. */
+export interface SpireAgentChange {
+  /** Executable of the agent half. */
+  readonly plugin?: string
+  /** Keys of its `plugin_data`. */
+  readonly data?: ConfObject
+  /** Keys of the `agent` block. */
+  readonly more?: ConfObject
+}
+
+/** Which certificates to issue. */
+export interface CertificateWish {
+  /** Life of the server certificate, such as `24h`. */
+  readonly ttl?: string
+  readonly role?: 'keylime-agents' | 'keylime-agents-rsa'
+}
+
+/** One host, from its TPM to its SPIRE agent. */
+export class TowerHost {
+  readonly name: string
+  readonly ip: string
+  readonly files: HostFiles
+  readonly measured: MeasuredHost
+  readonly #options: HostOptions
+  #agent: KeylimeAgent | undefined
+  #spire: Supervised<SpireAgent> | undefined
+
+  private constructor(options: HostOptions, files: HostFiles, measured: MeasuredHost) {
+    this.name = options.host.name
+    this.ip = options.host.ip
+    this.files = files
+    this.measured = measured
+    this.#options = options
+  }
+
+  /** Manufactures the TPM, boots the host and gives it its certificates; nothing is registered yet. */
+  static async raise(options: HostOptions): Promise<TowerHost> {
+    const files = hostFiles(options.dir)
+    mkdirSync(files.certDir, { recursive: true, mode: 0o700 })
+    const { on, ekCaDir } = options
+    const measured = await MeasuredHost.start(options.starter, join(options.dir, 'tpm'), { on, ekCaDir })
+    return new TowerHost(options, files, measured)
+  }
+
+  /** Whether its Keylime agent has registered. */
+  get registered(): boolean {
+    return this.#agent !== undefined
+  }
+
+  /** The Keylime agent's ID, once it has registered. */
+  get agentId(): string {
+    return this.#keylimeAgent().agentId()
+  }
+
+  /** The SPIRE agent's ID. */
+  get spiffeId(): string {
+    return `spiffe://${DOMAIN}/spire/agent/keylime/${this.agentId}`
+  }
+
+  /** Which Keylime agent runs: a real one or the stand-in. */
+  get agentKind(): 'real' | 'stand-in' {
+    return this.#keylimeAgent().kind
+  }
+
+  /** Whether its SPIRE agent was ever started. */
+  get hasSpireAgent(): boolean {
+    return this.#spire !== undefined
+  }
+
+  /** Socket of the Workload API, whether or not a SPIRE agent serves it. */
+  get workloadSocket(): string {
+    return join(this.#options.dir, 'spire', 'workload.sock')
+  }
+
+  /** The SPIRE agent with its restarts. */
+  get spire(): Supervised<SpireAgent> {
+    if (this.#spire === undefined) throw new Error(`${this.name}: the SPIRE agent was never started`)
+    return this.#spire
+  }
+
+  /**
+   * Issues the host's certificates anew: one that only serves, and one that only this host's Keylime agent accepts. The
+   * agent half goes on with its old client certificate until {@link installPlugin}.
+   *
+   * @param wish Life and role of the server certificate; default `24h`, EC.
+   * @returns What to install once the Keylime agent trusts it.
+   */
+  async issueCertificates({ ttl = '24h', role = 'keylime-agents' }: CertificateWish = {}): Promise<IssuedPair> {
+    const { bao, root, host } = this.#options
+    const { chain, agentCert, agentKey, pluginNext } = this.files
+    const agent = await bao.issue({
+      role,
+      commonName: `${host.name}.${DOMAIN}`,
+      names: ['localhost'],
+      ips: [host.ip, '127.0.0.1'],
+      ttl,
+    })
+    writeFileSync(chain, `${bao.intermediate.trim()}\n${root.certificate()}`)
+    installPair(agent, agentCert, agentKey)
+    const plugin = root.selfSignedClient(`plugin.${host.name}`)
+    writeFileSync(pluginNext, plugin.cert)
+    if (!existsSync(this.files.pluginCert)) this.installPlugin(plugin)
+    return plugin
+  }
+
+  /** Puts the agent half's client certificate in place; it reads it by itself. */
+  installPlugin(pair: IssuedPair): void {
+    installPair(pair, this.files.pluginCert, this.files.pluginKey)
+  }
+
+  /**
+   * Renews the host's certificates without a moment in which they do not fit: first the Keylime agent serves its new one
+   * and trusts the agent half's new one beside the old, then the agent half shows it.
+   *
+   * @param wish Life and role of the server certificate.
+   */
+  async renewCertificates(wish: CertificateWish = {}): Promise<void> {
+    const plugin = await this.issueCertificates(wish)
+    await this.stopKeylimeAgent()
+    await this.startKeylimeAgent()
+    this.installPlugin(plugin)
+  }
+
+  /**
+   * Starts the Keylime agent; the first time it registers.
+   *
+   * @param change `mtls`: false for plain HTTP.
+   */
+  async startKeylimeAgent(change: { readonly mtls?: boolean } = {}): Promise<void> {
+    if (this.#agent !== undefined) return this.#agent.start(change)
+    const { dir, starter, parts, host } = this.#options
+    this.#agent = await startKeylimeAgent(starter, {
+      dir: join(dir, 'keylime'),
+      tpm: this.measured.tpm,
+      registrar: { host: SERVICES_IP, port: KEYLIME_PORTS.registrar },
+      realAgent: parts.realAgent,
+      listen: '0.0.0.0',
+      contactIp: host.ip,
+      port: AGENT_PORT,
+      serverPair: { certFile: this.files.agentCert, keyFile: this.files.agentKey },
+      clientCaFiles: [this.files.chain, this.files.pluginCert, this.files.pluginNext],
+      ...change,
+      imaListFile: this.measured.imaListFile,
+      bootLogFile: this.measured.bootLogFile,
+      ...(this.#options.uuid === undefined ? {} : { uuid: this.#options.uuid }),
+    })
+  }
+
+  /** Ends the Keylime agent. */
+  async stopKeylimeAgent(): Promise<void> {
+    await this.#agent?.stop()
+  }
+
+  /**
+   * Starts the SPIRE agent under supervision: it is started again when it ends.
+   *
+   * @param bundleFile PEM of the SPIRE server's CA.
+   * @param change What differs from the usual configuration.
+   */
+  async startSpireAgent(bundleFile: string, change: SpireAgentChange = {}): Promise<void> {
+    const { dir, starter, parts } = this.#options
+    const ownBundle = this.files.bundle
+    copyFileSync(bundleFile, ownBundle)
+    const agent = await newSpireAgent(starter, {
+      dir: join(dir, 'spire'),
+      binDir: parts.spireBin,
+      serverAddress: SERVICE_NAMES.spire,
+      serverPort: SPIRE_PORT,
+      trustDomain: DOMAIN,
+      bundleFile: ownBundle,
+      more: { experimental: { sync_interval: '1s' }, ...change.more },
+      plugin: {
+        command: change.plugin ?? parts.agentPlugin,
+        data: {
+          keylime_agent_host: '127.0.0.1',
+          keylime_agent_port: String(AGENT_PORT),
+          keylime_agent_use_tls: true,
+          keylime_agent_ca_cert: this.files.chain,
+          keylime_agent_client_cert: this.files.pluginCert,
+          keylime_agent_client_key: this.files.pluginKey,
+          ...change.data,
+        },
+      },
+    })
+    await this.#spire?.pause()
+    this.#spire = new Supervised(`${this.name}'s SPIRE agent`, agent)
+    this.#spire.start()
+  }
+
+  /** Ends the SPIRE agent and the Keylime agent for good. */
+  async pause(): Promise<void> {
+    await this.#spire?.pause()
+    await this.stopKeylimeAgent()
+  }
+
+  /**
+   * Reboots the host: an orderly shutdown, an absence, the same or another boot.
+   *
+   * @param options `how`: orderly or by pulling the plug; `story`: what boots; `log`: what its event log claims;
+   *   `awayMs`: milliseconds without power.
+   */
+  async reboot(
+    options: {
+      readonly how?: 'shutdown' | 'power cut'
+      readonly story?: BootStory
+      readonly log?: BootStory
+      readonly away?: Promise<void>
+    } = {},
+  ): Promise<void> {
+    await this.#spire?.pause()
+    await this.stopKeylimeAgent()
+    await this.measured.tpm.stop(options.how ?? 'shutdown')
+    await options.away
+    await this.measured.tpm.start()
+    const story = options.story ?? GOOD_BOOT
+    await this.measured.boot(story, options.log ?? story)
+    await this.startKeylimeAgent()
+    this.#spire?.start()
+  }
+
+  #keylimeAgent(): KeylimeAgent {
+    if (this.#agent === undefined) throw new Error(`${this.name}: the Keylime agent was never started`)
+    return this.#agent
+  }
+}
+
+function hostFiles(dir: string): HostFiles {
+  const certDir = join(dir, 'certs')
+  const file = (name: string): string => join(certDir, name)
+  return {
+    certDir,
+    agentCert: file('agent.crt'),
+    agentKey: file('agent.key'),
+    pluginCert: file('plugin.crt'),
+    pluginKey: file('plugin.key'),
+    pluginNext: file('plugin-next.crt'),
+    chain: file('ca-complete-chain.crt'),
+    bundle: join(dir, 'bundle.pem'),
+  }
+}

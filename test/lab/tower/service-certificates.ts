@@ -1,0 +1,68 @@
+/**
+ * The certificates of what runs on host `spire`, all from OpenBao, in one folder.
+ *
+ * @module
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { OpenBao, Role } from '../services/openbao.ts'
+import { installPair, type RootCa } from '../services/pki.ts'
+import { SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+
+/** Who gets one: `plugin` is the server half, `tenant` the operator, `evictor` the webhook. */
+export type ServiceName = 'verifier' | 'registrar' | 'plugin' | 'tenant' | 'evictor'
+
+const NAMES: Readonly<Record<ServiceName, string>> = {
+  verifier: SERVICE_NAMES.verifier,
+  registrar: SERVICE_NAMES.registrar,
+  plugin: SERVICE_NAMES.spire,
+  tenant: SERVICE_NAMES.spire,
+  evictor: SERVICE_NAMES.spire,
+}
+
+/** Issues and re-issues them. */
+export class ServiceCertificates {
+  readonly dir: string
+  /** Intermediate and root, PEM. */
+  readonly chain: string
+  readonly #bao: OpenBao
+
+  /**
+   * @param dir Folder; made if missing.
+   * @param bao Issues.
+   */
+  constructor(dir: string, bao: OpenBao) {
+    this.dir = dir
+    this.chain = join(dir, 'ca-complete-chain.crt')
+    this.#bao = bao
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+  }
+
+  /** Writes the anchors and issues the first certificates. */
+  async issueAll(root: RootCa): Promise<void> {
+    writeFileSync(this.chain, `${this.#bao.intermediate.trim()}\n${root.certificate()}`)
+    for (const name of ['verifier', 'registrar', 'plugin', 'tenant', 'evictor'] as const) await this.issue(name)
+  }
+
+  /** Names a service's certificate. */
+  cert(name: ServiceName): string {
+    return join(this.dir, `${name}.crt`)
+  }
+
+  /** Names a service's key. */
+  key(name: ServiceName): string {
+    return join(this.dir, `${name}.key`)
+  }
+
+  /**
+   * Issues a certificate anew and puts it in place.
+   *
+   * @param name Whose.
+   * @param wish Its life, default `24h`, and its role, default `keylime-services`: EC P-256.
+   */
+  async issue(name: ServiceName, wish: { readonly ttl?: string; readonly role?: Role } = {}): Promise<void> {
+    const { ttl = '24h', role = 'keylime-services' } = wish
+    const pair = await this.#bao.issue({ role, commonName: NAMES[name], ips: [SERVICES_IP], ttl })
+    installPair(pair, this.cert(name), this.key(name))
+  }
+}

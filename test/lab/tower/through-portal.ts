@@ -1,0 +1,138 @@
+/**
+ * HTTPS from the tower's driver into a host's network, through that host's portal.
+ *
+ * @module
+ */
+
+import { existsSync } from 'node:fs'
+import { request } from 'node:https'
+import { connect as connectUnix, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import { RigError } from '../processes/errors.ts'
+import { pollUntil } from '../processes/poll.ts'
+import type { ProcessStarter } from '../processes/processes.ts'
+
+/** One HTTPS request as seen from a host. */
+export interface PortalRequest {
+  /** Unix socket of the host's portal. */
+  readonly portal: string
+  readonly host: string
+  readonly port: number
+  readonly method?: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as JSON when given. */
+  readonly body?: unknown
+  /** PEM anchors. */
+  readonly ca: string
+  readonly cert?: string
+  readonly key?: string
+  /** Milliseconds; default 10,000. */
+  readonly timeoutMs?: number
+}
+
+/** Status and body, parsed when it is JSON. */
+export interface PortalAnswer {
+  readonly status: number
+  readonly body: unknown
+}
+
+/**
+ * Starts the portal of a host.
+ *
+ * @param starter Starts processes on the host.
+ * @param path Unix socket to make.
+ */
+export async function openPortal(starter: ProcessStarter, path: string): Promise<void> {
+  const args = [join(import.meta.dirname, 'portal.ts'), path]
+  const door = starter.start({ name: 'portal', command: process.execPath, args })
+  await pollUntil(`the portal ${path}`, () => existsSync(path), {
+    intervalMs: 20,
+    logFile: door.logFile,
+    abort: () => door.requireRunning(),
+  })
+}
+
+/**
+ * Joins a socket to an address in a host's network.
+ *
+ * @param portal Unix socket of the host's portal.
+ * @param host Name or address as seen there.
+ * @param port TCP port.
+ * @throws {RigError} The portal cannot reach it; the message ends with the system's error code.
+ */
+export function connectThrough(portal: string, host: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectUnix(portal)
+    const fail = (why: string): void => {
+      socket.destroy()
+      reject(new RigError(`${host}:${port} through ${portal}: ${why}`))
+    }
+    socket.once('error', (error) => fail(error.message))
+    socket.once('close', () => fail('the portal closed'))
+    socket.once('connect', () => socket.write(`${host} ${port}\n`))
+    socket.once('data', (chunk: Buffer) => {
+      const answer = chunk.toString('latin1')
+      if (!answer.startsWith('ok\n')) return fail(answer.trim())
+      socket.removeAllListeners('close')
+      socket.removeAllListeners('error')
+      socket.pause()
+      if (chunk.length > 3) socket.unshift(chunk.subarray(3))
+      resolve(socket)
+    })
+  })
+}
+
+/**
+ * Sends one HTTPS request from a host's network.
+ *
+ * @param options Where, what, and which certificates.
+ * @throws {Error} The connection, the handshake or the answer failed.
+ */
+export async function httpsThrough(options: PortalRequest): Promise<PortalAnswer> {
+  const raw = await connectThrough(options.portal, options.host, options.port)
+  const body = options.body === undefined ? undefined : JSON.stringify(options.body)
+  const signal = AbortSignal.timeout(options.timeoutMs ?? 10_000)
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      method: options.method ?? 'GET',
+      path: options.path,
+      headers: {
+        host: `${options.host}:${options.port}`,
+        ...options.headers,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      },
+      signal,
+      createConnection: () =>
+        connectTls({
+          socket: raw,
+          servername: /^[\d.]+$/.test(options.host) ? '' : options.host,
+          host: options.host,
+          ca: options.ca,
+          ...(options.cert === undefined || options.key === undefined ? {} : { cert: options.cert, key: options.key }),
+        }),
+    })
+    outgoing.on('error', reject)
+    outgoing.on('response', (answer) => {
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('error', reject)
+      answer.on('end', () => {
+        raw.destroy()
+        resolve({ status: answer.statusCode ?? 0, body: parse(Buffer.concat(chunks).toString()) })
+      })
+    })
+    outgoing.end(body)
+  })
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What a tower is made of, and what can differ from one to the next.
+ *
+ * @module
+ */
+
+import type { Parts } from '../parts/parts.ts'
+import type { ConfObject } from '../services/hcl-text.ts'
+import type { Patience } from '../services/keylime-services.ts'
+
+/** Programs that a tower needs. */
+export interface TowerParts extends Parts {
+  readonly bao: string
+}
+
+/** What can differ from one tower to the next. */
+export interface TowerOptions {
+  readonly parts: TowerParts
+  /** Begins the namespaces' names; default `tower`. Two towers stand side by side under different prefixes. */
+  readonly prefix?: string
+  /** Number of hosts, 1 to 100; default 3. */
+  readonly hosts?: number
+  /** How long the verifier waits for a silent host; default `short`. */
+  readonly patience?: Patience
+  /** Keys of the server half's `plugin_data`, besides addresses and files. */
+  readonly serverData?: ConfObject
+  /** Keeps the server half's `plugin_data` in a file of its own, which SPIRE reads again on SIGUSR1. */
+  readonly serverDataFile?: boolean
+  /** Has the verifier call the webhook of `evictor.ts` when it fails a host. */
+  readonly webhook?: boolean
+  /** Told about each part as it comes up. */
+  readonly onPart?: (what: string, seconds: number) => void
+}

@@ -1,0 +1,298 @@
+/**
+ * The whole tower: network, certificate authority, Keylime, SPIRE and any number of hosts, raised side by side where
+ * nothing depends on the other.
+ *
+ * @module
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newLogDir } from '../parts/cache.ts'
+import { RigError } from '../processes/errors.ts'
+import { Processes, type ProcessStarter, type RigProcess } from '../processes/processes.ts'
+import { KeylimeServices } from '../services/keylime-services.ts'
+import { OpenBao } from '../services/openbao.ts'
+import { installPair, RootCa } from '../services/pki.ts'
+import { newSpireServer, type SpireServer } from '../services/spire-server.ts'
+import { EVICTOR_PORT } from './evicting.ts'
+import { FULL_POLICY } from './full-policy.ts'
+import { TowerHost } from './host.ts'
+import { DOMAIN, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
+import { Network, type NetworkHost } from './network.ts'
+import { type ServerConfOptions, serverOptions } from './server-conf.ts'
+import { ServiceCertificates } from './service-certificates.ts'
+import { openPortal } from './through-portal.ts'
+import type { TowerOptions } from './tower-options.ts'
+
+/** Where the verifier reports a host that it failed. */
+const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
+
+/** One tower. */
+export class Tower {
+  readonly dir: string
+  readonly logDir: string
+  readonly processes: Processes
+  readonly network: Network
+  readonly root: RootCa
+  readonly bao: OpenBao
+  readonly certificates: ServiceCertificates
+  readonly keylime: KeylimeServices
+  readonly hosts = new Map<string, TowerHost>()
+  readonly bundleFile: string
+  readonly #options: TowerOptions
+  readonly #began = performance.now()
+  readonly #running = new Map<string, RigProcess[]>()
+  #spire: SpireServer | undefined
+  #tpmQueue: Promise<unknown> = Promise.resolve()
+
+  private constructor(options: TowerOptions, prefix: string) {
+    process.umask(0o077)
+    this.#options = options
+    this.dir = mkdtempSync(join(tmpdir(), `${prefix}-`))
+    this.logDir = newLogDir(prefix)
+    this.processes = new Processes(this.dir, this.logDir)
+    this.network = new Network(prefix)
+    this.processes.afterwards([process.execPath, join(import.meta.dirname, 'network.ts'), prefix])
+    this.bundleFile = join(this.dir, 'bundle.pem')
+    this.root = new RootCa(join(this.dir, 'root'))
+    this.root.create()
+    this.#done('root "Eye of Thundera"')
+    this.bao = new OpenBao(
+      { dir: join(this.dir, 'openbao'), name: SERVICE_NAMES.openbao, ip: SERVICES_IP, portal: this.#portal('spire') },
+      this.root,
+    )
+    this.certificates = new ServiceCertificates(join(this.dir, 'keylime', 'certs'), this.bao)
+    this.keylime = new KeylimeServices(this.on('spire'), {
+      dir: join(this.dir, 'keylime'),
+      certDir: this.certificates.dir,
+      binDir: options.parts.keylimeBin,
+      portal: this.#portal('spire'),
+      patience: options.patience ?? 'short',
+      ...(options.webhook === true ? { webhookUrl: WEBHOOK_URL } : {}),
+    })
+  }
+
+  /**
+   * Raises a tower with all its hosts attested.
+   *
+   * @throws {RigError} A part does not come up; what had been started is ended again.
+   */
+  static async up(options: TowerOptions): Promise<Tower> {
+    const tower = new Tower(options, options.prefix ?? 'tower')
+    try {
+      await tower.#raise()
+      return tower
+    } catch (error) {
+      await tower.down()
+      throw error
+    }
+  }
+
+  /** The SPIRE server. */
+  get spire(): SpireServer {
+    if (this.#spire === undefined) throw new RigError('the SPIRE server was never started')
+    return this.#spire
+  }
+
+  /** Finds a host by name. */
+  host(name: string): TowerHost {
+    const host = this.hosts.get(name)
+    if (host === undefined) throw new RigError(`no host ${name}; there are ${[...this.hosts.keys()].join(', ')}`)
+    return host
+  }
+
+  /** Makes a starter whose processes run on a host. */
+  on(host: string): ProcessStarter {
+    return {
+      start: (spec): RigProcess => {
+        const [command, ...args] = this.network.on(host, [spec.command, ...(spec.args ?? [])])
+        const started = this.processes.start({ ...spec, name: `${host}-${spec.name}`, command, args })
+        this.#running.set(host, [...(this.#running.get(host) ?? []), started])
+        return started
+      },
+    }
+  }
+
+  /** Ends every process, and removes namespaces and folders; the logs stay. */
+  async down(): Promise<void> {
+    await Promise.all([...this.hosts.values()].map((host) => host.pause()))
+    await this.processes.stopAll()
+    this.network.remove()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  /** Adds a host: TPM, certificates, Keylime agent, enrolment, SPIRE agent. */
+  async addHost(): Promise<TowerHost> {
+    const host = await this.raiseNext()
+    await this.admit(host)
+    return host
+  }
+
+  /**
+   * Adds the next host with its TPM, booted; nobody knows it yet.
+   *
+   * @param uuid ID its Keylime agent claims; default: the hash of its EK.
+   */
+  async raiseNext(uuid?: string): Promise<TowerHost> {
+    const description = towerHosts(this.hosts.size + 1).at(-1)
+    if (description === undefined) throw new RigError('the tower is full')
+    this.network.add(description)
+    await this.#openPortal(description.name)
+    return this.#raiseHost(description, uuid)
+  }
+
+  /**
+   * Takes a host out of the tower: its agents end, and the verifier forgets it.
+   *
+   * @param name Which host.
+   */
+  async removeHost(name: string): Promise<void> {
+    const host = this.host(name)
+    await host.pause()
+    if (host.registered) await this.keylime.forget(host.agentId)
+    await Promise.all((this.#running.get(name) ?? []).map((running) => running.stop()))
+    this.#running.delete(name)
+    this.network.drop(name)
+    this.hosts.delete(name)
+  }
+
+  /** Gives a host its certificates and starts its Keylime agent, which registers. */
+  async register(host: TowerHost): Promise<void> {
+    await host.issueCertificates()
+    await host.startKeylimeAgent()
+  }
+
+  /** Creates the entry of a host's workload, which runs as root, with a life of a minute. */
+  createWorkload(host: TowerHost): Promise<void> {
+    return this.spire.createEntry({
+      spiffeId: `spiffe://${DOMAIN}/workload/${host.name}`,
+      parentId: host.spiffeId,
+      selectors: ['unix:uid:0'],
+      x509SvidTtl: 60,
+      // For clients that know no SPIFFE and check a name.
+      dnsNames: [`${host.name}.${DOMAIN}`],
+    })
+  }
+
+  /** What the SPIRE server's configuration is made from. */
+  serverConf(): ServerConfOptions {
+    return { dir: this.dir, certificates: this.certificates, options: this.#options }
+  }
+
+  /**
+   * Starts the SPIRE server again, on the same data, with another server half.
+   *
+   * @param plugin Its executable.
+   */
+  async replaceServerHalf(plugin: string): Promise<void> {
+    await this.spire.stop()
+    await this.#startSpire(plugin)
+  }
+
+  /** Writes the SPIRE server's present bundle where new hosts get it from. */
+  async writeBundle(): Promise<void> {
+    await this.spire.writeBundle(this.bundleFile)
+  }
+
+  /** Unix socket through which the driver sees a host's network. */
+  portal(host: string): string {
+    return this.#portal(host)
+  }
+
+  async #raise(): Promise<void> {
+    const descriptions = towerHosts(this.#options.hosts ?? 3)
+    this.network.remove()
+    this.network.raise()
+    for (const description of descriptions) this.network.add(description)
+    this.#done(`${descriptions.length} hosts on one bridge, no route out`)
+    await Promise.all(descriptions.map(({ name }) => this.#openPortal(name)))
+    const tpms = new Map(descriptions.map((description) => [description.name, this.#raiseHost(description)]))
+    await this.#raiseAuthority()
+    await this.#raiseKeylime()
+    const [hosts] = await Promise.all([Promise.all(tpms.values()), this.#raiseSpire()])
+    await Promise.all(hosts.map((host) => this.admit(host)))
+  }
+
+  #openPortal(host: string): Promise<void> {
+    return openPortal(this.on(host), this.#portal(host))
+  }
+
+  async #raiseAuthority(): Promise<void> {
+    const args = this.bao.prepare(this.root)
+    const started = this.on('spire').start({ name: 'openbao', command: this.#options.parts.bao, args })
+    await this.bao.initialise(() => started.requireRunning())
+    await this.bao.makeAuthority(this.root)
+    const own = await this.bao.issue({
+      role: 'openbao-server',
+      commonName: SERVICE_NAMES.openbao,
+      ips: [SERVICES_IP, '127.0.0.1'],
+      ttl: '720h',
+    })
+    installPair(own, this.bao.certFile, this.bao.keyFile)
+    started.kill('SIGHUP')
+    this.#done('OpenBao unsealed, "Book of Omens" and its roles')
+  }
+
+  async #raiseKeylime(): Promise<void> {
+    await this.certificates.issueAll(this.root)
+    await Promise.all([this.keylime.start('verifier'), this.keylime.start('registrar')])
+    this.#done('Keylime verifier and registrar')
+  }
+
+  async #raiseSpire(): Promise<void> {
+    mkdirSync(join(this.dir, 'spire'), { mode: 0o700 })
+    await this.#startSpire()
+    await this.writeBundle()
+    this.#done('SPIRE server with keylime-attestor-server')
+  }
+
+  async #startSpire(plugin?: string): Promise<void> {
+    this.#spire = await newSpireServer(this.on('spire'), serverOptions(this.serverConf(), plugin))
+    await this.#spire.start()
+  }
+
+  /** TPMs are made one after the other: they share the files of one EK CA. */
+  #raiseHost(description: NetworkHost, uuid?: string): Promise<TowerHost> {
+    const raised = this.#tpmQueue.then(async () => {
+      const host = await TowerHost.raise({
+        host: description,
+        dir: join(this.dir, 'hosts', description.name),
+        parts: this.#options.parts,
+        root: this.root,
+        bao: this.bao,
+        ekCaDir: join(this.dir, 'ek-ca'),
+        on: (command) => this.network.on(description.name, command),
+        starter: this.on(description.name),
+        ...(uuid === undefined ? {} : { uuid }),
+      })
+      this.hosts.set(description.name, host)
+      this.#done(`${description.name}: TPM, boot measured`)
+      return host
+    })
+    this.#tpmQueue = raised
+    return raised
+  }
+
+  /** Registers, enrols and attests one host. */
+  async admit(host: TowerHost): Promise<void> {
+    await this.register(host)
+    await this.keylime.enrol(host.agentId, FULL_POLICY)
+    await this.createWorkload(host)
+    await this.keylime.waitFor(
+      host.agentId,
+      `the first passed quote of ${host.name}`,
+      ({ attestation_count: count }) => count > 0,
+    )
+    await host.startSpireAgent(this.bundleFile)
+    await host.spire.target.healthy()
+    this.#done(`${host.name}: attested as ${host.spiffeId}`)
+  }
+
+  #portal(host: string): string {
+    return join(this.dir, `${host}.portal`)
+  }
+
+  #done(what: string): void {
+    this.#options.onPart?.(what, (performance.now() - this.#began) / 1000)
+  }
+}
