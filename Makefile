@@ -22,10 +22,10 @@ test-tower: $(DEPS) ## Run the scenarios of the three-host tower alone
 tower: $(DEPS) dist/SHA256SUMS ## Raise three attested hosts and leave them standing: look around with ./test/lab/tower/tower
 	@./test/lab/tower/tower up --keep
 
-gen: $(DEPS) ## Generate plugins/gen from proto/
+gen: $(DEPS) ## Generate each room's gen folder from proto/
 	@scripts/gen.sh
 
-gen-check: $(DEPS) ## Fail when plugins/gen is not what proto/ gives
+gen-check: $(DEPS) ## Fail when generated code is not what proto/ gives
 	@scripts/gen.sh --check
 
 docs: $(DEPS) ## Write the generated tables of docs/ and README.md

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
-import { encodeChallengeResponse, encodePayload, parseChallenge } from '../plugins/keylime/messages.ts'
-import type { AidAttestationStream } from '../plugins/sdk/index.ts'
+import { DEFAULT_AGENT_UUID } from '@tower-of-omens/keylime'
+import { encodeChallengeResponse, encodePayload, parseChallenge } from '@tower-of-omens/keylime/evidence'
+import type { AidAttestationStream } from '@tower-of-omens/spire-sdk'
 import type { IdentitySource, KeylimeAgent } from './claimed-identity.ts'
 import { waitForAgent } from './wait-for-agent.ts'
 

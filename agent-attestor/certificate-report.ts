@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { ClientCertificate } from '../plugins/keylime/client-certificate.ts'
-import type { TlsSource } from '../plugins/keylime/tls-watch.ts'
-import type { HostServices, Logger } from '../plugins/sdk/index.ts'
+import type { ClientCertificate, TlsSource } from '@tower-of-omens/keylime/tls-files'
+import type { HostServices, Logger } from '@tower-of-omens/spire-sdk'
 
 /** Is the gauge's name; SPIRE puts `spire_agent_keylime_` in front. The server half has one of the same name. */
 export const CERTIFICATE_METRIC = 'certificate_remaining_ratio'

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import type { AgentClient } from '../plugins/keylime/agent-client.ts'
-import { KeylimeError } from '../plugins/keylime/errors.ts'
-import type { AgentId } from '../plugins/keylime/ids.ts'
-import type { ClaimedIdentity } from '../plugins/keylime/messages.ts'
-import { newNonce } from '../plugins/keylime/nonce.ts'
-import { RpcError } from '../plugins/sdk/index.ts'
+
+import type { AgentId } from '@tower-of-omens/keylime'
+import { KeylimeError } from '@tower-of-omens/keylime'
+import type { AgentClient } from '@tower-of-omens/keylime/api'
+import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
+import { newNonce } from '@tower-of-omens/keylime/evidence'
+import { RpcError } from '@tower-of-omens/spire-sdk'
 
 /** Is the part of a Keylime agent's client that attestations use. */
 export type KeylimeAgent = Pick<AgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>

@@ -3,13 +3,19 @@
  *
  * @module
  */
-import { type Decoded, decodeConfig } from '../plugins/hcl/index.ts'
-import { AgentClient } from '../plugins/keylime/agent-client.ts'
-import { HttpsOrigin } from '../plugins/keylime/http.ts'
-import { parseAgentId } from '../plugins/keylime/ids.ts'
-import { loadTlsFiles, type TlsFiles, type TlsMaterial } from '../plugins/keylime/tls-files.ts'
-import { type TlsWatch, watchTlsFiles } from '../plugins/keylime/tls-watch.ts'
-import type { BuildContext, ConfigOutcome, Logger } from '../plugins/sdk/index.ts'
+
+import { parseAgentId } from '@tower-of-omens/keylime'
+import { AgentClient } from '@tower-of-omens/keylime/api'
+import { HttpsOrigin } from '@tower-of-omens/keylime/https'
+import {
+  loadTlsFiles,
+  type TlsFiles,
+  type TlsMaterial,
+  type TlsWatch,
+  watchTlsFiles,
+} from '@tower-of-omens/keylime/tls-files'
+import type { BuildContext, ConfigOutcome, Logger } from '@tower-of-omens/spire-sdk'
+import { type Decoded, decodeConfig } from '@tower-of-omens/spire-sdk/hcl'
 import type { AidContext } from './aid-attestation.ts'
 import { CertificateReport } from './certificate-report.ts'
 import { IdentitySource } from './claimed-identity.ts'

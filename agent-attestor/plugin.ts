@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { agentNodeAttestor, type PluginOptions } from '../plugins/sdk/index.ts'
+import { agentNodeAttestor, type PluginOptions } from '@tower-of-omens/spire-sdk'
 import { aidAttestation } from './aid-attestation.ts'
 import { type AgentConfig, buildAgentConfig } from './config.ts'
 import { toRpcError } from './status.ts'

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { defineSchema } from '../plugins/hcl/index.ts'
-import { isHost } from '../plugins/keylime/host-port.ts'
-import { isAgentId } from '../plugins/keylime/ids.ts'
+
+import { isAgentId, isHost } from '@tower-of-omens/keylime'
+import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 
 /** Holds every key; `config.ts` makes a configuration of the values. */
 export const AGENT_SCHEMA = defineSchema({

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { KeylimeError, type KeylimeErrorCode } from '../plugins/keylime/errors.ts'
-import { RpcError, type StatusName } from '../plugins/sdk/index.ts'
+import { KeylimeError, type KeylimeErrorCode } from '@tower-of-omens/keylime'
+import { RpcError, type StatusName } from '@tower-of-omens/spire-sdk'
 
 /** Maps each failure of the Keylime room to a status; a forgotten one does not compile. */
 export const STATUS_OF: Readonly<Record<KeylimeErrorCode, Exclude<StatusName, 'PERMISSION_DENIED'>>> = {

@@ -4,8 +4,8 @@
  * @module
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { KeylimeError, type KeylimeErrorCode } from '../plugins/keylime/errors.ts'
-import type { Logger } from '../plugins/sdk/index.ts'
+import { KeylimeError, type KeylimeErrorCode } from '@tower-of-omens/keylime'
+import type { Logger } from '@tower-of-omens/spire-sdk'
 
 /** Bounds the waiting. */
 export interface WaitOptions {

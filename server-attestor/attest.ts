@@ -3,23 +3,22 @@
  *
  * @module
  */
-import type { AgentId } from '../plugins/keylime/ids.ts'
+
+import { attestationAge, type LogFacts, type Reason, Refusal, refusal, selectorsFor } from '@tower-of-omens/gate'
+import type { AgentId } from '@tower-of-omens/keylime'
+import { type Deadline, untilAborted, withDeadline } from '@tower-of-omens/keylime'
 import {
   type ChallengeResponse,
   encodeChallenge,
+  newNonce,
   parseChallengeResponse,
   parsePayload,
-} from '../plugins/keylime/messages.ts'
-import { newNonce } from '../plugins/keylime/nonce.ts'
-import type { AgentAttributes, AttestStream } from '../plugins/sdk/server-node-attestor.ts'
-import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
-import { type Attestor, PLUGIN_NAME } from './attestor.ts'
-import { type Deadline, untilAborted, withDeadline } from './deadline.ts'
-import { attestationAge } from './gate.ts'
+} from '@tower-of-omens/keylime/evidence'
+import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
+import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
+import { type Attestor, PLUGIN_NAME } from './context.ts'
 import { defaultUuidReasons, overtakenReasons } from './identity.ts'
 import { identify, type NodeEvidence, type ProvedNode, prove } from './proof.ts'
-import { type LogFacts, type Reason, Refusal, refusal } from './refusal.ts'
-import { selectorsFor } from './selectors.ts'
 import { type Standing, standingOf, waitForStanding } from './standing.ts'
 
 /** Is the limit of one attestation from the challenge on, `wait_for_attestation` not included. */

@@ -3,18 +3,8 @@
  *
  * @module
  */
-import { type DecodedConfig, decodeConfig, inOrder, Problem } from '../plugins/hcl/index.ts'
-import { type EkAnchors, loadEkAnchors } from '../plugins/keylime/ek-chain.ts'
-import { formatHostPort, type HostPort, parseHostPort } from '../plugins/keylime/host-port.ts'
-import { MAX_AGENT_ID_CHARACTERS } from '../plugins/keylime/ids.ts'
-import { loadTlsFiles, type TlsFiles } from '../plugins/keylime/tls-files.ts'
-import { MAX_SPIFFE_ID_BYTES } from '../plugins/sdk/spiffe-id.ts'
-import type { HashAlg } from '../plugins/tpm/algorithms.ts'
-import { PLUGIN_NAME } from './attestor.ts'
-import { type ServiceSettings, TLS_FILE_NAMES } from './clients.ts'
-import type { GateRules } from './gate.ts'
-import type { IdentityRules } from './identity.ts'
-import { SERVER_SCHEMA } from './schema.ts'
+
+import type { GateRules } from '@tower-of-omens/gate'
 import {
   checksNothing,
   describeStrength,
@@ -24,7 +14,17 @@ import {
   strengthOf,
   type TpmPolicy,
   unmetRequirements,
-} from './tpm-policy.ts'
+} from '@tower-of-omens/gate'
+import { formatHostPort, type HostPort, MAX_AGENT_ID_CHARACTERS, parseHostPort } from '@tower-of-omens/keylime'
+import { type EkAnchors, loadEkAnchors } from '@tower-of-omens/keylime/evidence'
+import { loadTlsFiles, type TlsFiles } from '@tower-of-omens/keylime/tls-files'
+import { MAX_SPIFFE_ID_BYTES } from '@tower-of-omens/spire-sdk'
+import { type DecodedConfig, decodeConfig, inOrder, Problem } from '@tower-of-omens/spire-sdk/hcl'
+import type { HashAlg } from '@tower-of-omens/tpm'
+import { PLUGIN_NAME } from './context.ts'
+import type { IdentityRules } from './identity.ts'
+import { type ServiceSettings, TLS_FILE_NAMES } from './reading/clients.ts'
+import { SERVER_SCHEMA } from './schema.ts'
 
 /** Is a configuration in force: whole, checked, never changed. */
 export interface ServerConfig {

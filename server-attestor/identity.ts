@@ -3,14 +3,12 @@
  *
  * @module
  */
-import { type EkAnchors, type EkChain, verifyEkChain } from '../plugins/keylime/ek-chain.ts'
-import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
-import { type AgentId, DEFAULT_AGENT_UUID } from '../plugins/keylime/ids.ts'
-import { registeredKeys } from '../plugins/keylime/registered-keys.ts'
-import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
-import { BoundedMap } from './bounded-map.ts'
-import { type IdentityCode, type MessageFacts, messageOf, oneLine } from './catalogue.ts'
-import type { Reason } from './refusal.ts'
+
+import type { Reason } from '@tower-of-omens/gate'
+import { type IdentityCode, type MessageFacts, messageOf, oneLine } from '@tower-of-omens/gate'
+import { type AgentId, BoundedMap, DEFAULT_AGENT_UUID, isKeylimeError, KeylimeError } from '@tower-of-omens/keylime'
+import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
+import { type EkAnchors, type EkChain, registeredKeys, verifyEkChain } from '@tower-of-omens/keylime/evidence'
 
 /** Is what the configuration demands of a node's identity. */
 export interface IdentityRules {

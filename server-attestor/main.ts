@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { servePlugin } from '../plugins/sdk/serve.ts'
+import { servePlugin } from '@tower-of-omens/spire-sdk'
 import { serverPlugin } from './plugin.ts'
 
 void servePlugin(serverPlugin())

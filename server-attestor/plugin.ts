@@ -5,10 +5,10 @@
  *
  * @module
  */
-import type { PluginOptions } from '../plugins/sdk/plugin-options.ts'
-import { serverNodeAttestor } from '../plugins/sdk/server-node-attestor.ts'
-import type { Attestor } from './attestor.ts'
-import type { Memory } from './build-attestor.ts'
+import type { PluginOptions } from '@tower-of-omens/spire-sdk'
+import { serverNodeAttestor } from '@tower-of-omens/spire-sdk'
+import type { Memory } from './build-context.ts'
+import type { Attestor } from './context.ts'
 import { toRpcError } from './status.ts'
 
 /** Bounds a message of the agent half; a quote with its public key takes under 4 KiB. */
@@ -27,7 +27,7 @@ export function serverPlugin(): PluginOptions<Attestor> {
     services: [
       serverNodeAttestor<Attestor>({
         attest: async (stream, attestor) => {
-          const { attestReported } = await import('./attest-reported.ts')
+          const { attestReported } = await import('./handler.ts')
           return attestReported(stream, attestor)
         },
         maxMessageBytes: MAX_MESSAGE_BYTES,
@@ -35,7 +35,7 @@ export function serverPlugin(): PluginOptions<Attestor> {
     ],
     config: {
       build: async (request, context) => {
-        const { buildAttestor, newMemory } = await import('./build-attestor.ts')
+        const { buildAttestor, newMemory } = await import('./build-context.ts')
         memory ??= newMemory()
         return buildAttestor(request, context, memory)
       },

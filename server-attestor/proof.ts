@@ -3,17 +3,17 @@
  *
  * @module
  */
-import { KeylimeError } from '../plugins/keylime/errors.ts'
-import type { AgentId } from '../plugins/keylime/ids.ts'
-import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '../plugins/keylime/quote.ts'
-import type { RegistrarRecord } from '../plugins/keylime/registrar-client.ts'
-import { RpcError } from '../plugins/sdk/rpc-error.ts'
-import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
-import { agentSpiffeId } from '../plugins/sdk/spiffe-id.ts'
-import { type Attestor, PLUGIN_NAME } from './attestor.ts'
-import { messageOf } from './catalogue.ts'
+
+import type { Reason } from '@tower-of-omens/gate'
+import { messageOf } from '@tower-of-omens/gate'
+import type { AgentId } from '@tower-of-omens/keylime'
+import { KeylimeError } from '@tower-of-omens/keylime'
+import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
+import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '@tower-of-omens/keylime/evidence'
+import type { AttestStream } from '@tower-of-omens/spire-sdk'
+import { agentSpiffeId, RpcError } from '@tower-of-omens/spire-sdk'
+import { type Attestor, PLUGIN_NAME } from './context.ts'
 import { judgeIdentity, type NodeIdentity, withRegisteredHost } from './identity.ts'
-import type { Reason } from './refusal.ts'
 
 /** Is evidence whose agent ID was parsed. */
 export type NodeEvidence = Evidence & { readonly agentId: AgentId }

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { defineSchema } from '../plugins/hcl/index.ts'
-import { isHost, parseHostPort } from '../plugins/keylime/host-port.ts'
-import { parseRequirement, parseTpmPolicy, TpmPolicyError } from './tpm-policy.ts'
+
+import { parseRequirement, parseTpmPolicy, TpmPolicyError } from '@tower-of-omens/gate'
+import { isHost, parseHostPort } from '@tower-of-omens/keylime'
+import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 
 /** Is where Keylime's verifier writes the certificates it makes at first start. */
 const CV_CA = '/var/lib/keylime/cv_ca'

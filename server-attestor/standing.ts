@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { isKeylimeError, KeylimeError } from '../plugins/keylime/errors.ts'
-import type { AgentRecord } from '../plugins/keylime/verifier-client.ts'
-import type { AttestStream } from '../plugins/sdk/server-node-attestor.ts'
-import type { Attestor } from './attestor.ts'
-import type { Verifier } from './clients.ts'
-import { type Deadline, withDeadline } from './deadline.ts'
-import { type Decision, judge } from './gate.ts'
+
+import { type Decision, judge, Refusal } from '@tower-of-omens/gate'
+import { type Deadline, isKeylimeError, KeylimeError, withDeadline } from '@tower-of-omens/keylime'
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
+import type { AttestStream } from '@tower-of-omens/spire-sdk'
+import type { Attestor } from './context.ts'
 import { type NodeEvidence, type ProvedNode, proveAgain } from './proof.ts'
-import { Refusal } from './refusal.ts'
+import type { Verifier } from './reading/clients.ts'
 
 /** Is what one verifier says, and what the gate makes of it. */
 export interface Standing {

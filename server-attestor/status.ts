@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { KeylimeError, type KeylimeErrorCode } from '../plugins/keylime/errors.ts'
-import { FAILURES, failureReason } from '../plugins/keylime/failures.ts'
-import type { AgentId } from '../plugins/keylime/ids.ts'
-import { RpcError } from '../plugins/sdk/rpc-error.ts'
-import { type ErrorCode, entryOf, oneLine } from './catalogue.ts'
-import { Refusal } from './refusal.ts'
+
+import { type ErrorCode, entryOf, oneLine, Refusal } from '@tower-of-omens/gate'
+import type { AgentId } from '@tower-of-omens/keylime'
+import { FAILURES, failureReason, KeylimeError, type KeylimeErrorCode } from '@tower-of-omens/keylime'
+import { RpcError } from '@tower-of-omens/spire-sdk'
 
 /** Maps each failure of the Keylime room to a code of the catalogue; a forgotten one does not compile. */
 export const KEYLIME_CODES: Readonly<Record<KeylimeErrorCode, ErrorCode>> = {

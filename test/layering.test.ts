@@ -4,18 +4,22 @@ import { describe, expect, it } from 'vitest'
 
 const root = resolve(import.meta.dirname, '..')
 
+const NAMESPACE = '@tower-of-omens/'
+
 /** Which room may import which: the arrows of CONTRIBUTING.md. `node:` is open to all, and a room to itself. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  'plugins/gen': ['@bufbuild/protobuf', '@grpc/grpc-js'],
-  'plugins/go-plugin': ['plugins/gen', '@grpc/grpc-js'],
-  'plugins/hcl': [],
+  'plugins/go-plugin': ['@bufbuild/protobuf', '@grpc/grpc-js'],
+  'plugins/spire-sdk': ['plugins/go-plugin', '@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/tpm': [],
-  'plugins/sdk': ['plugins/go-plugin', 'plugins/gen', 'plugins/hcl', '@grpc/grpc-js'],
   'plugins/keylime': ['plugins/tpm', 'undici', 'valibot'],
   'plugins/spire-api': ['@bufbuild/protobuf', '@grpc/grpc-js'],
-  'plugins/host': ['plugins/go-plugin', 'plugins/gen', '@grpc/grpc-js'],
-  'server-attestor': ['plugins/sdk', 'plugins/keylime', 'plugins/hcl', 'plugins/tpm'],
-  'agent-attestor': ['plugins/sdk', 'plugins/keylime', 'plugins/hcl'],
+  'plugins/gate': ['plugins/keylime'],
+  'server-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm'],
+  'agent-attestor': ['plugins/spire-sdk', 'plugins/keylime'],
+}
+
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>
 }
 
 const sources = Object.keys(ARROWS).flatMap((room) => filesOf(join(root, room)).map((path) => ({ room, path })))
@@ -29,6 +33,28 @@ describe('the rooms', () => {
         .map(({ specifier }) => `${relative(root, path)} imports ${specifier}`),
     )
     expect(wrong).toEqual([])
+  })
+
+  it('enter each other by their doors: a package name, never a path', () => {
+    const wrong = sources.flatMap(({ room, path }) =>
+      importsOf(path)
+        .filter((specifier) => specifier.startsWith('.') && roomOf(path, specifier) !== room)
+        .map((specifier) => `${relative(root, path)} imports ${specifier}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('name as dependencies of their package what they import, and nothing else', () => {
+    const packages = Object.keys(ARROWS).filter((room) => room.startsWith('plugins/'))
+    const differing = packages.flatMap((room) => {
+      const targets = filesOf(join(root, room)).flatMap((path) => importsOf(path).map((each) => roomOf(path, each)))
+      const imported = new Set(targets.filter((target) => target !== 'node:' && target !== room))
+      const names = [...imported].map((target) => target.replace(/^plugins\//, NAMESPACE)).toSorted()
+      const { dependencies = {} } = JSON.parse(readFileSync(join(root, room, 'package.json'), 'utf8')) as Manifest
+      const declared = Object.keys(dependencies).toSorted()
+      return names.join() === declared.join() ? [] : [`${room} imports ${names.join()}, declares ${declared.join()}`]
+    })
+    expect(differing).toEqual([])
   })
 
   it('hold every source file of plugins/ and the two attestors', () => {
@@ -68,7 +94,7 @@ function filesOf(folder: string): string[] {
 function importsOf(path: string): string[] {
   const text = readFileSync(path, 'utf8')
   const found = [
-    ...text.matchAll(/^(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?'([^']+)'/gm),
+    ...text.matchAll(/^(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?['"]([^'"]+)['"]/gm),
     ...text.matchAll(/\bimport\('([^']+)'\)/g),
   ]
   return found.map(([, specifier = '']) => specifier)
@@ -76,6 +102,7 @@ function importsOf(path: string): string[] {
 
 function roomOf(importer: string, specifier: string): string {
   if (specifier.startsWith('node:')) return 'node:'
+  if (specifier.startsWith(NAMESPACE)) return `plugins/${specifier.slice(NAMESPACE.length).split('/')[0] ?? ''}`
   if (!specifier.startsWith('.'))
     return specifier
       .split('/')

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AGENT_SCHEMA } from '../agent-attestor/schema.ts'
-import { decodeConfig, parseHcl } from '../plugins/hcl/index.ts'
+import { decodeConfig, parseHcl } from '../plugins/spire-sdk/hcl/index.ts'
 import { SERVER_SCHEMA } from '../server-attestor/schema.ts'
 
 const root = resolve(import.meta.dirname, '..')

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { aidAttestation, type PluginProcess } from '../../plugins/host/index.ts'
-import { encodeChallenge } from '../../plugins/keylime/messages.ts'
-import { newNonce } from '../../plugins/keylime/nonce.ts'
+
+import { encodeChallenge } from '../../plugins/keylime/evidence/messages.ts'
+import { newNonce } from '../../plugins/keylime/evidence/nonce.ts'
+import { aidAttestation, type PluginProcess } from '../../plugins/spire-sdk/testing/index.ts'
 import { spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
 import { type Contestant, prepareHalf, type Side, startHalf } from './contestants.ts'
 import { type LoadResult, load } from './load.ts'

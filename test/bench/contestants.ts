@@ -6,8 +6,14 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { sendUnaryData, UntypedServiceImplementation } from '@grpc/grpc-js'
-import { MetricsService } from '../../plugins/gen/spire/hostservice/common/metrics/v1/metrics.ts'
-import { configure, HOST_SERVICES, initPlugin, launchPlugin, type PluginProcess } from '../../plugins/host/index.ts'
+import { MetricsService } from '../../plugins/spire-sdk/gen/spire/hostservice/common/metrics/v1/metrics.ts'
+import {
+  configure,
+  HOST_SERVICES,
+  initPlugin,
+  launchPlugin,
+  type PluginProcess,
+} from '../../plugins/spire-sdk/testing/index.ts'
 
 /** Which half of a pair. */
 export type Half = 'server' | 'agent'

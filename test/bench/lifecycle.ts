@@ -4,7 +4,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { attestOnce } from '../../plugins/host/index.ts'
+import { attestOnce } from '../../plugins/spire-sdk/testing/index.ts'
 import { type FakeKeylimeProcess, spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
 import { type Contestant, prepareHalf, type Side, startHalf } from './contestants.ts'
 import { memoryOf } from './process-cost.ts'

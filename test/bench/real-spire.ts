@@ -6,7 +6,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseHcl } from '../../plugins/hcl/index.ts'
+import { parseHcl } from '../../plugins/spire-sdk/hcl/index.ts'
 import { type FakeKeylimeProcess, spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
 import { requireSpire, spireMustBeBuilt } from '../lab/parts/spire.ts'
 import { freePorts } from '../lab/processes/ports.ts'

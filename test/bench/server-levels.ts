@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PluginProcess } from '../../plugins/host/index.ts'
+import type { PluginProcess } from '../../plugins/spire-sdk/testing/index.ts'
 import { type FakeKeylimeProcess, spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
 import { type Contestant, prepareHalf, type Side, startHalf } from './contestants.ts'
 import type { LoadResult } from './load.ts'

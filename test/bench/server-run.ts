@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { attestOnce, type PluginProcess } from '../../plugins/host/index.ts'
+import { attestOnce, type PluginProcess } from '../../plugins/spire-sdk/testing/index.ts'
 import type { FakeKeylimeProcess, FakeKeylimeStats } from '../fakes/fake-keylime-process.ts'
 import { type Contestant, prepareHalf, startHalf } from './contestants.ts'
 import { type LoadOrder, type LoadResult, load } from './load.ts'

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { configure, type PluginProcess } from '../../plugins/host/index.ts'
+import { configure, type PluginProcess } from '../../plugins/spire-sdk/testing/index.ts'
 import { type FakeKeylimeProcess, spawnFakeKeylime } from '../fakes/fake-keylime-process.ts'
 import { type Contestant, type Side, TRUST_DOMAIN } from './contestants.ts'
 import { descriptorsOf, type Memory, memoryOf } from './process-cost.ts'

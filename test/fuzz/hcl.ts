@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decodeConfig, defineSchema, HclError, parseHcl } from '../../plugins/hcl/index.ts'
+import { decodeConfig, defineSchema, HclError, parseHcl } from '../../plugins/spire-sdk/hcl/index.ts'
 import { HCL_CORPUS, HCL_PIECES } from '../conformance/hcl/corpus.ts'
 import type { FuzzTarget } from './target.ts'
 

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { parseAgentRecord } from '../../plugins/keylime/agent-record.ts'
-import { openEnvelope } from '../../plugins/keylime/envelope.ts'
-import { KeylimeError } from '../../plugins/keylime/errors.ts'
-import { parseAgentId } from '../../plugins/keylime/ids.ts'
-import { parseTpmPolicy, TpmPolicyError } from '../../server-attestor/tpm-policy.ts'
+
+import { parseTpmPolicy, TpmPolicyError } from '../../plugins/gate/policy.ts'
+import { parseAgentRecord } from '../../plugins/keylime/api/agent-record.ts'
+import { openEnvelope } from '../../plugins/keylime/api/envelope.ts'
+import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
+import { parseAgentId } from '../../plugins/keylime/basis/ids.ts'
 import { recorded } from '../fakes/recorded.ts'
 import type { FuzzTarget } from './target.ts'
 

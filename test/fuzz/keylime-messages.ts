@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { KeylimeError } from '../../plugins/keylime/errors.ts'
+import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
 import {
   encodeChallenge,
   encodeChallengeResponse,
@@ -11,7 +11,7 @@ import {
   parseChallenge,
   parseChallengeResponse,
   parsePayload,
-} from '../../plugins/keylime/messages.ts'
+} from '../../plugins/keylime/evidence/messages.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import type { FuzzTarget } from './target.ts'

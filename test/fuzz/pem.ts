@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { readCertificates } from '../../plugins/keylime/certificates.ts'
-import { readPrivateKey } from '../../plugins/keylime/key-files.ts'
+import { readCertificates } from '../../plugins/keylime/tls-files/certificates.ts'
+import { readPrivateKey } from '../../plugins/keylime/tls-files/key-files.ts'
 import 'reflect-metadata'
 import { newTestPki } from '../fakes/pki.ts'
 import type { FuzzTarget } from './target.ts'

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { KeylimeError } from '../../plugins/keylime/errors.ts'
-import { parseAgentId } from '../../plugins/keylime/ids.ts'
-import { verifyQuote } from '../../plugins/keylime/quote.ts'
+import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
+import { parseAgentId } from '../../plugins/keylime/basis/ids.ts'
+import { verifyQuote } from '../../plugins/keylime/evidence/quote.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import type { FuzzTarget } from './target.ts'
 

@@ -1,6 +1,12 @@
 // The agent half as its own process, started as SPIRE starts it, for tests that only see what SPIRE sees.
 import { type ServiceError, status } from '@grpc/grpc-js'
 import {
+  type ChallengeResponse,
+  encodeChallenge,
+  parseChallengeResponse,
+} from '../../plugins/keylime/evidence/messages.ts'
+import { newNonce } from '../../plugins/keylime/evidence/nonce.ts'
+import {
   aidAttestation,
   configure,
   HOST_SERVICES,
@@ -10,9 +16,7 @@ import {
   type PluginProcess,
   type Validation,
   validate,
-} from '../../plugins/host/index.ts'
-import { type ChallengeResponse, encodeChallenge, parseChallengeResponse } from '../../plugins/keylime/messages.ts'
-import { newNonce } from '../../plugins/keylime/nonce.ts'
+} from '../../plugins/spire-sdk/testing/index.ts'
 import { executable, TRUST_DOMAIN } from './server-plugin.ts'
 
 /** Is what SPIRE gets from one aided attestation: payload and answer, or a status with its message. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { aidAttestation } from '../../plugins/host/index.ts'
+import { aidAttestation } from '../../plugins/spire-sdk/testing/index.ts'
 import { type FakeKeylime, type FakeNodeAgent, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
 import { answerWith, nginxError } from '../fakes/faults.ts'

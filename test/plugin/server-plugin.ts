@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ServiceError, status } from '@grpc/grpc-js'
-import { MetricsService } from '../../plugins/gen/spire/hostservice/common/metrics/v1/metrics.ts'
+import type { GoPluginService } from '../../plugins/go-plugin/grpc/guarded-service.ts'
+import { MetricsService } from '../../plugins/spire-sdk/gen/spire/hostservice/common/metrics/v1/metrics.ts'
 import {
   AgentStoreService,
   type GetAgentInfoRequest,
-} from '../../plugins/gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
-import type { AgentAttributes } from '../../plugins/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
-import type { GoPluginService } from '../../plugins/go-plugin/guarded-service.ts'
+} from '../../plugins/spire-sdk/gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
+import type { AgentAttributes } from '../../plugins/spire-sdk/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
 import {
   attestOnce,
   configure,
@@ -20,7 +20,7 @@ import {
   type PluginProcess,
   type Validation,
   validate,
-} from '../../plugins/host/index.ts'
+} from '../../plugins/spire-sdk/testing/index.ts'
 import type { FakeNode } from '../fakes/fake-node.ts'
 import type { QuoteKnobs } from '../fakes/software-tpm.ts'
 

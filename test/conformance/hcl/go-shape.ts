@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HclEntry, HclNode, HclNumber, HclObject } from '../../../plugins/hcl/index.ts'
+import type { HclEntry, HclNode, HclNumber, HclObject } from '../../../plugins/spire-sdk/hcl/index.ts'
 
 /** A value as the oracle prints it. */
 export type GoValue =

@@ -4,12 +4,13 @@
  *
  * @module
  */
+
+import { type BidiStream, serveBidi } from '../../../plugins/go-plugin/grpc/bidi.ts'
 import type {
   Challenge,
   PayloadOrChallengeResponse,
-} from '../../../plugins/gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
-import { type BidiStream, serveBidi } from '../../../plugins/go-plugin/bidi.ts'
-import { agentNodeAttestor, type PluginService, RpcError, servePlugin } from '../../../plugins/sdk/index.ts'
+} from '../../../plugins/spire-sdk/gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
+import { agentNodeAttestor, type PluginService, RpcError, servePlugin } from '../../../plugins/spire-sdk/index.ts'
 
 const attestor = agentNodeAttestor<string>({
   async aidAttestation(stream, behaviour) {

@@ -5,8 +5,8 @@
  * @module
  */
 import { parseArgs } from 'node:util'
-import { unary } from '../../../plugins/sdk/call.ts'
-import { type PluginService, RpcError, servePlugin } from '../../../plugins/sdk/index.ts'
+import { type PluginService, RpcError, servePlugin } from '../../../plugins/spire-sdk/index.ts'
+import { unary } from '../../../plugins/spire-sdk/runtime/call.ts'
 import type { EchoRequest } from '../gen/catalog/echo.ts'
 
 const { values } = parseArgs({

@@ -18,7 +18,7 @@ import {
   svidStore,
   upstreamAuthority,
   workloadAttestor,
-} from '../../../plugins/sdk/index.ts'
+} from '../../../plugins/spire-sdk/index.ts'
 import { memoryKeys } from './memory-keys.ts'
 
 const { values } = parseArgs({ options: { type: { type: 'string', default: 'server/KeyManager' } } })

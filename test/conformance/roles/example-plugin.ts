@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { serveGoPlugin } from '../../../plugins/go-plugin/server.ts'
+import { serveGoPlugin } from '../../../plugins/go-plugin/serve/server.ts'
 
 void serveGoPlugin({
   name: 'example-plugin',

@@ -15,7 +15,7 @@ import {
   privateEncrypt,
   randomBytes,
 } from 'node:crypto'
-import { type KeyManager, type ManagedKey, RpcError } from '../../../plugins/sdk/index.ts'
+import { type KeyManager, type ManagedKey, RpcError } from '../../../plugins/spire-sdk/index.ts'
 
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 

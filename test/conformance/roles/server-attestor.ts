@@ -4,11 +4,12 @@
  *
  * @module
  */
+
+import { type BidiStream, serveBidi } from '../../../plugins/go-plugin/grpc/bidi.ts'
 import type {
   AttestRequest,
   AttestResponse,
-} from '../../../plugins/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
-import { type BidiStream, serveBidi } from '../../../plugins/go-plugin/bidi.ts'
+} from '../../../plugins/spire-sdk/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
 import {
   type AttestStream,
   defineSchema,
@@ -17,7 +18,7 @@ import {
   RpcError,
   servePlugin,
   serverNodeAttestor,
-} from '../../../plugins/sdk/index.ts'
+} from '../../../plugins/spire-sdk/index.ts'
 
 const schema = defineSchema({
   version: { kind: 'string', required: true, help: 'Which configuration this is' },

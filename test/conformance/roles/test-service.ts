@@ -5,12 +5,12 @@
  */
 import { spawn } from 'node:child_process'
 import { type ServerUnaryCall, status } from '@grpc/grpc-js'
-import { serveBidi } from '../../../plugins/go-plugin/bidi.ts'
-import type { Broker } from '../../../plugins/go-plugin/broker.ts'
-import type { HclogLogger } from '../../../plugins/go-plugin/hclog.ts'
-import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/server.ts'
-import { serveUnary } from '../../../plugins/go-plugin/unary.ts'
-import type { WireStatus } from '../../../plugins/sdk/wire-status.ts'
+import type { Broker } from '../../../plugins/go-plugin/broker/broker.ts'
+import { serveBidi } from '../../../plugins/go-plugin/grpc/bidi.ts'
+import { serveUnary } from '../../../plugins/go-plugin/grpc/unary.ts'
+import type { HclogLogger } from '../../../plugins/go-plugin/log/hclog.ts'
+import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/serve/server.ts'
+import type { WireStatus } from '../../../plugins/spire-sdk/wire/wire-status.ts'
 import {
   type BidirectionalRequest,
   type BidirectionalResponse,

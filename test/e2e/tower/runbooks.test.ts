@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CATALOGUE } from '../../../server-attestor/catalogue.ts'
+import { CATALOGUE } from '../../../plugins/gate/catalogue/catalogue.ts'
 import { KEYLIME_PORTS } from '../../lab/services/keylime-services.ts'
 import { tamper } from '../../lab/tower/actions.ts'
 import { bootPcrs, GOOD_BOOT } from '../../lab/tower/boot-log.ts'

@@ -1,24 +1,24 @@
 /** A SPIRE plugin without the SDK, both halves of node attestation scripted by what it receives. @module */
 
-import * as agent from '../../../plugins/gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
-import * as server from '../../../plugins/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
+import { type BidiStream, serveBidi, type WireStatus } from '../../../plugins/go-plugin/grpc/bidi.ts'
+import { serveUnary } from '../../../plugins/go-plugin/grpc/unary.ts'
+import { type GoPluginService, serveGoPlugin } from '../../../plugins/go-plugin/serve/server.ts'
+import * as agent from '../../../plugins/spire-sdk/gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
+import * as server from '../../../plugins/spire-sdk/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
 import {
   ConfigService,
   type ConfigureRequest,
   type ConfigureResponse,
   type ValidateRequest,
   type ValidateResponse,
-} from '../../../plugins/gen/spire/service/common/config/v1/config.ts'
+} from '../../../plugins/spire-sdk/gen/spire/service/common/config/v1/config.ts'
 import {
   type DeinitRequest,
   type DeinitResponse,
   type InitRequest,
   type InitResponse,
   InitService,
-} from '../../../plugins/gen/spire/service/private/init/v1/init.ts'
-import { type BidiStream, serveBidi, type WireStatus } from '../../../plugins/go-plugin/bidi.ts'
-import { type GoPluginService, serveGoPlugin } from '../../../plugins/go-plugin/server.ts'
-import { serveUnary } from '../../../plugins/go-plugin/unary.ts'
+} from '../../../plugins/spire-sdk/gen/spire/service/private/init/v1/init.ts'
 
 /** What ends a call with a status. */
 class Refusal extends Error {

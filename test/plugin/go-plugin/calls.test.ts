@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { type HealthCheckResponse, HealthClient } from '../../../plugins/gen/grpc/health/v1/health.ts'
-import { unary } from '../../../plugins/host/index.ts'
+import { type HealthCheckResponse, HealthClient } from '../../../plugins/go-plugin/gen/grpc/health/v1/health.ts'
+import { unary } from '../../../plugins/spire-sdk/testing/index.ts'
 import { launchTrial, run, until } from './trial.ts'
 import { TrialClient, type TrialResponse } from './trial-service.ts'
 

@@ -1,16 +1,18 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type Client, makeGenericClientConstructor } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
-import { type ClientConstructor, launchPlugin, unary } from '../../../plugins/host/index.ts'
+import { type ClientConstructor, launchPlugin, unary } from '../../../plugins/spire-sdk/testing/index.ts'
 import { newFolder, until } from './trial.ts'
 import { TRIAL } from './trial-service.ts'
 
 const ROOT = new URL('../../../', import.meta.url).pathname
+const resolvePackage = createRequire(import.meta.url).resolve
 const README = readFileSync(join(ROOT, 'plugins/go-plugin/README.md'), 'utf8')
 const BLOCKS = [...README.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) =>
-  code.replaceAll('./plugins/', `${ROOT}plugins/`),
+  code.replaceAll(/'(@tower-of-omens\/[^']+)'/g, (_, name: string) => `'${resolvePackage(name)}'`),
 )
 
 interface HelloClient extends Client {

@@ -5,9 +5,9 @@ import {
   ServerReflectionClient,
   type ServerReflectionRequest,
   type ServerReflectionResponse,
-} from '../../../plugins/gen/grpc/reflection/v1/reflection.ts'
-import { ServerReflectionClient as AlphaClient } from '../../../plugins/gen/grpc/reflection/v1alpha/reflection.ts'
-import type { PluginProcess } from '../../../plugins/host/index.ts'
+} from '../../../plugins/go-plugin/gen/grpc/reflection/v1/reflection.ts'
+import { ServerReflectionClient as AlphaClient } from '../../../plugins/go-plugin/gen/grpc/reflection/v1alpha/reflection.ts'
+import type { PluginProcess } from '../../../plugins/spire-sdk/testing/index.ts'
 
 /** Versions of the service. */
 export type ReflectionVersion = 'v1' | 'v1alpha'

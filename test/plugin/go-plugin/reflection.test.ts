@@ -4,7 +4,12 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { type Client, makeGenericClientConstructor, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js'
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type ClientConstructor, launchPlugin, type PluginProcess, unary } from '../../../plugins/host/index.ts'
+import {
+  type ClientConstructor,
+  launchPlugin,
+  type PluginProcess,
+  unary,
+} from '../../../plugins/spire-sdk/testing/index.ts'
 import { askReflection, describeServices, filesOf, listServices } from './reflection-client.ts'
 import { launchTrial, until } from './trial.ts'
 

@@ -9,7 +9,7 @@ import {
   launchPlugin,
   type PluginProcess,
   validate,
-} from '../../../plugins/host/index.ts'
+} from '../../../plugins/spire-sdk/testing/index.ts'
 
 let plugin: PluginProcess
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { launchPlugin, PluginStartError } from '../../../plugins/host/index.ts'
+import { launchPlugin, PluginStartError } from '../../../plugins/spire-sdk/testing/index.ts'
 import { launchTrial, run, TRIAL_COOKIE, TRIAL_FILE } from './trial.ts'
 
 function startByHand(env: NodeJS.ProcessEnv): { status: number | null; stdout: string; stderr: string } {

@@ -2,11 +2,11 @@
 /* oxlint-disable no-console -- printing is what is tried here */
 import { spawn } from 'node:child_process'
 import type { Metadata } from '@grpc/grpc-js'
-import { serveBidi, type WireStatus } from '../../../plugins/go-plugin/bidi.ts'
-import { statusOf } from '../../../plugins/go-plugin/guarded-service.ts'
-import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/server.ts'
-import { serveUnary } from '../../../plugins/go-plugin/unary.ts'
-import { unary } from '../../../plugins/host/spire-host.ts'
+import { serveBidi, type WireStatus } from '../../../plugins/go-plugin/grpc/bidi.ts'
+import { statusOf } from '../../../plugins/go-plugin/grpc/guarded-service.ts'
+import { serveUnary } from '../../../plugins/go-plugin/grpc/unary.ts'
+import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/serve/server.ts'
+import { unary } from '../../../plugins/spire-sdk/testing/spire-host.ts'
 import { TRIAL, TrialClient, type TrialRequest, type TrialResponse, type TrialServer } from './trial-service.ts'
 
 type Action = (request: TrialRequest, context: GoPluginContext) => TrialResponse | Promise<TrialResponse>

@@ -1,5 +1,5 @@
 /** A plugin for tests, run as a process of its own: `node trial-plugin.ts`. @module */
-import { serveGoPlugin } from '../../../plugins/go-plugin/server.ts'
+import { serveGoPlugin } from '../../../plugins/go-plugin/serve/server.ts'
 
 // oxlint-disable-next-line no-console -- what was bound to the real stderr must not stay so
 if (process.env['TRIAL_EARLY_CONSOLE'] !== undefined) console.error('early')

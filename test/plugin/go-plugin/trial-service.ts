@@ -14,7 +14,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import type { ClientConstructor } from '../../../plugins/host/plugin-process.ts'
+import type { ClientConstructor } from '../../../plugins/go-plugin/host/plugin-process.ts'
 
 /** What the caller wants done. */
 export interface TrialRequest {

@@ -3,7 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { type LaunchOptions, launchPlugin, type PluginProcess, unary } from '../../../plugins/host/index.ts'
+import {
+  type LaunchOptions,
+  launchPlugin,
+  type PluginProcess,
+  unary,
+} from '../../../plugins/spire-sdk/testing/index.ts'
 import { TrialClient, type TrialRequest, type TrialResponse } from './trial-service.ts'
 
 /** Cookie of the trial plugin. */

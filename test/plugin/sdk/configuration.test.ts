@@ -5,7 +5,13 @@
  */
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { aidAttestation, attestOnce, configure, launchPlugin, type PluginProcess } from '../../../plugins/host/index.ts'
+import {
+  aidAttestation,
+  attestOnce,
+  configure,
+  launchPlugin,
+  type PluginProcess,
+} from '../../../plugins/spire-sdk/testing/index.ts'
 
 const trustDomain = 'example.org'
 

@@ -3,10 +3,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { HOST_SERVICES, initPlugin, launchPlugin, type PluginProcess } from '../../../plugins/host/index.ts'
+import {
+  HOST_SERVICES,
+  initPlugin,
+  launchPlugin,
+  type PluginProcess,
+} from '../../../plugins/spire-sdk/testing/index.ts'
 import { describeServices, listServices } from '../go-plugin/reflection-client.ts'
 
-const SDK = join(import.meta.dirname, '../../../plugins/sdk/index.ts')
+const SDK = join(import.meta.dirname, '../../../plugins/spire-sdk/index.ts')
 
 /** Lists the modules that one import loads in a fresh Node. */
 function modulesOf(file: string): string[] {
@@ -30,13 +35,13 @@ describe('importing the SDK', () => {
 
 /** What a plugin can do for other hosts than SPIRE, or only when asked. */
 const UNUSED = [
-  'go-plugin/auto-mtls.ts',
-  'go-plugin/der.ts',
-  'go-plugin/mux-',
-  'go-plugin/yamux-',
-  'go-plugin/reattach.ts',
-  'go-plugin/reflection-answers.ts',
-  'go-plugin/descriptor-index.ts',
+  'go-plugin/tls/auto-mtls.ts',
+  'go-plugin/tls/der.ts',
+  'go-plugin/broker/mux-',
+  'go-plugin/broker/yamux-',
+  'go-plugin/serve/reattach.ts',
+  'go-plugin/grpc/reflection-answers.ts',
+  'go-plugin/grpc/descriptor-index.ts',
   'gen/descriptor',
   'gen/grpc/reflection',
   'gen/spire/plugin/server/keymanager',
@@ -61,7 +66,7 @@ describe('starting an attestor', () => {
     const names = await listServices(plugin)
     expect(descriptors()).toEqual([])
     await describeServices(plugin, names)
-    expect(descriptors().toSorted()).toEqual(['gen/descriptors.ts', 'go-plugin/descriptor-index.ts'])
+    expect(descriptors().toSorted()).toEqual(['gen/descriptors.ts', 'gen/descriptors.ts', 'grpc/descriptor-index.ts'])
   })
 })
 

@@ -1,5 +1,5 @@
 /**
- * The plugin of plugins/sdk/README.md, run as a real process and driven as SPIRE drives it.
+ * The plugin of plugins/spire-sdk/README.md, run as a real process and driven as SPIRE drives it.
  *
  * @module
  */
@@ -7,8 +7,9 @@
 import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   attestOnce,
@@ -19,9 +20,10 @@ import {
   launchPlugin,
   type PluginProcess,
   validate,
-} from '../../../plugins/host/index.ts'
+} from '../../../plugins/spire-sdk/testing/index.ts'
 
-const SDK = join(import.meta.dirname, '../../../plugins/sdk')
+const resolvePackage = createRequire(import.meta.url).resolve
+const SDK = join(import.meta.dirname, '../../../plugins/spire-sdk')
 const cookie = { key: 'NodeAttestor', value: 'NodeAttestor' }
 const trustDomain = 'example.org'
 
@@ -31,7 +33,7 @@ function snippet(language: string, holding: string): string {
   const all = [...readme.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map((match) => match[1] ?? '')
   const found = all.find((text) => text.includes(holding))
   if (found === undefined) throw new Error(`README.md has no ${language} snippet with ${holding}`)
-  return found.replaceAll("'./plugins/", `'${dirname(SDK)}/`)
+  return found.replaceAll(/'(@tower-of-omens\/[^']+)'/g, (_, name: string) => `'${resolvePackage(name)}'`)
 }
 
 const answerWith = (word: string) => (challenge: Uint8Array) => createHmac('sha256', word).update(challenge).digest()

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { type AidContext, aidAttestation } from '../../../agent-attestor/aid-attestation.ts'
 import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
-import { KeylimeError } from '../../../plugins/keylime/errors.ts'
-import { parseAgentId } from '../../../plugins/keylime/ids.ts'
-import { encodeChallenge, parseChallengeResponse, parsePayload } from '../../../plugins/keylime/messages.ts'
-import { type AidAttestationStream, RpcError } from '../../../plugins/sdk/index.ts'
+import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
+import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
+import { encodeChallenge, parseChallengeResponse, parsePayload } from '../../../plugins/keylime/evidence/messages.ts'
+import { type AidAttestationStream, RpcError } from '../../../plugins/spire-sdk/index.ts'
 import { newRecordingLog } from './recording-log.ts'
 
 /** One conversation: what is asked of the Keylime agent and what is sent to SPIRE, in order. */

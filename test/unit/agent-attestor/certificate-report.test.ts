@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CertificateReport } from '../../../agent-attestor/certificate-report.ts'
-import { loadTlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files.ts'
-import { fixedTls } from '../../../plugins/keylime/tls-watch.ts'
-import type { Metrics } from '../../../plugins/sdk/index.ts'
+import { loadTlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files/tls-files.ts'
+import { fixedTls } from '../../../plugins/keylime/tls-files/tls-watch.ts'
+import type { Metrics } from '../../../plugins/spire-sdk/index.ts'
 import { newTestPki, type TestPki } from '../../fakes/pki.ts'
 import { newRecordingLog } from './recording-log.ts'
 

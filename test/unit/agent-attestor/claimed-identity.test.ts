@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
-import { KeylimeError } from '../../../plugins/keylime/errors.ts'
-import { parseAgentId } from '../../../plugins/keylime/ids.ts'
+import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
+import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { outcomeOfAsync } from '../tpm/outcome.ts'
 
 function scene() {

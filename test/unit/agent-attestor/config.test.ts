@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildAgentConfig } from '../../../agent-attestor/config.ts'
-import type { BuildContext } from '../../../plugins/sdk/index.ts'
+import type { BuildContext } from '../../../plugins/spire-sdk/index.ts'
 import { type HclValues, hcl } from '../../fakes/fake-keylime.ts'
 import { newTestPki, type TestPki } from '../../fakes/pki.ts'
 import { newRecordingLog } from './recording-log.ts'

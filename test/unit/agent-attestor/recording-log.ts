@@ -1,5 +1,5 @@
 // A logger that keeps its lines.
-import type { Logger } from '../../../plugins/sdk/index.ts'
+import type { Logger } from '../../../plugins/spire-sdk/index.ts'
 
 /** Makes a logger and the list its lines go to: `level message {fields}`. */
 export function newRecordingLog(): { readonly log: Logger; readonly lines: readonly string[] } {

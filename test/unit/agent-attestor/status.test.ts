@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { STATUS_OF, toRpcError } from '../../../agent-attestor/status.ts'
-import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/errors.ts'
+import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/basis/errors.ts'
 
 describe('toRpcError', () => {
   it('gives every failure its status, and the verdict to nobody', () => {

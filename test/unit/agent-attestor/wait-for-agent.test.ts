@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { waitForAgent } from '../../../agent-attestor/wait-for-agent.ts'
-import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/errors.ts'
+import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/basis/errors.ts'
 import { outcomeOfAsync } from '../tpm/outcome.ts'
 import { newRecordingLog } from './recording-log.ts'
 

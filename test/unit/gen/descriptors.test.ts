@@ -10,15 +10,20 @@ const include = join(root, 'node_modules/protoc/protoc/include')
 
 /** Each folder of .proto files, and where it is generated to. */
 const FOLDERS = [
-  ['proto', 'plugins/gen'],
-  ...globSync('test/conformance/proto/*/', { cwd: root }).map((folder) => [folder, folder.replace('proto', 'gen')]),
-] as [string, string][]
+  ['proto', 'plugins/go-plugin/gen', '{goplugin,grpc,descriptor}'],
+  ['proto', 'plugins/spire-sdk/gen', 'spire/{hostservice,plugin,service}'],
+  ...globSync('test/conformance/proto/*/', { cwd: root }).map((folder) => [
+    folder,
+    folder.replace('proto', 'gen'),
+    '.',
+  ]),
+] as [string, string, string][]
 
-describe.each(FOLDERS)('the descriptors of %s', (protos, generated) => {
+describe.each(FOLDERS)('the descriptors of %s', (protos, generated, part) => {
   it('tell of every service, method and message what the .proto files say', async () => {
     const set = await descriptorsIn(generated)
     const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, set))
-    const files = globSync('**/*.proto', { cwd: join(root, protos) })
+    const files = globSync(`${part}/**/*.proto`, { cwd: join(root, protos) })
     const wanted = methodsOf(loadSync(files, { includeDirs: [join(root, protos), include] }))
     const found = new Map<string, string>()
     for (const type of registry) {

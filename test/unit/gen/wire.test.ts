@@ -3,11 +3,11 @@ import { join, resolve } from 'node:path'
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ConnInfo } from '../../../plugins/gen/goplugin/broker.ts'
-import { StdioData } from '../../../plugins/gen/goplugin/stdio.ts'
-import { PayloadOrChallengeResponse } from '../../../plugins/gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
-import { AttestResponse } from '../../../plugins/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
-import { ConfigureRequest } from '../../../plugins/gen/spire/service/common/config/v1/config.ts'
+import { ConnInfo } from '../../../plugins/go-plugin/gen/goplugin/broker.ts'
+import { StdioData } from '../../../plugins/go-plugin/gen/goplugin/stdio.ts'
+import { PayloadOrChallengeResponse } from '../../../plugins/spire-sdk/gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
+import { AttestResponse } from '../../../plugins/spire-sdk/gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
+import { ConfigureRequest } from '../../../plugins/spire-sdk/gen/spire/service/common/config/v1/config.ts'
 
 const root = resolve(import.meta.dirname, '..', '..', '..')
 const protos = globSync('**/*.proto', { cwd: join(root, 'proto') })
@@ -23,7 +23,7 @@ const other = loadSync(protos, {
   defaults: true,
 })
 
-describe('plugins/gen', () => {
+describe('the generated code', () => {
   it('serves every method under the path and with the streams that proto/ gives it', async () => {
     const generated = await generatedMethods()
     const wanted = methodsOf(other)
@@ -106,8 +106,8 @@ function methodsOf(definitions: PackageDefinition): Map<string, Method> {
 
 async function generatedMethods(): Promise<Map<string, Method>> {
   const found = new Map<string, Method>()
-  for (const file of globSync('{goplugin,grpc,spire}/**/*.ts', { cwd: join(root, 'plugins/gen') })) {
-    const module = (await import(join(root, 'plugins/gen', file))) as Record<string, unknown>
+  for (const file of globSync('plugins/{go-plugin,spire-sdk}/gen/{goplugin,grpc,spire}/**/*.ts', { cwd: root })) {
+    const module = (await import(join(root, file))) as Record<string, unknown>
     for (const [name, service] of Object.entries(module)) {
       if (!name.endsWith('Service') || typeof service !== 'object' || service === null) continue
       for (const method of Object.values(service) as (Method & { readonly path: string })[]) {

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js'
 import { onTestFinished } from 'vitest'
-import { newFedServer } from '../../../plugins/go-plugin/grpc-server.ts'
-import type { GoPluginService } from '../../../plugins/go-plugin/guarded-service.ts'
-import { newHclogLogger } from '../../../plugins/go-plugin/hclog.ts'
-import { type ListenPlace, listen } from '../../../plugins/go-plugin/listener.ts'
-import type { ClientConstructor } from '../../../plugins/host/index.ts'
+import { newFedServer } from '../../../plugins/go-plugin/grpc/grpc-server.ts'
+import type { GoPluginService } from '../../../plugins/go-plugin/grpc/guarded-service.ts'
+import { type ListenPlace, listen } from '../../../plugins/go-plugin/grpc/listener.ts'
+import { newHclogLogger } from '../../../plugins/go-plugin/log/hclog.ts'
+import type { ClientConstructor } from '../../../plugins/spire-sdk/testing/index.ts'
 
 /** A served service. */
 export interface InProcess<C> extends AsyncDisposable {

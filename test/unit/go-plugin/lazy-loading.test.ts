@@ -22,11 +22,11 @@ function loadedWith(entry: string): ReadonlySet<string> {
   return seen
 }
 
-const DESCRIPTORS = ['descriptor-index.ts', '../gen/descriptors.ts', '../gen/descriptor/outline.ts']
+const DESCRIPTORS = ['grpc/descriptor-index.ts', 'gen/descriptors.ts', 'gen/descriptor/outline.ts']
 
 describe('serveGoPlugin', () => {
   it('needs nothing before the handshake line but a few small files and parts of Node.js', () => {
-    const loaded = loadedWith('server.ts')
+    const loaded = loadedWith('serve/server.ts')
     expect([...loaded].filter((name) => name.startsWith('../') || name.startsWith('@'))).toEqual([])
     expect([...loaded].filter((name) => name.startsWith('node:')).toSorted()).toEqual([
       'node:crypto',
@@ -37,31 +37,31 @@ describe('serveGoPlugin', () => {
       'node:path',
       'node:stream',
     ])
-    expect(loaded).toContain('serving.ts')
-    expect(loaded).not.toContain('grpc-runtime.ts')
+    expect(loaded).toContain('serve/serving.ts')
+    expect(loaded).not.toContain('serve/grpc-runtime.ts')
   })
 
   it('loads nothing that its host has not asked for: no TLS keys, no multiplexing, no reflection answers', () => {
-    const loaded = loadedWith('grpc-runtime.ts')
+    const loaded = loadedWith('serve/grpc-runtime.ts')
     expect(loaded).toContain('@grpc/grpc-js')
-    expect(loaded).toContain('broker.ts')
+    expect(loaded).toContain('broker/broker.ts')
     const later = [
-      'auto-mtls.ts',
-      'der.ts',
-      'mux-transport.ts',
-      'mux-broker.ts',
-      'yamux-session.ts',
-      'stream-bridge.ts',
+      'tls/auto-mtls.ts',
+      'tls/der.ts',
+      'broker/mux-transport.ts',
+      'broker/mux-broker.ts',
+      'broker/yamux-session.ts',
+      'broker/stream-bridge.ts',
     ]
-    const reflection = ['reflection-answers.ts', ...DESCRIPTORS, '../gen/grpc/reflection/v1/reflection.ts']
-    for (const name of [...later, ...reflection, 'reattach.ts']) {
+    const reflection = ['grpc/reflection-answers.ts', ...DESCRIPTORS, 'gen/grpc/reflection/v1/reflection.ts']
+    for (const name of [...later, ...reflection, 'serve/reattach.ts']) {
       expect(loaded).not.toContain(name)
     }
   })
 
   it('loads no descriptors to list the services', () => {
-    const loaded = loadedWith('reflection-answers.ts')
-    expect(loaded).toContain('../gen/grpc/reflection/v1/reflection.ts')
+    const loaded = loadedWith('grpc/reflection-answers.ts')
+    expect(loaded).toContain('gen/grpc/reflection/v1/reflection.ts')
     for (const name of DESCRIPTORS) expect(loaded).not.toContain(name)
   })
 })

@@ -4,8 +4,14 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeHeader, FLAG, FRAME, type FrameHeader, newFrameReader } from '../../../plugins/go-plugin/yamux-frame.ts'
-import { newYamuxSession, type StreamMuxer } from '../../../plugins/go-plugin/yamux-session.ts'
+import {
+  encodeHeader,
+  FLAG,
+  FRAME,
+  type FrameHeader,
+  newFrameReader,
+} from '../../../plugins/go-plugin/broker/yamux-frame.ts'
+import { newYamuxSession, type StreamMuxer } from '../../../plugins/go-plugin/broker/yamux-session.ts'
 import { newPlace } from './in-process.ts'
 
 async function socketPair(): Promise<readonly [Socket, Socket]> {

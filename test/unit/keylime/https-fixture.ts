@@ -5,10 +5,10 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { KeylimeError } from '../../../plugins/keylime/errors.ts'
-import { HttpsOrigin, type HttpsOriginOptions } from '../../../plugins/keylime/http.ts'
-import { loadTlsFiles, type TlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files.ts'
-import { fixedTls } from '../../../plugins/keylime/tls-watch.ts'
+import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
+import { HttpsOrigin, type HttpsOriginOptions } from '../../../plugins/keylime/https/http.ts'
+import { loadTlsFiles, type TlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files/tls-files.ts'
+import { fixedTls } from '../../../plugins/keylime/tls-files/tls-watch.ts'
 
 /** Is a running server. */
 export interface TestServer extends AsyncDisposable {

@@ -2,10 +2,10 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AGENT_SCHEMA } from '../../../agent-attestor/schema.ts'
-import { decodeConfig } from '../../../plugins/hcl/index.ts'
+import { CATALOGUE } from '../../../plugins/gate/catalogue/catalogue.ts'
+import { decodeConfig } from '../../../plugins/spire-sdk/hcl/index.ts'
 import { fillSections } from '../../../scripts/docs/fill-sections.ts'
 import { SECTIONS } from '../../../scripts/docs/sections.ts'
-import { CATALOGUE } from '../../../server-attestor/catalogue.ts'
 import { SERVER_SCHEMA } from '../../../server-attestor/schema.ts'
 
 /** Of `keylime_tenant`. @see keylime 9b1f6e6a, keylime/tenant.py */

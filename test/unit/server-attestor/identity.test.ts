@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadEkAnchors } from '../../../plugins/keylime/ek-chain.ts'
-import { KeylimeError } from '../../../plugins/keylime/errors.ts'
-import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/ids.ts'
-import type { RegistrarRecord } from '../../../plugins/keylime/registrar-client.ts'
+import type { RegistrarRecord } from '../../../plugins/keylime/api/registrar-client.ts'
+import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
+import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
+import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-chain.ts'
 import {
   AdmittedNodes,
   defaultUuidReasons,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { RECORD_TTL_MS } from '../../../server-attestor/registrar-records.ts'
+import { RECORD_TTL_MS } from '../../../server-attestor/reading/registrar-records.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { newFakeNode } from '../../fakes/fake-node.ts'
 import { type FakeRegistrar, startFakeRegistrar } from '../../fakes/fake-registrar.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/errors.ts'
-import { newFailure } from '../../../plugins/keylime/failures.ts'
-import { parseAgentId } from '../../../plugins/keylime/ids.ts'
-import { Refusal, refusal } from '../../../server-attestor/refusal.ts'
+import { Refusal, refusal } from '../../../plugins/gate/decision.ts'
+import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/basis/errors.ts'
+import { newFailure } from '../../../plugins/keylime/basis/failures.ts'
+import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { codeOf, forUnproven, KEYLIME_CODES, toRpcError } from '../../../server-attestor/status.ts'
 
 describe('toRpcError', () => {

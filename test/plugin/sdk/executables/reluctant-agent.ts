@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { agentNodeAttestor, RpcError, servePlugin } from '../../../../plugins/sdk/index.ts'
+import { agentNodeAttestor, RpcError, servePlugin } from '../../../../plugins/spire-sdk/index.ts'
 
 await servePlugin<string>({
   name: 'reluctant-agent',

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { agentSpiffeId, servePlugin, serverNodeAttestor } from '../../../../plugins/sdk/index.ts'
+import { agentSpiffeId, servePlugin, serverNodeAttestor } from '../../../../plugins/spire-sdk/index.ts'
 
 /** One configuration: a number, and whether it was released. */
 interface Version {

@@ -1,0 +1,88 @@
+/**
+ * The error catalogue: each refusal and failure of the server half has a stable code, a message, a cause and a next step.
+ *
+ * @module
+ */
+import { FAULT_ENTRIES } from './faults.ts'
+import { GATE_ENTRIES } from './gate.ts'
+import { IDENTITY_ENTRIES } from './identity.ts'
+
+/** Is a gRPC status that this catalogue uses; SPIRE Agent exits at once on `PERMISSION_DENIED` and retries the others. */
+export type CatalogueStatus =
+  | 'INVALID_ARGUMENT'
+  | 'FAILED_PRECONDITION'
+  | 'PERMISSION_DENIED'
+  | 'UNAVAILABLE'
+  | 'INTERNAL'
+  | 'CANCELLED'
+  | 'DEADLINE_EXCEEDED'
+
+/** Describes one refusal or failure to operators; `docs/errors.md` is printed from these. */
+export interface CatalogueEntry {
+  readonly status: CatalogueStatus
+  /** What the caller reads, one line, `{name}` for each fact; follows `keylime agent <id>: ` once the agent is known. */
+  readonly message: string
+  /** The likely cause, one or two sentences. */
+  readonly cause: string
+  /** What to do next. */
+  readonly next: string
+}
+
+/** Holds every entry by its code. */
+export const CATALOGUE = { ...GATE_ENTRIES, ...IDENTITY_ENTRIES, ...FAULT_ENTRIES } as const
+
+/** Is a stable code such as `KL-GATE-STALE`; once published it is never given another meaning. */
+export type ErrorCode = keyof typeof CATALOGUE
+
+/** Is a code of the gate, `gate.ts`. */
+export type GateCode = keyof typeof GATE_ENTRIES
+
+/** Is a code that names what is wrong with who the node says it is, `identity.ts`. */
+export type IdentityCode = keyof typeof IDENTITY_ENTRIES
+
+/** Names the `{placeholders}` of a message. */
+type Placeholders<T extends string> = T extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholders<Rest>
+  : never
+
+/** Holds a value for every placeholder of a code's message. */
+export type MessageFacts<C extends ErrorCode> = Readonly<
+  Record<Placeholders<(typeof CATALOGUE)[C]['message']>, string | number>
+>
+
+/** Is the longest message a caller gets: one line of a log, and far under gRPC's header limit. */
+const MAX_MESSAGE_CHARACTERS = 1_000
+
+/**
+ * Looks an entry up.
+ *
+ * @param code A code of the catalogue.
+ * @returns Its entry.
+ */
+export function entryOf(code: ErrorCode): CatalogueEntry {
+  return CATALOGUE[code]
+}
+
+/**
+ * Fills a code's message.
+ *
+ * @param code A code of the catalogue.
+ * @param facts A value for each placeholder; control characters are replaced, since some come from Keylime's answers.
+ * @returns One line, without the code.
+ */
+export function messageOf<C extends ErrorCode>(code: C, facts: MessageFacts<C>): string {
+  const values: Readonly<Record<string, string | number>> = facts
+  return oneLine(CATALOGUE[code].message.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? '?')))
+}
+
+/**
+ * Makes a text fit to be a status message: one line, bounded, and read as it stands.
+ *
+ * @param text Any text.
+ * @returns The text with control and invisible characters (such as those that turn the direction of writing) replaced
+ *   by spaces, at most 1,000 characters.
+ */
+export function oneLine(text: string): string {
+  const line = text.replace(/[\p{C}\u2028\u2029]+/gu, ' ')
+  return line.length > MAX_MESSAGE_CHARACTERS ? `${line.slice(0, MAX_MESSAGE_CHARACTERS - 3)}...` : line
+}

@@ -1,0 +1,31 @@
+/**
+ * The judgement: from facts to admit, refuse or not yet, with the codes that say why. Pure: no socket, no gRPC.
+ *
+ * @module
+ */
+
+export {
+  type CatalogueStatus,
+  type ErrorCode,
+  entryOf,
+  type IdentityCode,
+  type MessageFacts,
+  messageOf,
+  oneLine,
+} from './catalogue/catalogue.ts'
+export { type LogFacts, type Reason, Refusal, refusal } from './decision.ts'
+export { attestationAge, type Decision, type EnrolledPolicy, type GateRules, judge } from './judge.ts'
+export { explain } from './known-strings.ts'
+export {
+  checksNothing,
+  describeStrength,
+  type PolicyRequirement,
+  type PolicyStrength,
+  parseRequirement,
+  parseTpmPolicy,
+  strengthOf,
+  type TpmPolicy,
+  TpmPolicyError,
+  unmetRequirements,
+} from './policy.ts'
+export { selectorsFor } from './selectors.ts'

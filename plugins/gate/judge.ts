@@ -1,0 +1,263 @@
+/**
+ * The gate: from the verifier's record of a node to admit or refuse. Pure, and the one address of every policy question.
+ *
+ * @module
+ */
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
+import { entryOf, type GateCode, type MessageFacts, messageOf } from './catalogue/catalogue.ts'
+import {
+  describeStrength,
+  type PolicyRequirement,
+  type PolicyStrength,
+  parseTpmPolicy,
+  strengthOf,
+  type TpmPolicy,
+  TpmPolicyError,
+  unmetRequirements,
+} from './policy.ts'
+
+/** Is the age limit where the verifier (before 7.14.2) does not say how often it attests. */
+export const DEFAULT_MAX_AGE_MS = 60_000
+/** Is the least default age limit: the verifier's own retries and a slow TPM need some air. */
+export const LEAST_DEFAULT_MAX_AGE_MS = 30_000
+/** Is how far a last success may lie in the verifier's future before its clocks are not believed. */
+export const MAX_FUTURE_SECONDS = 60
+
+/** Is what the gate is configured with. */
+export interface GateRules {
+  /** `max_attestation_age` in milliseconds; without it 2 x the record's maximum interval, at least 30 s, else 60 s. */
+  readonly maxAttestationAgeMs?: number
+  readonly requirePolicy: readonly PolicyRequirement[]
+  readonly pinnedPolicy?: TpmPolicy
+  /** False: clauses the Go plugin did not have are reported and do not refuse. */
+  readonly enforce: boolean
+}
+
+/** Is one reason to refuse. */
+export interface Clause {
+  readonly code: GateCode
+  /** One line that follows `keylime agent <id>: `. */
+  readonly message: string
+}
+
+/** Is the gate's answer, with what the policy is worth either way. */
+export type Decision = {
+  readonly policy: EnrolledPolicy
+  /** Clauses that would refuse if `enforce` were true. */
+  readonly shadowed: readonly Clause[]
+} & (
+  | { readonly kind: 'admit' }
+  | {
+      readonly kind: 'refuse'
+      readonly status: 'PERMISSION_DENIED' | 'FAILED_PRECONDITION'
+      /** Every clause that failed; the first one of that status decides. */
+      readonly clauses: readonly [Clause, ...Clause[]]
+    }
+)
+
+/** Is the policy a node is enrolled with, as far as the record shows. */
+export interface EnrolledPolicy {
+  /** Undefined when the verifier's text cannot be read: then nothing counts as checked. */
+  readonly policy?: TpmPolicy
+  /** Says why it cannot be read. */
+  readonly unreadable?: string
+  readonly strength: PolicyStrength
+}
+
+/**
+ * Judges a node by the verifier's record of it.
+ *
+ * @param record What the verifier said, with the time of its answer by its own clock (`receivedAt`, epoch seconds).
+ * @param hashAlg The hash algorithm of the quote, already proved.
+ * @param rules The configuration.
+ * @returns Admit, or refuse with every clause that failed. `PERMISSION_DENIED` when one of them is a verdict, since a
+ *   starting SPIRE agent exits on that; else `FAILED_PRECONDITION`. Never fails open: what is missing or unknown refuses.
+ */
+export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): Decision {
+  const policy = enrolledPolicy(record)
+  const failed = [
+    pushModeClause(record),
+    stateClause(record),
+    countClause(record),
+    freshnessClause(record, rules),
+    statusClause(record),
+    hashAlgClause(record, hashAlg),
+    unreadablePolicyClause(policy, rules),
+    weakPolicyClause(policy, rules),
+    pinnedPolicyClause(policy, rules),
+  ].filter((one) => one !== undefined)
+  const inForce = rules.enforce ? failed : failed.filter(({ code }) => !isNewWithUs(code))
+  const shadowed = rules.enforce ? [] : failed.filter(({ code }) => isNewWithUs(code))
+  const [first, ...rest] = inForce.toSorted((left, right) => rank(left) - rank(right))
+  if (first === undefined) return { kind: 'admit', policy, shadowed }
+  const status = isVerdict(first) ? 'PERMISSION_DENIED' : 'FAILED_PRECONDITION'
+  return { kind: 'refuse', status, clauses: [first, ...rest], policy, shadowed }
+}
+
+/**
+ * Reads the policy out of a record.
+ *
+ * @param record What the verifier said.
+ * @returns The policy, or why it cannot be read, and what it really checks.
+ */
+export function enrolledPolicy(record: AgentRecord): EnrolledPolicy {
+  try {
+    const policy = parseTpmPolicy(record.tpmPolicy)
+    return { policy, strength: strengthOf(policy, record) }
+  } catch (error) {
+    if (!(error instanceof TpmPolicyError)) throw error
+    return { unreadable: error.message, strength: strengthOf(undefined, record) }
+  }
+}
+
+/**
+ * Computes how old a node's last success may be.
+ *
+ * @param record What the verifier said.
+ * @param rules The configuration.
+ * @returns Milliseconds.
+ */
+export function maxAgeMs(record: AgentRecord, rules: Pick<GateRules, 'maxAttestationAgeMs'>): number {
+  if (rules.maxAttestationAgeMs !== undefined) return rules.maxAttestationAgeMs
+  const interval = record.maximumAttestationIntervalMs
+  return interval === undefined ? DEFAULT_MAX_AGE_MS : Math.max(LEAST_DEFAULT_MAX_AGE_MS, 2 * interval)
+}
+
+/**
+ * Computes the age of a node's last success by the verifier's own clock.
+ *
+ * @param record What the verifier said.
+ * @returns Seconds, negative when it lies in the future; undefined when the verifier names no success or no time.
+ */
+export function attestationAge(record: AgentRecord): number | undefined {
+  const last = record.lastSuccessfulAttestation
+  if (!isPositive(last) || !isPositive(record.receivedAt)) return undefined
+  return record.receivedAt - last
+}
+
+function clause<C extends GateCode>(code: C, facts: MessageFacts<C>): Clause {
+  return { code, message: messageOf(code, facts) }
+}
+
+// The Go plugin looked at the state alone (and took 4 for good, which the verifier never stores).
+function isNewWithUs(code: GateCode): boolean {
+  return !STATE_CODES.has(code)
+}
+
+const STATE_CODES: ReadonlySet<GateCode> = new Set<GateCode>([
+  'KL-GATE-PUSH-MODE',
+  'KL-GATE-FAILED',
+  'KL-GATE-UNREACHABLE',
+  'KL-GATE-INVALID-QUOTE',
+  'KL-GATE-STOPPED',
+  'KL-GATE-PENDING',
+  'KL-GATE-UNKNOWN-STATE',
+])
+
+function isVerdict(failed: Clause): boolean {
+  return entryOf(failed.code).status === 'PERMISSION_DENIED'
+}
+
+function rank(failed: Clause): number {
+  return isVerdict(failed) ? 0 : 1
+}
+
+function isPositive(value: number | null | undefined): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0
+}
+
+function pushModeClause(record: AgentRecord): Clause | undefined {
+  return isAbsent(record.ip) && isAbsent(record.port) ? clause('KL-GATE-PUSH-MODE', {}) : undefined
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === null || value === undefined
+}
+
+/** The states of Keylime by number. @see keylime 9b1f6e6a, keylime/common/states.py */
+const STATE_NAMES: Readonly<Record<number, string>> = {
+  0: 'REGISTERED',
+  1: 'START',
+  2: 'SAVED',
+  4: 'GET_QUOTE_RETRY',
+  6: 'PROVIDE_V_RETRY',
+  8: 'TERMINATED',
+}
+
+function stateClause(record: AgentRecord): Clause | undefined {
+  const state = record.operationalState
+  const event = record.lastEventId ?? 'none'
+  if (state === 3 || state === 5) return undefined
+  if (state === 7) return clause(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
+  if (state === 9) return clause('KL-GATE-INVALID-QUOTE', { event })
+  if (state === 10) return clause('KL-GATE-STOPPED', {})
+  const name = state === null ? undefined : STATE_NAMES[state]
+  if (name === undefined) return clause('KL-GATE-UNKNOWN-STATE', { state: String(state) })
+  return clause('KL-GATE-PENDING', { state: `${String(state)} ${name}` })
+}
+
+// Only in state 7: the event is never reset, so elsewhere it may be an old one.
+function isUnreachable(record: AgentRecord): boolean {
+  return record.operationalState === 7 && record.lastEventId?.startsWith('internal.verifier.not_reachable') === true
+}
+
+function countClause(record: AgentRecord): Clause | undefined {
+  const count = record.attestationCount
+  return isPositive(count) ? undefined : clause('KL-GATE-COUNT-ZERO', { count: count ?? 'missing' })
+}
+
+function freshnessClause(record: AgentRecord, rules: GateRules): Clause | undefined {
+  if (!isPositive(record.lastSuccessfulAttestation)) return clause('KL-GATE-NEVER', {})
+  const age = attestationAge(record)
+  if (age === undefined) return clause('KL-GATE-NO-CLOCK', {})
+  if (-age > MAX_FUTURE_SECONDS) return clause('KL-GATE-FUTURE', { ahead_s: -age })
+  const limit = maxAgeMs(record, rules)
+  return age * 1_000 <= limit ? undefined : clause('KL-GATE-STALE', { age_s: age, limit_s: limit / 1_000 })
+}
+
+function statusClause(record: AgentRecord): Clause | undefined {
+  const status = record.attestationStatus
+  switch (status) {
+    case undefined:
+    case 'PASS':
+      return undefined
+    case 'FAIL':
+      // A pull-mode verifier computes FAIL from state 7 alone, also when it only lost the node.
+      return isUnreachable(record) ? undefined : clause('KL-GATE-STATUS-FAIL', {})
+    case 'PENDING':
+      return clause('KL-GATE-STATUS-PENDING', {})
+    case 'TIMEOUT':
+      return clause('KL-GATE-STATUS-TIMEOUT', {})
+    default:
+      return clause('KL-GATE-STATUS-UNKNOWN', { value: JSON.stringify(status) })
+  }
+}
+
+function hashAlgClause(record: AgentRecord, hashAlg: string): Clause | undefined {
+  const accepted = record.acceptTpmHashAlgs
+  // Empty: some clients store text there, which Keylime accepts; `allowed_hash_algs` holds all the same.
+  if (accepted.length === 0 || accepted.includes(hashAlg)) return undefined
+  return clause('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') })
+}
+
+/** What cannot be read refuses where a policy is demanded, but is no verdict: the node cannot help it. */
+function unreadablePolicyClause({ unreadable }: EnrolledPolicy, rules: GateRules): Clause | undefined {
+  const isDemanded = rules.requirePolicy.length > 0 || rules.pinnedPolicy !== undefined
+  return unreadable === undefined || !isDemanded ? undefined : clause('KL-POLICY-UNREADABLE', { reason: unreadable })
+}
+
+function weakPolicyClause({ policy, strength }: EnrolledPolicy, rules: GateRules): Clause | undefined {
+  const missing = unmetRequirements(strength, rules.requirePolicy)
+  if (policy === undefined || missing.length === 0) return undefined
+  return clause('KL-POLICY-WEAK', { missing: missing.join(', '), strength: describeStrength(strength) })
+}
+
+function pinnedPolicyClause({ policy }: EnrolledPolicy, { pinnedPolicy }: GateRules): Clause | undefined {
+  if (policy === undefined || pinnedPolicy === undefined || policy.canonical === pinnedPolicy.canonical)
+    return undefined
+  return clause('KL-POLICY-DIFFERS', { enrolled: cut(policy.canonical), pinned: cut(pinnedPolicy.canonical) })
+}
+
+function cut(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}...` : text
+}

@@ -1,0 +1,120 @@
+/**
+ * The selectors of a node, `keylime:<value>` to operators: only what the registrar, the verifier or the TPM said.
+ *
+ * @module
+ */
+import { checksNothing, type PolicyStrength } from './policy.ts'
+
+/** Is SPIRE's limit for a selector value in a MySQL column. @see spire ef8527ec9, pkg/server/datastore/sqlstore/models.go */
+const MAX_SELECTOR_BYTES = 255
+
+/** Is what a proved and admitted node is known by. */
+export interface NodeFacts {
+  readonly agentId: string
+  /** SHA-256 of the registered EK's public key (SPKI DER), hex. */
+  readonly ekFingerprint: string
+  /** SHA-256 of the CA certificate that the EK certificate chains to, hex; only with `ek_ca_path`. */
+  readonly ekCaFingerprint?: string | undefined
+  /** The address at which the verifier asks the node. */
+  readonly ip: string | null | undefined
+  /** The hash algorithm of the quote, proved by its signature. */
+  readonly hashAlg: string
+  /** SHA-256 of the canonical `tpm_policy`; undefined when the policy cannot be read. */
+  readonly policySha256?: string | undefined
+  readonly strength: PolicyStrength
+}
+
+/** Describes one kind of selector for the documentation. */
+export interface SelectorKind {
+  readonly selector: string
+  readonly example: string
+  readonly meaning: string
+}
+
+/** Lists every kind of selector; `docs/selectors.md` is printed from it and a test compares it with {@link selectorsFor}. */
+export const SELECTOR_KINDS: readonly SelectorKind[] = [
+  {
+    selector: 'agent_id:<id>',
+    example: 'keylime:agent_id:1d0cc2c1c1213b7c9391a275e06046eeda3aa3c86f6a3106ebada2f581dc2d47',
+    meaning: 'The Keylime agent ID, proved by the quote.',
+  },
+  {
+    selector: 'ek:sha256:<hex>',
+    example: 'keylime:ek:sha256:9f2c...',
+    meaning:
+      "SHA-256 of the TPM's endorsement public key (SPKI DER), as the registrar holds it: stays when the agent ID changes.",
+  },
+  {
+    selector: 'ek:ca:<hex>',
+    example: 'keylime:ek:ca:41ab...',
+    meaning: 'SHA-256 of the certificate in `ek_ca_path` that the EK certificate chains to. Only with `ek_ca_path`.',
+  },
+  {
+    selector: 'ip:<address>',
+    example: 'keylime:ip:10.10.2.70',
+    meaning: 'The address at which the verifier asks the node for quotes.',
+  },
+  {
+    selector: 'hash_alg:<name>',
+    example: 'keylime:hash_alg:sha256',
+    meaning: 'The hash algorithm of the quote.',
+  },
+  {
+    selector: 'policy:sha256:<hex>',
+    example: 'keylime:policy:sha256:5d7e...',
+    meaning: 'SHA-256 of the enrolled `tpm_policy` in canonical form: the mask, then the PCRs in order, values sorted.',
+  },
+  {
+    selector: 'policy:pcr:<n>',
+    example: 'keylime:policy:pcr:7',
+    meaning:
+      'PCR n is compared with allowed values at every quote. A PCR in the mask alone does not count. PCR 23 can be reset by any process of the node: do not rely on it alone.',
+  },
+  {
+    selector: 'policy:measured-boot',
+    example: 'keylime:policy:measured-boot',
+    meaning: 'The boot log is checked: a reference state is enrolled and its PCRs (0-9, 11-15) are in the mask.',
+  },
+  {
+    selector: 'policy:runtime',
+    example: 'keylime:policy:runtime',
+    meaning: 'The IMA log is checked: a runtime policy is enrolled and PCR 10 is in the mask.',
+  },
+  {
+    selector: 'policy:none',
+    example: 'keylime:policy:none',
+    meaning: 'None of the three: the node has a TPM that answers, and nothing is known of what runs on it.',
+  },
+]
+
+/**
+ * Lists the selector values of a node.
+ *
+ * @param node Facts from the registrar's and the verifier's records and the proved quote.
+ * @returns Values without the `keylime:` prefix, each printable ASCII of at most 255 bytes, no two equal.
+ */
+export function selectorsFor(node: NodeFacts): readonly string[] {
+  const { strength } = node
+  const values = [
+    `agent_id:${node.agentId}`,
+    `ek:sha256:${node.ekFingerprint}`,
+    ...optional('ek:ca', node.ekCaFingerprint),
+    ...optional('ip', node.ip),
+    `hash_alg:${node.hashAlg}`,
+    ...optional('policy:sha256', node.policySha256),
+    ...strength.comparedPcrs.map((pcr) => `policy:pcr:${String(pcr)}`),
+    ...(strength.measuredBoot ? ['policy:measured-boot'] : []),
+    ...(strength.runtime ? ['policy:runtime'] : []),
+    ...(checksNothing(strength) ? ['policy:none'] : []),
+  ]
+  return values.filter(isStorable)
+}
+
+function optional(kind: string, value: string | null | undefined): readonly string[] {
+  return value === null || value === undefined || value === '' ? [] : [`${kind}:${value}`]
+}
+
+// SPIRE fails the whole attestation when its database refuses one value.
+function isStorable(value: string): boolean {
+  return value.length <= MAX_SELECTOR_BYTES && /^[\x21-\x7e]+$/.test(value)
+}

@@ -1,0 +1,15 @@
+/**
+ * The other end of the plugin boundary: starts a plugin as its host would.
+ *
+ * @module
+ */
+
+export { type HostLogEntry, newHostLogParser } from './host-log.ts'
+export {
+  type ClientConstructor,
+  type ExitStatus,
+  type LaunchOptions,
+  launchPlugin,
+  type PluginProcess,
+  PluginStartError,
+} from './plugin-process.ts'

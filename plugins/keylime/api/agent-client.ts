@@ -1,0 +1,120 @@
+/**
+ * The node's own Keylime agent: who it is, and its quote over a nonce.
+ *
+ * @module
+ */
+import * as v from 'valibot'
+import { isKeylimeError, KeylimeError } from '../basis/errors.ts'
+import { newFailure } from '../basis/failures.ts'
+import { type AgentId, isAgentId } from '../basis/ids.ts'
+import type { HttpsOrigin } from '../https/http.ts'
+import { KeylimeApi } from './keylime-api.ts'
+import { parseShape } from './shape.ts'
+import type { CallOptions } from './verifier-client.ts'
+import { isAtLeast } from './version.ts'
+
+/** Is what a Keylime agent says of itself. */
+export interface AgentInfo {
+  readonly agentId: AgentId
+  /** Such as `sha256`. */
+  readonly hashAlg: string
+}
+
+/** Is an identity quote as the agent sends it. */
+export interface IdentityQuote {
+  /** Keylime's quote string. */
+  readonly quote: string
+  readonly hashAlg: string
+  /** PEM of the agent's payload key, which PCR 16 binds to the quote. */
+  readonly pubkey?: string
+}
+
+const hashAlg = v.pipe(v.string(), v.regex(/^[a-z0-9_]{1,32}$/, 'the name of a hash algorithm'))
+const INFO = v.object({
+  agent_uuid: v.pipe(v.string(), v.check(isAgentId, 'a usable agent id')),
+  tpm_hash_alg: hashAlg,
+})
+const QUOTE = v.object({
+  quote: v.pipe(v.string(), v.nonEmpty('a quote')),
+  hash_alg: hashAlg,
+  pubkey: v.nullish(v.string()),
+})
+
+/** Asks one Keylime agent. */
+export class AgentClient {
+  readonly #api: KeylimeApi
+
+  /** @param origin The agent, over TLS with a client certificate from its `trusted_client_ca`, or plain HTTP. */
+  constructor(origin: HttpsOrigin) {
+    this.#api = new KeylimeApi(origin)
+  }
+
+  /** The agent in the words of messages, such as `keylime agent 127.0.0.1:9002`. */
+  get name(): string {
+    return this.#api.name
+  }
+
+  /**
+   * Tells whether the agent can say who it is.
+   *
+   * @param options `signal`: the caller's.
+   * @returns False for API 2.1, which has no `/agent/info`: then the ID must be configured.
+   * @throws {KeylimeError} As {@link KeylimeApi.version}.
+   */
+  async hasInfo(options: CallOptions = {}): Promise<boolean> {
+    return isAtLeast(await this.#api.version(options.signal), '2.2')
+  }
+
+  /**
+   * Asks the agent who it is.
+   *
+   * @param options `signal`: the caller's.
+   * @returns ID and hash algorithm.
+   * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: the agent speaks 2.1. Others as {@link KeylimeApi.call}.
+   * @see rust-keylime 3a4d5654, keylime-agent/src/agent_handler.rs
+   */
+  async getInfo(options: CallOptions = {}): Promise<AgentInfo> {
+    const { results } = await this.#api.call({
+      path: '/agent/info',
+      signal: options.signal,
+      operation: 'get_info',
+      about: 'its identity',
+      least: '2.2',
+    })
+    const read = parseShape(INFO, results, this.name, 'description of itself')
+    if (!isAgentId(read.agent_uuid)) throw newFailure('answer-shape', `${this.name} has an id that is not usable`)
+    return { agentId: read.agent_uuid, hashAlg: read.tpm_hash_alg }
+  }
+
+  /**
+   * Has the agent's TPM quote a nonce.
+   *
+   * @param nonce 1 to 64 ASCII letters and digits.
+   * @param options `signal`: the caller's.
+   * @returns The quote, unchecked.
+   * @throws {KeylimeError} As {@link KeylimeApi.call}, never with the nonce; its refusal is `KEYLIME_BAD_RESPONSE`.
+   * @see rust-keylime 3a4d5654, keylime-agent/src/quotes_handler.rs
+   */
+  async getIdentityQuote(nonce: string, options: CallOptions = {}): Promise<IdentityQuote> {
+    try {
+      const { results } = await this.#api.call({
+        path: `/quotes/identity?nonce=${encodeURIComponent(nonce)}`,
+        signal: options.signal,
+        operation: 'get_identity_quote',
+        about: 'an identity quote',
+      })
+      const read = parseShape(QUOTE, results, this.name, 'quote')
+      return {
+        quote: read.quote,
+        hashAlg: read.hash_alg,
+        ...(typeof read.pubkey === 'string' && { pubkey: read.pubkey }),
+      }
+    } catch (error) {
+      // The agent repeats the nonce in its complaint, and a nonce stays out of logs.
+      if (isKeylimeError(error) && error.message.includes(nonce)) {
+        throw new KeylimeError(error.code, error.message.replaceAll(nonce, '(nonce)'), { facts: error.facts })
+      }
+      throw error
+    }
+  }
+}

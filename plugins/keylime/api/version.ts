@@ -1,0 +1,73 @@
+/**
+ * Which version of Keylime's API to speak with a service: the highest both know, 2.1 to 2.6, never 3.
+ *
+ * @module
+ */
+
+import type { KeylimeError } from '../basis/errors.ts'
+import { newFailure } from '../basis/failures.ts'
+import type { HttpAnswer } from '../https/exchange.ts'
+import { statusText } from './envelope.ts'
+
+/** Lists the versions we speak, highest first. Under 3.x the calls we need do not exist. */
+export const API_VERSIONS = ['2.6', '2.5', '2.4', '2.3', '2.2', '2.1'] as const
+
+/** Is one version we speak. */
+export type ApiVersion = (typeof API_VERSIONS)[number]
+
+/**
+ * Tells whether one version is at least another.
+ *
+ * @param version The version in use.
+ * @param least The version needed.
+ * @returns True when `version` is `least` or newer.
+ */
+export function isAtLeast(version: ApiVersion, least: ApiVersion): boolean {
+  return API_VERSIONS.indexOf(version) <= API_VERSIONS.indexOf(least)
+}
+
+/**
+ * Chooses the version from the answer to `GET /version`.
+ *
+ * @param results `results` of the answer: `supported_versions`, or `supported_version` of an old agent.
+ * @param who The service, for the message.
+ * @returns The highest version in common.
+ * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: none in common. `KEYLIME_BAD_RESPONSE`: no versions in it.
+ */
+export function chooseVersion(results: Readonly<Record<string, unknown>>, who: string): ApiVersion {
+  const listed = results['supported_versions'] ?? [results['supported_version'] ?? results['current_version']]
+  const offered = Array.isArray(listed) ? listed.filter((one: unknown) => typeof one === 'string') : []
+  if (offered.length === 0) {
+    throw newFailure('answer-shape', `${who} answers /version without supported_versions; is it the right service?`)
+  }
+  const chosen = API_VERSIONS.find((version) => offered.includes(version))
+  if (chosen !== undefined) return chosen
+  const shown = offered.slice(0, 20).join(', ').slice(0, 120)
+  throw newFailure('api-version', `${who} speaks API ${shown}; expected one of ${API_VERSIONS.toReversed().join(', ')}`)
+}
+
+/**
+ * Tells whether an answer says that the version in its path is not spoken (any more).
+ *
+ * Keylime from 7.14 answers 404 with an empty body, older ones and agents 400 with a sentence.
+ *
+ * @param answer Any answer.
+ * @returns True when the version should be negotiated again.
+ */
+export function isVersionRefused(answer: HttpAnswer): boolean {
+  if (answer.status === 404) return answer.body.trim() === ''
+  return answer.status === 400 && /API version not supported/i.test(statusText(answer) ?? '')
+}
+
+/**
+ * Explains a verifier in push mode, which answers 410 to `/version`.
+ *
+ * @param who The service.
+ * @returns The failure, not thrown.
+ */
+export function pushModeFailure(who: string): KeylimeError {
+  return newFailure(
+    'push-mode',
+    `${who} runs in push mode (410 for /version), in which nodes have no identity quotes; this plugin needs mode = pull`,
+  )
+}

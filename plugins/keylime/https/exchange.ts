@@ -1,0 +1,184 @@
+/**
+ * One HTTP request over one undici pool: bounded, never redirected, never decompressed, and over when its scope is.
+ *
+ * @module
+ */
+import type { Dispatcher, Pool } from 'undici'
+import { newFailure } from '../basis/failures.ts'
+import type { RequestScope } from './request-scope.ts'
+
+/** Holds an answer, whatever its status. */
+export interface HttpAnswer {
+  readonly status: number
+  /** Media type in lower case without parameters; `''` when none was sent. */
+  readonly contentType: string
+  /** The server's time when the answer reached us, seconds since the epoch: its `Date` and, from a cache, its `Age`. */
+  readonly date?: number
+  readonly body: string
+  /** The `Server` header, such as `nginx/1.22.1`: tells a proxy from Keylime. */
+  readonly server: string
+  /** The `Location` header. */
+  readonly location: string
+}
+
+/** Describes one GET request. */
+export interface Exchange {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly maxBodyBytes: number
+  /** Begins messages, such as `keylime verifier 127.0.0.1:8881`. */
+  readonly who: string
+}
+
+/** Says whether anything of an answer had come when an exchange failed. */
+export interface ExchangeProgress {
+  started: boolean
+  answered: boolean
+}
+
+/**
+ * Sends one request and reads its answer.
+ *
+ * @param pool Where to.
+ * @param exchange What.
+ * @param scope Until when; the request's socket is destroyed when the scope ends first.
+ * @param progress Filled in on the way.
+ * @returns The answer.
+ * @throws {Error} Errors of socket and undici as they are; `KeylimeError` of the scope, and `KEYLIME_BAD_RESPONSE` for a body that is too large.
+ */
+export function sendExchange(
+  pool: Pool,
+  exchange: Exchange,
+  scope: RequestScope,
+  progress: ExchangeProgress,
+): Promise<HttpAnswer> {
+  if (scope.ended !== undefined) return Promise.reject(scope.ended)
+  return new Promise((resolve, reject) => {
+    let controller: Dispatcher.DispatchController | undefined
+    scope.waitFor((error) => {
+      reject(error)
+      controller?.abort(error)
+    })
+    const reader = new AnswerReader(exchange)
+    const { path, headers } = exchange
+    pool.dispatch(
+      { path, method: 'GET', headers: { ...headers } },
+      {
+        onRequestStart(started) {
+          controller = started
+          progress.started = true
+          if (scope.ended !== undefined) started.abort(scope.ended)
+        },
+        onResponseStart(_controller, status, answerHeaders) {
+          // 1xx are news, not answers.
+          if (status < 200) return
+          progress.answered = true
+          reader.begin(status, answerHeaders)
+        },
+        onResponseData(started, chunk) {
+          const tooLarge = reader.add(chunk)
+          if (tooLarge !== undefined) started.abort(tooLarge)
+        },
+        onResponseEnd() {
+          resolve(reader.answer())
+        },
+        onResponseError(_controller, error) {
+          reject(error)
+        },
+      },
+    )
+  })
+}
+
+/** Is how large a piece must be to be kept as it came; smaller ones are gathered. */
+const LARGE_BYTES = 4_096
+const GATHERED_BYTES = 65_536
+
+/** Keeps the pieces of a body: a million of them, a byte each, must not take a hundred bytes apiece. */
+class BodyPieces {
+  readonly #whole: Buffer[] = []
+  #gathering: Buffer | undefined
+  #filled = 0
+
+  add(piece: Buffer): void {
+    // Nearly every answer is one piece.
+    if (this.#whole.length === 0 || piece.length >= LARGE_BYTES) {
+      this.#finish()
+      this.#whole.push(piece)
+      return
+    }
+    if (this.#filled + piece.length > GATHERED_BYTES) this.#finish()
+    this.#gathering ??= Buffer.allocUnsafe(GATHERED_BYTES)
+    this.#filled += piece.copy(this.#gathering, this.#filled)
+  }
+
+  bytes(): Buffer {
+    this.#finish()
+    const [only] = this.#whole
+    return this.#whole.length === 1 && only !== undefined ? only : Buffer.concat(this.#whole)
+  }
+
+  #finish(): void {
+    if (this.#gathering !== undefined) this.#whole.push(this.#gathering.subarray(0, this.#filled))
+    this.#gathering = undefined
+    this.#filled = 0
+  }
+}
+
+class AnswerReader {
+  readonly #exchange: Exchange
+  readonly #pieces = new BodyPieces()
+  #bytes = 0
+  #status = 0
+  #headers: Dispatcher.ResponseData['headers'] = {}
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+  }
+
+  begin(status: number, headers: Dispatcher.ResponseData['headers']): void {
+    this.#status = status
+    this.#headers = headers
+  }
+
+  add(chunk: Buffer): Error | undefined {
+    this.#bytes += chunk.length
+    const { maxBodyBytes, who } = this.#exchange
+    if (this.#bytes <= maxBodyBytes) {
+      this.#pieces.add(chunk)
+      return undefined
+    }
+    return newFailure(
+      'answer-too-large',
+      `${who} answers with more than ${maxBodyBytes} bytes (HTTP ${this.#status}); is it the right service?`,
+      { facts: { http_status: this.#status } },
+    )
+  }
+
+  answer(): HttpAnswer {
+    const date = timeOf(this.#header('date'), this.#header('age'))
+    return {
+      status: this.#status,
+      contentType: (this.#header('content-type').split(';')[0] ?? '').trim().toLowerCase(),
+      ...(date !== undefined && { date }),
+      body: this.#pieces.bytes().toString('utf8'),
+      server: this.#header('server'),
+      location: this.#header('location'),
+    }
+  }
+
+  #header(name: string): string {
+    const value = this.#headers[name]
+    return (Array.isArray(value) ? value[0] : value) ?? ''
+  }
+}
+
+// Freshness is judged by this clock, so only the one form that HTTP allows counts (RFC 9110 section 5.6.7). A cache in
+// front hands out an old answer with its old date, and says in `Age` how old it is (RFC 9111 section 5.1).
+function timeOf(date: string, age: string): number | undefined {
+  const time = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(date)
+    ? Date.parse(date)
+    : Number.NaN
+  if (Number.isNaN(time) || !/^\d{0,9}$/.test(age)) return undefined
+  return time / 1000 + Number(age)
+}

@@ -1,0 +1,266 @@
+/**
+ * HTTPS (and, for a Keylime agent without TLS, HTTP) to one service, with every failure explained.
+ *
+ * @module
+ */
+import { isIP } from 'node:net'
+import { KeylimeError } from '../basis/errors.ts'
+import { newFailure } from '../basis/failures.ts'
+import { formatHostPort } from '../basis/host-port.ts'
+import type { ClientCertificate } from '../tls-files/client-certificate.ts'
+import type { TlsSource } from '../tls-files/tls-watch.ts'
+import { ConnectionPool, type PoolInUse } from './connection-pool.ts'
+import { type Exchange, type ExchangeProgress, type HttpAnswer, sendExchange } from './exchange.ts'
+import { errorCode, explainConnectFailure, phaseInWords } from './network-failures.ts'
+import { RequestScope } from './request-scope.ts'
+import { RequestSlots, type SlotCounts } from './request-slots.ts'
+import { explainSilentClose } from './silent-close.ts'
+import { type Target, type TargetSettings, targetInWords } from './target.ts'
+
+/** Bounds an answer: an agent record takes 1 to 20 KiB. */
+export const DEFAULT_MAX_BODY_BYTES = 1024 * 1024
+
+/** Is how many requests one service gets at a time: a real verifier handles one at a time anyway. */
+export const DEFAULT_MAX_CONNECTIONS = 32
+
+/** Bounds the requests that wait for one service: two storms of 5,000 nodes. */
+export const DEFAULT_MAX_WAITING = 10_000
+
+// A connection that went stale may be followed by another one of the same age.
+const MAX_ATTEMPTS = 4
+
+// How long an answer stands for "our certificate is accepted".
+const ACCEPTED_MS = 10_000
+
+/** Describes one service and how to reach it. */
+export interface HttpsOriginOptions {
+  /** Such as `keylime verifier`; begins messages. */
+  readonly role: string
+  /** Name or address, without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Name that must stand in the certificate; default: the host. */
+  readonly serverName?: string | undefined
+  /** CA, certificate and key; absent: plain HTTP. */
+  readonly tls?: TlsSource | undefined
+  /** Milliseconds for one request; also for a wait in the queue without anybody being answered. */
+  readonly timeoutMs: number
+  readonly maxConnections?: number
+  readonly maxWaiting?: number
+  /** Configuration keys for messages. */
+  readonly settings?: TargetSettings
+  /** Called after each request. */
+  readonly observe?: (seen: RequestSeen) => void
+}
+
+/** Tells metrics what became of one request. */
+export interface RequestSeen {
+  readonly role: string
+  /** Such as `get_agent`. */
+  readonly operation: string
+  readonly durationMs: number
+  /** HTTP status, when there was an answer. */
+  readonly status?: number
+  /** The failure, when there was none. */
+  readonly error?: KeylimeError
+}
+
+/** Describes one request; all are GET, and may be sent again. */
+export interface HttpRequestOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Names the request for metrics; default `request`. */
+  readonly operation?: string
+  /** Milliseconds on top of the service's time limit, for what takes long. */
+  readonly extraTimeMs?: number
+  readonly maxBodyBytes?: number
+}
+
+/** Speaks HTTP with one service over one pool of connections; new TLS material means a new pool. */
+export class HttpsOrigin {
+  readonly target: Target
+  readonly #options: HttpsOriginOptions
+  readonly #slots: RequestSlots
+  readonly #who: string
+  readonly #pool: ConnectionPool
+  /** When the service last answered, by the monotonic clock. */
+  #answeredAt = Number.NEGATIVE_INFINITY
+
+  /** @param options The service. */
+  constructor(options: HttpsOriginOptions) {
+    this.#options = options
+    const { role, host, port, tls, settings = {} } = options
+    const expectedName = options.serverName ?? host
+    this.target = { role, host, port, tls: tls !== undefined, expectedName, settings }
+    this.#who = targetInWords(this.target)
+    const { maxConnections = DEFAULT_MAX_CONNECTIONS, maxWaiting = DEFAULT_MAX_WAITING, timeoutMs } = options
+    this.#slots = new RequestSlots(maxConnections, maxWaiting)
+    this.#pool = new ConnectionPool({ target: this.target, tls, maxConnections, timeoutMs })
+  }
+
+  /** The service in the words of messages, such as `keylime verifier 127.0.0.1:8881`. */
+  get name(): string {
+    return this.#who
+  }
+
+  /** The client certificate in force; undefined without one. */
+  get client(): ClientCertificate | undefined {
+    return this.#options.tls?.current().client
+  }
+
+  /** Requests under way and waiting. */
+  get counts(): SlotCounts {
+    return this.#slots.counts
+  }
+
+  /**
+   * Sends one request.
+   *
+   * A GET whose kept-alive connection turns out closed is sent again on another; nothing else is ever repeated.
+   *
+   * @param path Absolute path with query, already percent-encoded.
+   * @param request Signal and bounds.
+   * @returns The answer, whatever its status.
+   * @throws {KeylimeError} `KEYLIME_UNREACHABLE`, `KEYLIME_TIMEOUT`, `KEYLIME_UNAVAILABLE` (queue full),
+   *   `KEYLIME_PEER_UNTRUSTED`, `KEYLIME_CLIENT_REFUSED`, `KEYLIME_BAD_RESPONSE` (too large), `KEYLIME_CANCELLED`.
+   */
+  async request(path: string, request: HttpRequestOptions = {}): Promise<HttpAnswer> {
+    const began = performance.now()
+    const timeoutMs = this.#options.timeoutMs + (request.extraTimeMs ?? 0)
+    const progress: ExchangeProgress = { started: false, answered: false }
+    const scope = new RequestScope(request.signal, (why) => this.#explainEnd(why, timeoutMs, progress))
+    const operation = request.operation ?? 'request'
+    const seen = (): Omit<RequestSeen, 'status'> => ({
+      role: this.target.role,
+      operation,
+      durationMs: performance.now() - began,
+    })
+    try {
+      await this.#takeSlot(scope, timeoutMs)
+      try {
+        scope.limit(timeoutMs)
+        const answer = await this.#attempt(this.#exchangeFor(path, request), scope, progress, timeoutMs)
+        this.#answeredAt = performance.now()
+        this.#options.observe?.({ ...seen(), status: answer.status })
+        return answer
+      } finally {
+        this.#slots.release()
+      }
+    } catch (error) {
+      if (error instanceof KeylimeError) this.#options.observe?.({ ...seen(), error })
+      throw error
+    } finally {
+      scope.close()
+    }
+  }
+
+  /** Closes the connections once their requests are answered; later requests fail. */
+  async close(): Promise<void> {
+    await this.#pool.close()
+  }
+
+  #exchangeFor(path: string, request: HttpRequestOptions): Exchange {
+    const { target } = this
+    // A virtual host behind a proxy is chosen by name, also when an address was dialled.
+    const named = isIP(target.expectedName) === 0 ? target.expectedName : target.host
+    const isDefaultPort = target.port === (target.tls ? 443 : 80)
+    const host = isDefaultPort
+      ? formatHostPort({ host: named, port: 0 }).slice(0, -2)
+      : formatHostPort({ ...target, host: named })
+    return {
+      path,
+      // Never an Authorization header: Keylime then looks at nothing else, the client certificate included.
+      headers: {
+        host,
+        accept: 'application/json',
+        // A cache in front must not hand out a record from before the proof.
+        'cache-control': 'no-cache',
+      },
+      maxBodyBytes: request.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+      who: this.#who,
+    }
+  }
+
+  #takeSlot(scope: RequestScope, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (scope.ended !== undefined) {
+        reject(scope.ended)
+        return
+      }
+      const taken = this.#slots.take(resolve)
+      if (taken === true) resolve()
+      else if (taken === 'full') {
+        const { waiting } = this.#slots.counts
+        reject(newFailure('queue-full', `${this.#who} is overloaded: ${waiting} requests already wait for it`))
+      } else {
+        // A place in the queue is kept as long as the service answers others: slow is not dead.
+        scope.limit(timeoutMs, () => timeoutMs - (performance.now() - this.#answeredAt))
+        scope.waitFor((error) => {
+          taken()
+          reject(error)
+        })
+      }
+    })
+  }
+
+  async #attempt(
+    exchange: Exchange,
+    scope: RequestScope,
+    progress: ExchangeProgress,
+    timeoutMs: number,
+  ): Promise<HttpAnswer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const use = await this.#pool.take()
+      if (use === undefined)
+        throw newFailure('cancelled', `${this.#who}: its connections are closed, the configuration changed`)
+      progress.started = false
+      try {
+        return await sendExchange(use.pool, exchange, scope, progress)
+      } catch (error) {
+        if (scope.ended !== undefined) throw scope.ended
+        const failure = await this.#explain(error, use, scope, { timeoutMs, answered: progress.answered })
+        if (attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, progress, use)) throw failure
+      }
+    }
+  }
+
+  #mayRepeat(error: unknown, failure: KeylimeError, progress: ExchangeProgress, use: PoolInUse): boolean {
+    if (this.#pool.isClosed) return false
+    // The pool was replaced between our choosing it and its taking the request.
+    if (['UND_ERR_DESTROYED', 'UND_ERR_CLOSED'].includes(errorCode(error))) return true
+    // Our certificate may have been renewed on disk a moment ago.
+    if (failure.code === 'KEYLIME_CLIENT_REFUSED' || failure.code === 'KEYLIME_PEER_UNTRUSTED') {
+      return this.#options.tls?.recheck() !== use.material
+    }
+    const connection = use.connector.connectionOf(error)
+    const isStale = connection?.phase === 'open' && connection.socket.bytesRead > 0
+    return isStale && !progress.answered
+  }
+
+  async #explain(
+    error: unknown,
+    use: PoolInUse,
+    scope: RequestScope,
+    facts: { readonly timeoutMs: number; readonly answered: boolean },
+  ): Promise<KeylimeError> {
+    if (error instanceof KeylimeError) return error
+    const connection = use.connector.connectionOf(error)
+    const context = { target: this.target, material: use.material, connection, ...facts }
+    const failure = explainConnectFailure(error instanceof Error ? error : new Error(String(error)), context)
+    const silent =
+      failure.facts['reason'] === 'reset' && connection?.phase === 'open' && connection.socket.bytesRead === 0
+    // Whoever was answered a moment ago is not refused for his certificate now.
+    const wasAccepted = performance.now() - this.#answeredAt < ACCEPTED_MS
+    if (!silent || wasAccepted || use.material === undefined) return failure
+    return (await explainSilentClose(use.connector, this.target, use.material, scope)) ?? failure
+  }
+
+  #explainEnd(why: 'timeout' | 'cancelled', timeoutMs: number, progress: ExchangeProgress): KeylimeError {
+    if (why === 'cancelled') return newFailure('cancelled', `${this.#who}: the caller went away`)
+    const { waiting } = this.#slots.counts
+    const phase = progress.started ? 'open' : this.#pool.latest?.connector.opening()
+    const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(this.target, phase)
+    return newFailure('timeout', `${this.#who} did not answer within ${timeoutMs} ms: ${waitedFor}`, {
+      facts: { timeout_ms: timeoutMs, waiting },
+    })
+  }
+}

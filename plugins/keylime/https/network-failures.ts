@@ -1,0 +1,152 @@
+/**
+ * Failures below HTTP in the words of an operator: refused, reset, unknown host, no route, too late.
+ *
+ * @module
+ */
+
+import type { KeylimeError } from '../basis/errors.ts'
+import { type FailureReason, newFailure } from '../basis/failures.ts'
+import type { TlsMaterial } from '../tls-files/tls-files.ts'
+import type { Connection, ConnectionPhase } from './connect.ts'
+import { type Target, targetInWords } from './target.ts'
+import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
+
+/** Holds what is known about a connection that failed. */
+export interface FailureContext {
+  readonly target: Target
+  readonly material?: TlsMaterial | undefined
+  readonly connection?: Connection | undefined
+  readonly timeoutMs: number
+  /** Whether the answer had begun. */
+  readonly answered?: boolean
+}
+
+/**
+ * Explains why a connection could not be opened, or broke.
+ *
+ * @param error The error of the socket or of undici.
+ * @param context The connection and its target.
+ * @returns The failure.
+ */
+export function explainConnectFailure(error: Error, context: FailureContext): KeylimeError {
+  const { target, material, connection } = context
+  const presented = connection?.presented ?? []
+  const tls =
+    material === undefined ? undefined : explainTlsFailure(error, { target, material, presented, now: Date.now() })
+  if (tls !== undefined) return tls
+  const [reason, text] = explainNetwork(errorCode(error), error, context)
+  return newFailure(reason, `${targetInWords(target)} ${text}`, {
+    // A parser error carries what the service sent, which may hold a secret.
+    cause: error.name === 'HTTPParserError' ? new Error(error.message) : error,
+    facts: { network_error: errorCode(error) },
+  })
+}
+
+function explainNetwork(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
+  const { target, connection, timeoutMs } = context
+  const host = target.settings.host ?? 'the host'
+  switch (code) {
+    case 'ECONNREFUSED':
+      return [
+        'refused',
+        `refused the connection: nothing listens there; is the service running, and on this port? ${triedInWords(error)}`.trim(),
+      ]
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAI_FAIL':
+    case 'EAI_NODATA':
+      return [
+        'dns',
+        `cannot be found: host name ${target.host} does not resolve (${code}); check ${host} and the resolver of this machine`,
+      ]
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EADDRNOTAVAIL':
+    case 'EHOSTDOWN':
+      return [
+        'no-route',
+        `cannot be reached: the network has no way there (${code}); check address, route and firewall`,
+      ]
+    case 'ETIMEDOUT':
+    case 'CONNECT_TIMEOUT':
+      return ['timeout', `did not answer within ${timeoutMs} ms: ${phaseInWords(target, connection?.phase)}`]
+    default:
+      if (error.name === 'HTTPParserError') return explainParser(context)
+      return explainCut(code, error, context)
+  }
+}
+
+function explainParser({ target, connection }: FailureContext): readonly [FailureReason, string] {
+  // 0x15 and 0x16 begin TLS records; a TLS server answers a plain request with an alert.
+  if (!target.tls && (connection?.socket.bytesRead ?? 0) < 64)
+    return ['tls-expected', `does not speak plain HTTP on port ${target.port}; ${useTlsHint(target)}`]
+  return ['answer-not-json', 'answers in something that is not HTTP; check host and port']
+}
+
+function explainCut(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
+  const { target, connection, material, answered } = context
+  // The names undici gives to a plain close would say nothing to an operator.
+  const detail = code === '' || code.startsWith('UND_ERR') ? '' : ` (${code})`
+  if (connection?.phase === 'handshake' && connection.presented.length > 0 && material !== undefined) {
+    // It had shown its own certificate, so what it did not like was ours.
+    const reason = material.client === undefined ? 'client-missing' : 'client-certificate'
+    return [reason, refusalInWords(reason, material)]
+  }
+  if (connection?.phase === 'handshake') {
+    return [
+      'reset',
+      `closed the connection during the TLS handshake without saying why${detail}; a proxy without a living backend does this, and a port that does not speak TLS`,
+    ]
+  }
+  if (connection?.phase === 'open' && connection.socket.bytesRead === 0 && !target.tls) {
+    return [
+      'reset',
+      `closed the connection without an answer${detail}; a port that speaks TLS does this to plain HTTP: ${useTlsHint(target)}`,
+    ]
+  }
+  if (answered === true)
+    return ['reset', `closed the connection in the middle of its answer${detail}; look at its log, a restart does this`]
+  const known = /^(ECONN|EPIPE|UND_ERR|ERR_STREAM|ERR_SSL)/.test(code) || error.message === 'closed'
+  return [
+    'reset',
+    `closed the connection before an answer came${detail}${known ? '' : `: ${error.name}`}; look at its log, a restart does this`,
+  ]
+}
+
+function useTlsHint(target: Target): string {
+  const key = target.settings.useTls
+  return key === undefined ? 'it may be a TLS port' : `if it is a TLS port, set ${key} = true`
+}
+
+/**
+ * Says what a request that came too late was waiting for.
+ *
+ * @param target The service.
+ * @param phase How far its connection came, or undefined when it had none.
+ * @returns A phrase.
+ */
+export function phaseInWords(target: Target, phase: ConnectionPhase | undefined): string {
+  if (phase === undefined) return 'no connection was free, and no other request was answered'
+  if (phase === 'open') return 'the request was sent'
+  if (phase === 'connecting') return 'the TCP connection was not open yet; a firewall that drops packets does this'
+  return `TCP was open, the TLS handshake was not done; a port that serves plain HTTP waits like this: ${portHint(target)}`
+}
+
+function triedInWords(error: Error): string {
+  if (!(error instanceof AggregateError)) return ''
+  const tried = error.errors.map((one: unknown) =>
+    one instanceof Error && 'address' in one ? `${String(one.address)} ${errorCode(one)}` : '',
+  )
+  return `(tried ${tried.filter((one) => one !== '').join(', ')})`
+}
+
+/**
+ * Takes the code out of an error.
+ *
+ * @param error Anything thrown.
+ * @returns Such as `ECONNREFUSED`, or `''`.
+ */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error && error.name === 'ConnectTimeout') return 'CONNECT_TIMEOUT'
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

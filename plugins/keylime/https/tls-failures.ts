@@ -1,0 +1,263 @@
+/**
+ * TLS failures in the words of an operator: which side refused what, and what is missing where.
+ *
+ * @module
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { KeylimeError } from '../basis/errors.ts'
+import { type FailureReason, newFailure } from '../basis/failures.ts'
+import {
+  chainOf,
+  isSelfIssued,
+  lifeInWords,
+  lifeStage,
+  nameInOneLine,
+  shortFingerprint,
+} from '../tls-files/certificates.ts'
+import type { TlsMaterial } from '../tls-files/tls-files.ts'
+import { clientInWords, type Target, targetInWords } from './target.ts'
+
+/** Holds what is known about a TLS connection that failed. */
+export interface TlsContext {
+  readonly target: Target
+  readonly material: TlsMaterial
+  /** Certificates the server sent, leaf first; empty when it got not so far. */
+  readonly presented: readonly X509Certificate[]
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** Names the ways in which TLS refuses our certificate. */
+export type ClientRefusal =
+  | 'client-issuer'
+  | 'client-missing'
+  | 'client-expired'
+  | 'client-usage'
+  | 'client-certificate'
+
+interface Explanation {
+  readonly reason: FailureReason
+  readonly text: string
+}
+
+/**
+ * Explains the failure of a TLS connection.
+ *
+ * @param error The error of the socket.
+ * @param context The connection.
+ * @returns The failure, or undefined when the error is not one of TLS.
+ */
+export function explainTlsFailure(error: Error, context: TlsContext): KeylimeError | undefined {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const found = explainAlert(code, context) ?? explainProtocol(code, context) ?? explainPeer(code, error, context)
+  if (found === undefined) return undefined
+  return newFailure(found.reason, `${targetInWords(context.target)} ${found.text}`, {
+    cause: error,
+    facts: { tls_error: code },
+  })
+}
+
+// RFC 8446 section 6.2, as OpenSSL ends its reason codes; the part before differs with its version.
+const CERTIFICATE_ALERTS: Readonly<Record<string, ClientRefusal>> = {
+  UNKNOWN_CA: 'client-issuer',
+  CERTIFICATE_REQUIRED: 'client-missing',
+  NO_CERTIFICATE: 'client-missing',
+  CERTIFICATE_EXPIRED: 'client-expired',
+  UNSUPPORTED_CERTIFICATE: 'client-usage',
+  BAD_CERTIFICATE: 'client-certificate',
+  CERTIFICATE_REVOKED: 'client-certificate',
+  CERTIFICATE_UNKNOWN: 'client-certificate',
+  ACCESS_DENIED: 'client-certificate',
+  DECRYPT_ERROR: 'client-certificate',
+}
+
+// OpenSSL leaves out "alert" in the codes of the alerts that came with TLS extensions.
+const ALERT_CODE = /^ERR_SSL_(?:.*ALERT_|TLSV1_)([A-Z_]+)$/
+
+function explainAlert(code: string, { target, material }: TlsContext): Explanation | undefined {
+  const alert = ALERT_CODE.exec(code)?.[1]
+  if (alert === undefined) return undefined
+  const said = `(TLS alert "${alert.toLowerCase().replaceAll('_', ' ')}")`
+  const reason = CERTIFICATE_ALERTS[alert]
+  if (reason !== undefined) return { reason, text: `${refusalInWords(reason, material)} ${said}` }
+  if (alert === 'PROTOCOL_VERSION') {
+    return { reason: 'tls-version', text: `speaks neither TLS 1.2 nor TLS 1.3, older versions are not used ${said}` }
+  }
+  if (alert === 'UNRECOGNIZED_NAME') {
+    return {
+      reason: 'peer-name',
+      text: `serves nothing under the name ${target.expectedName} ${said}; ${nameHint(target)}`,
+    }
+  }
+  if (alert === 'HANDSHAKE_FAILURE' && material.client === undefined) {
+    return {
+      reason: 'client-missing',
+      text: `refused the handshake ${said}: it demands a client certificate, and none is configured`,
+    }
+  }
+  return {
+    reason: 'tls-other',
+    text: `ended the TLS handshake ${said}; look at its log for the reason; sent: ${clientInWords(material.client)}`,
+  }
+}
+
+/**
+ * Says that the other side refused our certificate, and what that side needs.
+ *
+ * @param reason How it refused.
+ * @param material What was sent.
+ * @returns The sentence after the service's name.
+ */
+export function refusalInWords(reason: ClientRefusal, material: TlsMaterial): string {
+  const { client } = material
+  if (client === undefined || reason === 'client-missing') {
+    const sent = client === undefined ? 'none is configured' : `it did not take ${clientInWords(client)}`
+    return `demands a client certificate, and ${sent}`
+  }
+  const sent = `sent was ${clientInWords(client)}`
+  if (reason === 'client-issuer') {
+    return `closed the connection after our certificate: it does not trust its issuer; ${sent}; add ${client.issuer} to the client CAs it trusts, or configure a certificate from a CA it trusts`
+  }
+  if (reason === 'client-expired')
+    return `says that our certificate has expired; ${sent}; renew it and compare the clocks`
+  if (reason === 'client-usage') {
+    return `refuses our certificate for client use (its extended key usage must include clientAuth, or its key or signature kind is not accepted); ${sent}`
+  }
+  return `closed the connection after our certificate: it does not accept it; ${sent}; its issuer may be missing among the client CAs it trusts`
+}
+
+function explainProtocol(code: string, { target }: TlsContext): Explanation | undefined {
+  switch (code) {
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+    case 'ERR_SSL_HTTP_REQUEST':
+    case 'ERR_SSL_RECORD_LAYER_FAILURE':
+    case 'ERR_SSL_UNEXPECTED_MESSAGE':
+    case 'EPROTO':
+      return {
+        reason: 'tls-not-spoken',
+        text: `does not speak TLS on port ${target.port}: it answers in another protocol, such as plain HTTP; ${portHint(target)}`,
+      }
+    case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
+    case 'ERR_SSL_NO_PROTOCOLS_AVAILABLE':
+    case 'ERR_SSL_VERSION_TOO_LOW':
+      return { reason: 'tls-version', text: 'speaks neither TLS 1.2 nor TLS 1.3, older versions are not used' }
+    default:
+      if (!/^ERR_O?SSL_/.test(code)) return undefined
+      return { reason: 'tls-other', text: `cannot be spoken TLS with (${code}); look at its log for the reason` }
+  }
+}
+
+/**
+ * Says what to check when a port does not speak the protocol expected.
+ *
+ * @param target The service.
+ * @returns A phrase.
+ */
+export function portHint(target: Target): string {
+  const port = target.settings.port ?? 'the port'
+  if (target.settings.useTls !== undefined)
+    return `check ${port}, or set ${target.settings.useTls} = false if it really serves plain HTTP`
+  return `check ${port}: a registrar serves plain HTTP on 8890 and TLS on 8891`
+}
+
+function nameHint(target: Target): string {
+  return `set ${target.settings.serverName ?? 'the expected server name'} to the name it is known by`
+}
+
+function explainPeer(code: string, error: Error, context: TlsContext): Explanation | undefined {
+  switch (code) {
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return explainName(context)
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return explainLife(code, context)
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'CERT_SIGNATURE_FAILURE':
+      return explainIssuer(context)
+    case 'INVALID_PURPOSE':
+      return {
+        reason: 'peer-certificate',
+        text: `presents a certificate that is not for servers (extended key usage lacks serverAuth): ${leafName(context)}`,
+      }
+    default:
+      if (!/^(CERT_|CRL_|UNABLE_|INVALID_|PATH_|HOSTNAME_|ERROR_IN_|CA_)/.test(code)) return undefined
+      return {
+        reason: 'peer-certificate',
+        text: `presents a certificate that does not verify: ${error.message.split(';')[0]} (${code}): ${leafName(context)}`,
+      }
+  }
+}
+
+function leafName({ presented }: TlsContext): string {
+  return nameInOneLine(presented[0]?.subject)
+}
+
+function explainName({ target, presented }: TlsContext): Explanation {
+  const leaf = presented[0]
+  const names =
+    leaf?.subjectAltName?.replaceAll('IP Address:', 'IP:') ?? `no names (subject ${nameInOneLine(leaf?.subject)})`
+  const shown = names.replace(/\p{C}/gu, '?').slice(0, 400)
+  return {
+    reason: 'peer-name',
+    text:
+      `presents a certificate for ${shown}; expected ${target.expectedName}; ` +
+      `set ${target.settings.serverName ?? 'the expected server name'} to one of its names, or reissue it with that name`,
+  }
+}
+
+function explainLife(code: string, { presented, material, now }: TlsContext): Explanation {
+  const stage = code === 'CERT_HAS_EXPIRED' ? 'expired' : 'not-yet-valid'
+  const reason = stage === 'expired' ? 'peer-expired' : 'peer-not-yet-valid'
+  const sent = presented.find((one) => lifeStage(one, now) === stage)
+  if (sent !== undefined) {
+    return { reason, text: `presents a certificate that ${lifeInWords(sent, now)}: ${nameInOneLine(sent.subject)}` }
+  }
+  const anchor = material.anchors.find((one) => lifeStage(one, now) === stage)
+  const above =
+    anchor === undefined ? 'a certificate above it' : `${nameInOneLine(anchor.subject)} ${lifeInWords(anchor, now)}`
+  return { reason, text: `presents a certificate whose issuer in ${caInWords(material)} is out of date: ${above}` }
+}
+
+function explainIssuer(context: TlsContext): Explanation {
+  const { presented, material } = context
+  const leaf = presented[0]
+  if (leaf === undefined)
+    return { reason: 'peer-issuer', text: `presents a certificate whose issuer is not in ${caInWords(material)}` }
+  const top = chainOf(leaf, presented.slice(1)).at(-1) ?? leaf
+  const issuer = nameInOneLine(top.issuer)
+  const namesake = material.anchors.find((one) => one.subject === top.issuer)
+  if (namesake !== undefined) {
+    return {
+      reason: 'peer-reissued-ca',
+      text:
+        `presents a certificate signed by another ${issuer} than the one in ${caInWords(material)}: ours has SHA-256 ${shortFingerprint(namesake)}, ` +
+        `valid from ${new Date(namesake.validFrom).toISOString().slice(0, 10)}, and did not make that signature; one of the two was re-issued, add the other to the file`,
+    }
+  }
+  if (isSelfIssued(top)) {
+    const what = top === leaf ? 'a self-signed certificate' : 'a chain up to the root'
+    return {
+      reason: 'peer-issuer',
+      text: `presents ${what} ${nameInOneLine(top.subject)} (SHA-256 ${shortFingerprint(top)}), which is not in ${caInWords(material)}; add it there if it is the right one`,
+    }
+  }
+  if (top === leaf) {
+    return {
+      reason: 'peer-leaf-only',
+      text: `sends only its leaf ${nameInOneLine(leaf.subject)}; its issuer ${issuer} is not in ${caInWords(material)}: add it there or, if it is an intermediate, let the server send its chain`,
+    }
+  }
+  return {
+    reason: 'peer-issuer',
+    text: `presents a chain that ends at ${nameInOneLine(top.subject)}; its issuer ${issuer} is not in ${caInWords(material)}; add it there`,
+  }
+}
+
+function caInWords({ caName, caFile }: TlsMaterial): string {
+  return caFile === undefined ? `the system's roots (${caName} is not set)` : `${caName} ${caFile}`
+}

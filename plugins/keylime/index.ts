@@ -1,0 +1,20 @@
+/**
+ * Keylime's words: IDs, errors and their reasons, hosts, deadlines.
+ *
+ * @module
+ */
+
+export { BoundedMap } from './basis/bounded-map.ts'
+export {
+  abortReason,
+  CallerGone,
+  type Deadline,
+  DeadlinePassed,
+  sleep,
+  untilAborted,
+  withDeadline,
+} from './basis/deadline.ts'
+export { isKeylimeError, KeylimeError, type KeylimeErrorCode } from './basis/errors.ts'
+export { FAILURES, type FailureReason, failureReason } from './basis/failures.ts'
+export { formatHostPort, type HostPort, isHost, parseHostPort } from './basis/host-port.ts'
+export { type AgentId, DEFAULT_AGENT_UUID, isAgentId, MAX_AGENT_ID_CHARACTERS, parseAgentId } from './basis/ids.ts'

@@ -1,0 +1,24 @@
+/**
+ * Agent KeyManager: keeps the private keys of spire-agent.
+ *
+ * @module
+ */
+
+import type { PluginService } from '../runtime/plugin-service.ts'
+import { type KeyManager, keyManagerHandlers } from './key-manager.ts'
+
+/**
+ * Makes the service of a agent KeyManager.
+ *
+ * @param impl The plugin's code.
+ * @returns Service for `servePlugin`, under type `KeyManager`.
+ */
+export function agentKeyManager<C>(impl: KeyManager<C>): PluginService<C> {
+  return {
+    name: 'spire.plugin.agent.keymanager.v1.KeyManager',
+    async bind(runtime) {
+      const { KeyManagerService } = await import('../gen/spire/plugin/agent/keymanager/v1/keymanager.ts')
+      return { definition: KeyManagerService, implementation: keyManagerHandlers(impl, runtime) }
+    },
+  }
+}

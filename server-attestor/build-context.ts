@@ -1,0 +1,70 @@
+/**
+ * From a configuration's text to open services: what Configure does, and Validate without opening anything.
+ *
+ * @module
+ */
+import { formatHostPort, sleep } from '@tower-of-omens/keylime'
+import type { BuildContext, ConfigOutcome, ConfigRequest } from '@tower-of-omens/spire-sdk'
+import { readConfig, type ServerConfig } from './config.ts'
+import type { Attestor } from './context.ts'
+import { AdmittedNodes } from './identity.ts'
+import { openClients } from './reading/clients.ts'
+import { HeldStreams } from './reading/held-streams.ts'
+import { AttestationMetrics } from './telemetry/metrics.ts'
+import { PolicyWatch } from './telemetry/policy-watch.ts'
+
+/** Holds what one process remembers through all its configurations. */
+export interface Memory {
+  readonly admitted: AdmittedNodes
+  readonly policies: PolicyWatch
+  readonly held: HeldStreams
+}
+
+/** Makes an empty memory. @returns The memory, bounded. */
+export function newMemory(): Memory {
+  return { admitted: new AdmittedNodes(), policies: new PolicyWatch(), held: new HeldStreams() }
+}
+
+/**
+ * Builds what attestations run with.
+ *
+ * @param request Trust domain and `plugin_data`.
+ * @param context Configure or Validate, log, the host's services.
+ * @param memory Shared by all configurations of the process.
+ * @returns Every problem and warning; the attestor when there is no problem and it is not only validated.
+ */
+export function buildAttestor(request: ConfigRequest, context: BuildContext, memory: Memory): ConfigOutcome<Attestor> {
+  const { problems, warnings, config } = readConfig(request)
+  // Validate reads the files and opens nothing.
+  if (config === undefined || context.mode === 'validate') return { problems, warnings }
+  logConfigured(config, context)
+  return { problems, warnings, config: open(config, context, memory) }
+}
+
+function open(config: ServerConfig, { log, hosts }: BuildContext, memory: Memory): Attestor {
+  const metrics = new AttestationMetrics(hosts, log)
+  const clients = openClients(config.services, log, (seen) => metrics.requested(seen))
+  metrics.watchCertificate(clients.tls)
+  return { config, clients, metrics, ...memory, now: () => new Date(), sleep }
+}
+
+/** Says what is in force: a key that was misspelt once cost three hours. */
+function logConfigured({ trustDomain, services, gate, identity, waitMs }: ServerConfig, { log }: BuildContext): void {
+  const { client, caFile } = services.tls.material
+  log.info('Configured', {
+    trust_domain: trustDomain,
+    verifiers: services.verifiers.map(formatHostPort).join(' '),
+    registrars: services.registrars.map(formatHostPort).join(' '),
+    ca_file: caFile,
+    cert_file: client?.certFile,
+    cert_subject: client?.subject,
+    cert_issuer: client?.issuer,
+    cert_not_after: client?.notAfter.toISOString(),
+    enforce: gate.enforce,
+    require_policy: gate.requirePolicy.join(' '),
+    pinned_policy: gate.pinnedPolicy?.canonical,
+    require_ek_uuid: identity.requireEkUuid,
+    ek_ca_certificates: identity.ekAnchors?.certificates.length,
+    wait_for_attestation_ms: waitMs,
+  })
+}

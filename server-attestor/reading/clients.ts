@@ -1,0 +1,158 @@
+/**
+ * The Keylime services of one configuration: connections, records, opinions, and the files they speak TLS with.
+ *
+ * @module
+ */
+import type { AgentId, HostPort, KeylimeError } from '@tower-of-omens/keylime'
+import { RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
+import { HttpsOrigin, type RequestSeen } from '@tower-of-omens/keylime/https'
+import type { TlsFileNames, TlsFiles, TlsMaterial } from '@tower-of-omens/keylime/tls-files'
+import { type TlsLog, type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
+import { CertificateWatch } from '../telemetry/certificate-watch.ts'
+import { RecordReader } from './record-reader.ts'
+import { RegistrarRecords } from './registrar-records.ts'
+import { SecondOpinion } from './second-opinion.ts'
+import { ServiceGroup } from './service-group.ts'
+import { Turnstile } from './turnstile.ts'
+
+/** Is how many records are asked of one registrar at a time; the rest waits with us. */
+const AT_A_TIME = 12
+
+/** Holds how the services are reached. */
+export interface ServiceSettings {
+  readonly verifiers: readonly HostPort[]
+  readonly registrars: readonly HostPort[]
+  readonly verifierServerName?: string | undefined
+  readonly registrarServerName?: string | undefined
+  readonly requestTimeoutMs: number
+  readonly opinionTtlMs: number
+  readonly tls: { readonly files: TlsFiles; readonly material: TlsMaterial }
+}
+
+/** Is one verifier with what is remembered of it. */
+export interface Verifier {
+  readonly name: string
+  readonly reader: RecordReader
+  readonly opinion: SecondOpinion
+}
+
+/** Holds the open services of one configuration. */
+export interface KeylimeClients {
+  readonly verifiers: ServiceGroup<Verifier>
+  readonly registrar: RegistrarRecords
+  /** The TLS files in force. */
+  readonly tls: TlsSource
+  /** Closes every connection once it is idle. */
+  close(): Promise<void>
+}
+
+/** Is how messages call the TLS files. */
+export const TLS_FILE_NAMES: TlsFileNames = {
+  caFile: 'keylime_tls_ca_cert_file',
+  certFile: 'keylime_tls_cert_file',
+  keyFile: 'keylime_tls_key_file',
+}
+
+/**
+ * Opens the services. Nothing is connected before the first attestation.
+ *
+ * @param settings How they are reached.
+ * @param log Told of reloaded and broken files, and of services that fail and come back.
+ * @param observe Called after each request.
+ * @returns The services; close them when the last attestation that uses them has ended.
+ */
+export function openClients(
+  settings: ServiceSettings,
+  log: TlsLog,
+  observe: (seen: RequestSeen) => void,
+): KeylimeClients {
+  const { files, material } = settings.tls
+  const watch = watchTlsFiles(files, material, { names: TLS_FILE_NAMES, log })
+  const certificates = new CertificateWatch(watch, log)
+  const origins: HttpsOrigin[] = []
+  const open = (role: 'verifier' | 'registrar', address: HostPort): HttpsOrigin => {
+    const origin = newOrigin(role, address, settings, watch, observe)
+    origins.push(origin)
+    return origin
+  }
+  const verifiers = settings.verifiers.map((address) => newVerifier(open('verifier', address), settings.opinionTtlMs))
+  const registrars = settings.registrars.map((address) => newRegistrar(open('registrar', address)))
+  return {
+    verifiers: new ServiceGroup(
+      verifiers.map((service) => ({ name: service.name, service })),
+      log,
+      { release: releaseVerifier },
+    ),
+    registrar: newRegistrarRecords(registrars, log),
+    tls: watch,
+    close: () => closeAll([watch, certificates], origins),
+  }
+}
+
+function newOrigin(
+  role: 'verifier' | 'registrar',
+  { host, port }: HostPort,
+  settings: ServiceSettings,
+  tls: TlsSource,
+  observe: (seen: RequestSeen) => void,
+): HttpsOrigin {
+  return new HttpsOrigin({
+    role: `keylime ${role}`,
+    host,
+    port,
+    serverName: role === 'verifier' ? settings.verifierServerName : settings.registrarServerName,
+    tls,
+    timeoutMs: settings.requestTimeoutMs,
+    settings: {
+      host: `keylime_${role}_host`,
+      port: `keylime_${role}_port`,
+      serverName: `keylime_${role}_server_name`,
+      timeout: 'request_timeout',
+    },
+    observe,
+  })
+}
+
+function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
+  const client = new VerifierClient(origin)
+  return {
+    name: client.name,
+    reader: new RecordReader(client),
+    opinion: new SecondOpinion(client, opinionTtlMs),
+  }
+}
+
+function releaseVerifier({ reader, opinion }: Verifier, failure: KeylimeError): void {
+  reader.release(failure)
+  opinion.release(failure)
+}
+
+interface Registrar {
+  readonly client: RegistrarClient
+  readonly turnstile: Turnstile
+}
+
+function newRegistrar(origin: HttpsOrigin): Registrar {
+  return { client: new RegistrarClient(origin), turnstile: new Turnstile(AT_A_TIME) }
+}
+
+function newRegistrarRecords(registrars: readonly Registrar[], log: TlsLog): RegistrarRecords {
+  const members = registrars.map((service) => ({ name: service.client.name, service }))
+  // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
+  const group = new ServiceGroup(members, log, {
+    sticky: false,
+    release: ({ turnstile }, failure) => turnstile.release(failure),
+  })
+  const readFrom = ({ client, turnstile }: Registrar, agentId: AgentId, signal: AbortSignal) =>
+    turnstile.run(signal, () => client.getAgent(agentId, { signal }))
+  return new RegistrarRecords(
+    (agentId, signal) => group.first(agentId, signal, (one) => readFrom(one, agentId, signal)),
+    undefined,
+    (agentId, signal) => (registrars.length > 1 ? registrars.map((one) => readFrom(one, agentId, signal)) : []),
+  )
+}
+
+async function closeAll(watches: readonly { close(): void }[], origins: readonly HttpsOrigin[]): Promise<void> {
+  for (const watch of watches) watch.close()
+  await Promise.all(origins.map((origin) => origin.close()))
+}

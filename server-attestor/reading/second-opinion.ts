@@ -1,0 +1,145 @@
+/**
+ * The verifier's second opinion on a proved quote, and the self-check that shows the opinion is worth something.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { oneLine, refusal } from '@tower-of-omens/gate'
+import type { AgentId } from '@tower-of-omens/keylime'
+import { BoundedMap, untilAborted } from '@tower-of-omens/keylime'
+import type { IdentityQuestion, IdentityVerdict } from '@tower-of-omens/keylime/api'
+import { newNonce } from '@tower-of-omens/keylime/evidence'
+import { Turnstile } from './turnstile.ts'
+
+/** Is what is asked of a verifier here; `VerifierClient` fits. */
+export interface OpinionSource {
+  verifyIdentity(question: IdentityQuestion, options: { readonly signal: AbortSignal }): Promise<IdentityVerdict>
+}
+
+/** Is how many opinions are remembered for one verifier: two fleets of 5,000 nodes. */
+const MAX_OPINIONS = 10_000
+
+/** Is how many opinions are asked of one verifier at a time; the rest waits here. */
+const AT_A_TIME = 12
+
+/** Holds one verifier's opinions. An opinion stands for an agent and its AK, not for one quote. */
+export class SecondOpinion {
+  readonly #source: OpinionSource
+  readonly #ttlMs: number
+  readonly #clock: () => number
+  readonly #turnstile = new Turnstile(AT_A_TIME)
+  /** Agent ID and AK to the opinion that stands. */
+  readonly #standing = new BoundedMap<string, { readonly until: number; attestationCount?: number }>(MAX_OPINIONS)
+  /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
+  readonly #asking = new Map<string, Promise<void>>()
+
+  /**
+   * @param source The verifier.
+   * @param ttlMs `verifier_opinion_ttl`; 0: every quote is asked about.
+   * @param clock Milliseconds, never going back; default `performance.now`.
+   */
+  constructor(source: OpinionSource, ttlMs: number, clock: () => number = () => performance.now()) {
+    this.#source = source
+    this.#ttlMs = ttlMs
+    this.#clock = clock
+  }
+
+  /**
+   * Makes sure that the verifier confirms an agent's AK: by an opinion that stands, or by asking about this quote.
+   *
+   * Asking means two questions: the verifier must call the quote valid, and must refuse the same quote with another
+   * nonce. Only a full success is remembered. It also shows that registrar and verifier hold the same AK for this agent,
+   * which the API says nowhere else.
+   *
+   * @param evidence The quote, proved by us.
+   * @param akTpm TPM2B_PUBLIC of the AK it was proved with, from the registrar.
+   * @param options Signal of the attestation. `afresh`: an opinion that stands does not count.
+   * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`: a verdict. `KL-OPINION-SELF-CHECK`: the verifier accepts anything,
+   *   which is no verdict on the node. `KL-BUSY`: too many wait.
+   * @throws {KeylimeError} As the verifier's client.
+   * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
+   */
+  async confirm(
+    evidence: IdentityQuestion,
+    akTpm: Uint8Array,
+    options: { readonly signal: AbortSignal; readonly afresh?: boolean },
+  ): Promise<void> {
+    const key = keyOf(evidence.agentId, akTpm)
+    const { signal } = options
+    if (options.afresh === true) return this.#turnstile.run(signal, () => this.#ask(evidence, akTpm, options))
+    if (this.#stands(key)) return
+    // What another call learns of this AK counts for this one too; what it fails of is its own affair.
+    for (let other = this.#asking.get(key); other !== undefined; other = this.#asking.get(key)) {
+      await untilAborted(signal, other)
+      if (this.#stands(key)) return
+    }
+    const asking = this.#turnstile.run(signal, () => this.#ask(evidence, akTpm, options)).then(() => this.#keep(key))
+    if (this.#ttlMs > 0) this.#share(key, asking)
+    await asking
+  }
+
+  /**
+   * Forgets an opinion when the verifier's record shows that the agent was deleted and enrolled again since, maybe with
+   * another AK: then its count of attestations has begun anew.
+   *
+   * @param agentId The agent.
+   * @param akTpm The AK the opinion is of.
+   * @param attestationCount Of the record just read.
+   * @returns True when an opinion is forgotten.
+   */
+  outlived(agentId: AgentId, akTpm: Uint8Array, attestationCount: number): boolean {
+    const key = keyOf(agentId, akTpm)
+    const opinion = this.#standing.get(key)
+    if (opinion === undefined) return false
+    if (attestationCount < (opinion.attestationCount ?? 0)) {
+      this.#standing.delete(key)
+      return true
+    }
+    opinion.attestationCount = attestationCount
+    return false
+  }
+
+  /**
+   * Sends away everybody who waits to ask: the verifier has failed, and another one may answer.
+   *
+   * @param error What each of them fails with.
+   */
+  release(error: unknown): void {
+    this.#turnstile.release(error)
+  }
+
+  #keep(key: string): void {
+    if (this.#ttlMs > 0) this.#standing.set(key, { until: this.#clock() + this.#ttlMs })
+  }
+
+  #stands(key: string): boolean {
+    const opinion = this.#standing.get(key)
+    return opinion !== undefined && this.#clock() < opinion.until
+  }
+
+  #share(key: string, asking: Promise<void>): void {
+    const settled = asking
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#asking.get(key) === settled) this.#asking.delete(key)
+      })
+    this.#asking.set(key, settled)
+  }
+
+  async #ask(evidence: IdentityQuestion, akTpm: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void> {
+    const asked = await this.#source.verifyIdentity(evidence, options)
+    if (!asked.valid) {
+      throw refusal('KL-QUOTE-VERIFIER-REJECTED', {}, { facts: { verifier_reason: oneLine(asked.reason ?? 'none') } })
+    }
+    const check = await this.#source.verifyIdentity({ ...evidence, nonce: newNonce() }, options)
+    if (check.valid) throw refusal('KL-OPINION-SELF-CHECK', {}, { facts: { ak_sha256: digestOf(akTpm) } })
+  }
+}
+
+function keyOf(agentId: string, akTpm: Uint8Array): string {
+  return `${agentId}:${digestOf(akTpm)}`
+}
+
+function digestOf(akTpm: Uint8Array): string {
+  return createHash('sha256').update(akTpm).digest('hex')
+}

@@ -1,0 +1,50 @@
+/**
+ * Warns once per node, and again when it changes, of a policy that checks nothing.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import type { EnrolledPolicy } from '@tower-of-omens/gate'
+import { checksNothing, describeStrength } from '@tower-of-omens/gate'
+import { BoundedMap } from '@tower-of-omens/keylime'
+
+/** Is for how many nodes the last warning is remembered. */
+const MAX_WARNED = 20_000
+
+/** Takes the warnings; the SDK's logger fits. */
+export interface PolicyLog {
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+/** Remembers what was warned of. Outlives a new configuration. */
+export class PolicyWatch {
+  readonly #warned = new BoundedMap<string, string>(MAX_WARNED)
+
+  /**
+   * Looks at an admitted node's policy.
+   *
+   * @param agentId The node.
+   * @param enrolled Its policy, from the gate.
+   * @param log Warned when the policy checks nothing and this is news.
+   */
+  look(agentId: string, enrolled: EnrolledPolicy, log: PolicyLog): void {
+    if (!checksNothing(enrolled.strength)) {
+      this.#warned.delete(agentId)
+      return
+    }
+    const what = enrolled.policy?.canonical ?? `unreadable: ${enrolled.unreadable ?? ''}`
+    // A policy can have 64 KiB; its hash is as good to tell that it has changed.
+    const hash = createHash('sha256').update(what).digest('base64')
+    if (this.#warned.get(agentId) === hash) return
+    this.#warned.set(agentId, hash)
+    log.warn(
+      'Enrolled policy checks nothing: the node has a TPM that answers, and nothing is known of what runs on it',
+      {
+        agent_id: agentId,
+        tpm_policy: what,
+        strength: describeStrength(enrolled.strength),
+        next_step: 'enrol allowed PCR values, a measured boot policy or a runtime policy with PCR 10 in the mask',
+      },
+    )
+  }
+}

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest'
+import type { IdentityQuestion, IdentityVerdict } from '../../../../plugins/keylime/api/verifier-client.ts'
+import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
+import { SecondOpinion } from '../../../../server-attestor/reading/second-opinion.ts'
+
+const signal = new AbortController().signal
+const [AK, OTHER_AK] = [Buffer.from('ak'), Buffer.from('other ak')]
+const evidence: IdentityQuestion = {
+  agentId: parseAgentId('node-1'),
+  quote: 'r...',
+  nonce: 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567',
+  hashAlg: 'sha256',
+}
+
+function verifier(answers: (question: IdentityQuestion) => IdentityVerdict): {
+  readonly asked: IdentityQuestion[]
+  readonly verifyIdentity: (question: IdentityQuestion) => Promise<IdentityVerdict>
+} {
+  const asked: IdentityQuestion[] = []
+  return {
+    asked,
+    verifyIdentity: (question) => {
+      asked.push(question)
+      return Promise.resolve(question).then(answers)
+    },
+  }
+}
+
+const honest = (question: IdentityQuestion): IdentityVerdict =>
+  question.nonce === evidence.nonce ? { valid: true } : { valid: false, reason: 'nonce differs' }
+
+describe('SecondOpinion', () => {
+  it('asks about the quote, and about the same quote with another nonce, which must be refused', async () => {
+    const source = verifier(honest)
+    await new SecondOpinion(source, 1_000).confirm(evidence, AK, { signal })
+    expect(source.asked).toHaveLength(2)
+    expect(source.asked[1]).toMatchObject({ agentId: 'node-1', quote: evidence.quote })
+    expect(source.asked[1]?.nonce).toMatch(/^[A-Z2-7]{32}$/)
+    expect(source.asked[1]?.nonce).not.toBe(evidence.nonce)
+  })
+
+  it('stands for agent and key until its time is over', async () => {
+    let now = 0
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 600_000, () => now)
+    const questions = async (agentId: string, ak: Buffer): Promise<number> => {
+      const before = source.asked.length
+      await opinion.confirm({ ...evidence, agentId: parseAgentId(agentId) }, ak, { signal })
+      return source.asked.length - before
+    }
+    expect(await questions('node-1', AK)).toBe(2)
+    now = 599_999
+    expect(await questions('node-1', AK)).toBe(0)
+    expect(await questions('node-1', OTHER_AK)).toBe(2)
+    expect(await questions('node-2', AK)).toBe(2)
+    now = 600_000
+    expect(await questions('node-1', AK)).toBe(2)
+  })
+
+  it('is forgotten when the count of attestations falls: the agent was enrolled again, maybe with another key', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 600_000)
+    const { agentId } = evidence
+    expect(opinion.outlived(agentId, AK, 5)).toBe(false)
+    await opinion.confirm(evidence, AK, { signal })
+    expect([5, 6, 6].map((count) => opinion.outlived(agentId, AK, count))).toEqual([false, false, false])
+    expect(opinion.outlived(agentId, AK, 2)).toBe(true)
+    await opinion.confirm(evidence, AK, { signal })
+    expect(source.asked).toHaveLength(4)
+    expect(opinion.outlived(agentId, AK, 2)).toBe(false)
+  })
+
+  it('does not stand for a node whose ID is contested, asked afresh', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 600_000)
+    await opinion.confirm(evidence, AK, { signal })
+    await opinion.confirm(evidence, AK, { signal, afresh: true })
+    expect(source.asked).toHaveLength(4)
+  })
+
+  it('is asked at every attestation with a time of 0, also when several come at once', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 0)
+    await Promise.all([1, 2, 3].map(() => opinion.confirm(evidence, AK, { signal })))
+    await opinion.confirm(evidence, AK, { signal })
+    expect(source.asked).toHaveLength(8)
+  })
+
+  it('is asked once for a node that calls a hundred times at once', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 1_000)
+    await Promise.all(Array.from({ length: 100 }, () => opinion.confirm(evidence, AK, { signal })))
+    expect(source.asked).toHaveLength(2)
+  })
+
+  it('is asked again by those who waited for a question that failed', async () => {
+    let fails = true
+    const source = verifier((question) => {
+      if (!fails) return honest(question)
+      fails = false
+      throw new Error('reset')
+    })
+    const opinion = new SecondOpinion(source, 1_000)
+    const outcomes = await Promise.allSettled([1, 2].map(() => opinion.confirm(evidence, AK, { signal })))
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+  })
+
+  it('makes a refusal of the quote a verdict, with the verifier’s reason for the log only', async () => {
+    const opinion = new SecondOpinion(
+      verifier(() => ({ valid: false, reason: 'signature\nmismatch' })),
+      1_000,
+    )
+    await expect(opinion.confirm(evidence, AK, { signal })).rejects.toMatchObject({
+      code: 'KL-QUOTE-VERIFIER-REJECTED',
+      message: 'the keylime verifier rejects its identity quote [KL-QUOTE-VERIFIER-REJECTED]',
+      facts: { verifier_reason: 'signature mismatch' },
+    })
+  })
+
+  it('finds a verifier that accepts anything, blames the installation, and remembers nothing of it', async () => {
+    const opinion = new SecondOpinion(
+      verifier(() => ({ valid: true })),
+      1_000,
+    )
+    for (const _ of [1, 2]) {
+      await expect(opinion.confirm(evidence, AK, { signal })).rejects.toMatchObject({ code: 'KL-OPINION-SELF-CHECK' })
+    }
+  })
+})
