@@ -12,7 +12,7 @@ import { requireSpire, spireMustBeBuilt } from '../lab/parts/spire.ts'
 import { freePorts } from '../lab/processes/ports.ts'
 import { Processes } from '../lab/processes/processes.ts'
 import type { ConfObject, ConfValue } from '../lab/services/hcl-text.ts'
-import { newSpireServer } from '../lab/services/spire-server.ts'
+import { SpireServer } from '../lab/services/spire-server.ts'
 import { type Contestant, type Side, TRUST_DOMAIN } from './contestants.ts'
 import { type LoadResult, load } from './load.ts'
 import { cpuSeconds } from './process-cost.ts'
@@ -74,7 +74,7 @@ async function burst(
   const dir = mkdtempSync(join(tmpdir(), 'bench-spire-'))
   const processes = new Processes(dir, dir)
   try {
-    const server = await newSpireServer(processes, {
+    const server = await SpireServer.configure(processes, {
       dir,
       binDir,
       port: await freePorts(),

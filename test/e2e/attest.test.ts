@@ -8,7 +8,7 @@ import type { Rig } from '../lab/one-host/rig.ts'
 import { TRUST_DOMAIN } from '../lab/one-host/spire-maker.ts'
 import { tryCommand } from '../lab/processes/commands.ts'
 import { pollUntil } from '../lab/processes/poll.ts'
-import type { VerifierEntry } from '../lab/services/keylime-admin.ts'
+import type { VerifierRecord } from '../lab/services/keylime-admin.ts'
 import type { SpireAgent } from '../lab/services/spire-agent.ts'
 import type { SpireServer } from '../lab/services/spire-server.ts'
 import { linesOf, pluginOf, refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
@@ -52,7 +52,7 @@ describe('a host on its way to an identity', () => {
 
   it('attests by itself once it is enrolled, under the SPIFFE ID the Go plugin gives [T02] [T04] [T05] [T09]', async () => {
     await rig.enrol()
-    const entry = (await rig.keylime.admin.enrolled(rig.agentId)) as VerifierEntry & {
+    const entry = (await rig.keylime.admin.enrolled(rig.agentId)) as VerifierRecord & {
       last_successful_attestation: number
     }
     seenAt.continuous = entry.last_successful_attestation * 1000

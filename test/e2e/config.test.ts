@@ -5,7 +5,7 @@ import type { Rig } from '../lab/one-host/rig.ts'
 import type { ServerChange } from '../lab/one-host/spire-maker.ts'
 import { renderHcl, renderJson } from '../lab/services/hcl-text.ts'
 import type { SpireServer } from '../lab/services/spire-server.ts'
-import { type Swtpm, startSwtpm } from '../lab/services/swtpm.ts'
+import { Swtpm } from '../lab/services/swtpm.ts'
 import { linesOf, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
 /** What every Keylime agent claims that nobody has configured. */
@@ -126,7 +126,7 @@ describe('ek_ca_path', () => {
   beforeAll(async () => {
     const dir = join(rig.dir, 'other-tpm')
     mkdirSync(dir, { mode: 0o700 })
-    other = await startSwtpm(rig.processes, { dir, name: 'other-swtpm' })
+    other = await Swtpm.start(rig.processes, { dir, name: 'other-swtpm' })
   })
 
   it('admits a TPM whose EK certificate chains to it, with the selector that says so [T13]', async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { type Rig, type RigOptions, startRig } from '../lab/one-host/rig.ts'
+import { Rig, type RigOptions } from '../lab/one-host/rig.ts'
 import { prepareParts } from '../lab/parts/prepare.ts'
 import type { RigProcess } from '../lab/processes/processes.ts'
 import type { SpireAgent } from '../lab/services/spire-agent.ts'
@@ -24,7 +24,7 @@ export interface HostOptions extends Omit<RigOptions, 'parts'> {
 export async function startHost(options: HostOptions): Promise<Rig> {
   const { realAgent = process.env.E2E_AGENT === 'real', ...rest } = options
   const parts = await prepareParts(process.stdout, true)
-  return startRig({ ...rest, parts: realAgent ? parts : { ...parts, realAgent: undefined } })
+  return Rig.start({ ...rest, parts: realAgent ? parts : { ...parts, realAgent: undefined } })
 }
 
 /** A refusal as SPIRE's agent logs it. */

@@ -31,9 +31,9 @@ describe('a host that moves from plain HTTP to mutual TLS', () => {
 
   it('keeps its SPIFFE ID and its entries when agent, verifier and plugin are switched to TLS [T38]', async () => {
     await rig.keylime.admin.unenrol(rig.agentId)
-    await rig.keylime.stopVerifier()
+    await rig.keylime.stop('verifier')
     await rig.keylimeAgent.stop()
-    await rig.keylime.startVerifier({ agentMtls: true })
+    await rig.keylime.start('verifier', { agentMtls: true })
     await rig.keylimeAgent.start({ mtls: true })
     await rig.enrol()
     const agent = await rig.newAgent(rig.spireServer, { name: 'tls', syncInterval: '1s' })

@@ -4,9 +4,9 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rig } from '../lab/one-host/rig.ts'
-import { startKeylimeAgent } from '../lab/services/keylime-agent.ts'
+import { KeylimeAgent } from '../lab/services/keylime-agent.ts'
 import { openStandInTpm } from '../lab/services/stand-in-tpm.ts'
-import { type Swtpm, startSwtpm } from '../lab/services/swtpm.ts'
+import { Swtpm } from '../lab/services/swtpm.ts'
 import { attestOverSocket, type StreamOutcome } from './attest-stream.ts'
 import { linesOf, startHost } from './host.ts'
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
   await rig.enrol()
   dir = join(rig.dir, 'other-tpm')
   mkdirSync(dir, { mode: 0o700 })
-  other = await startSwtpm(rig.processes, { dir, name: 'other-swtpm' })
+  other = await Swtpm.start(rig.processes, { dir, name: 'other-swtpm' })
 })
 afterAll(() => rig.stop())
 
@@ -90,13 +90,13 @@ describe('an attestation made by hand', () => {
   })
 
   it('gets nowhere with the files of a host on another machine: the registrar keeps the first TPM of an ID [T61]', async () => {
-    const clone = startKeylimeAgent(rig.processes, {
+    const clone = KeylimeAgent.start(rig.processes, {
       dir: join(rig.dir, 'clone'),
       name: 'clone',
       tpm: other,
-      registrar: { host: '127.0.0.1', port: rig.keylime.registrarPort },
+      registrar: { host: '127.0.0.1', port: rig.keylime.ports.registrar },
       uuid: rig.agentId,
-      clientCaFiles: [join(rig.keylime.caDir, 'cacert.crt')],
+      clientCaFiles: [join(rig.keylime.certDir, 'cacert.crt')],
     })
     await expect(clone).rejects.toThrow(/registrar answered 403/)
     expect((await attestWith(rig.agentId, identityQuote)).details).toMatch(/CSR/)

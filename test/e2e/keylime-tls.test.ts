@@ -13,9 +13,9 @@ import { fixedTls } from '../../plugins/keylime/tls-files/tls-watch.ts'
 import { newTestPki } from '../fakes/pki.ts'
 import { prepareForeignParts } from '../lab/parts/prepare.ts'
 import { Processes } from '../lab/processes/processes.ts'
-import { type Keylime, startKeylime } from '../lab/services/keylime.ts'
-import { type KeylimeAgent, startKeylimeAgent } from '../lab/services/keylime-agent.ts'
-import { startSwtpm } from '../lab/services/swtpm.ts'
+import { Keylime } from '../lab/services/keylime.ts'
+import { KeylimeAgent } from '../lab/services/keylime-agent.ts'
+import { Swtpm } from '../lab/services/swtpm.ts'
 
 // A real verifier and registrar without nodes: what they say to callers they know, and to those they do not.
 let keylime: Keylime
@@ -30,11 +30,11 @@ beforeAll(async () => {
   mkdirSync(join(dir, 'logs'))
   processes = new Processes(dir, join(dir, 'logs'))
   const { keylimeBin } = await prepareForeignParts(process.stdout)
-  keylime = await startKeylime(processes, { dir, binDir: keylimeBin })
+  keylime = await Keylime.startWithOwnCa(processes, { dir, binDir: keylimeBin })
   own = {
-    caFile: join(keylime.caDir, 'cacert.crt'),
-    certFile: join(keylime.caDir, 'client-cert.crt'),
-    keyFile: join(keylime.caDir, 'client-private.pem'),
+    caFile: join(keylime.certDir, 'cacert.crt'),
+    certFile: join(keylime.certDir, 'client-cert.crt'),
+    keyFile: join(keylime.certDir, 'client-private.pem'),
   }
 })
 afterAll(async () => {
@@ -53,7 +53,7 @@ async function withOrigin<T>(
   const origin = new HttpsOrigin({
     role: 'keylime verifier',
     host: '127.0.0.1',
-    port: keylime.verifierPort,
+    port: keylime.ports.verifier,
     timeoutMs: 10_000,
     ...(files !== undefined && material !== undefined && { tls: fixedTls(material) }),
     ...rest,
@@ -94,7 +94,7 @@ describe('a real Keylime', () => {
     expect(await refusal({ files: own })).toMatch(
       /^KEYLIME_AGENT_UNKNOWN: .*does not know agent nobody \("agent id not found"\)/,
     )
-    const registrar = { files: own, role: 'keylime registrar', port: keylime.registrarTlsPort }
+    const registrar = { files: own, role: 'keylime registrar', port: keylime.ports.registrarTls }
     expect(await refusal(registrar, RegistrarClient)).toMatch(
       /^KEYLIME_AGENT_UNKNOWN: .*\("Agent with ID 'nobody' not found"\)/,
     )
@@ -108,7 +108,7 @@ describe('a real Keylime', () => {
 
   it('does not trust the issuer of a certificate of another CA, and we name it [P07]', async () => {
     const stranger = pki.writePair('stranger', await (await pki.root('Stranger CA')).issue('spire'))
-    for (const port of [keylime.verifierPort, keylime.registrarTlsPort]) {
+    for (const port of [keylime.ports.verifier, keylime.ports.registrarTls]) {
       expect(await refusal({ files: { caFile: own.caFile, ...stranger }, port })).toMatch(
         /^KEYLIME_CLIENT_REFUSED: .*closed the connection after our certificate: it does not trust its issuer; sent was our client certificate CN=spire \(issued by CN=Stranger CA/,
       )
@@ -128,10 +128,12 @@ describe('a real Keylime', () => {
   it('has a registrar port without TLS, which is not the one we need', async () => {
     const role = 'keylime registrar'
     // It waits for the end of a request and takes our TLS greeting for its beginning.
-    expect(await refusal({ role, port: keylime.registrarPort, files: own, timeoutMs: 1_000 }, RegistrarClient)).toMatch(
+    expect(
+      await refusal({ role, port: keylime.ports.registrar, files: own, timeoutMs: 1_000 }, RegistrarClient),
+    ).toMatch(
       /^KEYLIME_TIMEOUT: .*the TLS handshake was not done; a port that serves plain HTTP waits like this: .*a registrar serves plain HTTP on 8890 and TLS on 8891/,
     )
-    expect(await refusal({ role, port: keylime.registrarPort }, RegistrarClient)).toMatch(
+    expect(await refusal({ role, port: keylime.ports.registrar }, RegistrarClient)).toMatch(
       /^KEYLIME_BAD_RESPONSE: .*its plain HTTP port \(8890\) answers so/,
     )
   })
@@ -140,9 +142,9 @@ describe('a real Keylime', () => {
     await withOrigin({ files: own }, async (origin) => {
       const client = new VerifierClient(origin)
       expect(await client.getAgentIds()).toEqual([])
-      await keylime.stopVerifier()
+      await keylime.stop('verifier')
       await expect(client.getAgentIds()).rejects.toThrow('refused the connection: nothing listens there')
-      await keylime.startVerifier()
+      await keylime.start('verifier')
       expect(await client.getAgentIds()).toEqual([])
     })
   })
@@ -157,11 +159,11 @@ describe.skipIf(!realAgent)('a real Keylime agent (skipped unless KEYLIME_AGENT 
 
   beforeAll(async () => {
     plugin = pki.writePair('plugin', await pki.selfSigned('spire-agent', { eku: ['clientAuth'] }))
-    const tpm = await startSwtpm(processes, { dir: join(dir, 'tpm') })
-    agent = await startKeylimeAgent(processes, {
+    const tpm = await Swtpm.start(processes, { dir: join(dir, 'tpm') })
+    agent = await KeylimeAgent.start(processes, {
       dir: join(dir, 'agent'),
       tpm,
-      registrar: { host: '127.0.0.1', port: keylime.registrarPort },
+      registrar: { host: '127.0.0.1', port: keylime.ports.registrar },
       realAgent,
       clientCaFiles: [own.caFile, plugin.certFile],
     })

@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rig } from '../lab/one-host/rig.ts'
 import { TRUST_DOMAIN } from '../lab/one-host/spire-maker.ts'
+import { STATE } from '../lab/services/keylime-states.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
 const absent = !process.env.KEYLIME_AGENT
@@ -55,7 +56,7 @@ describe.skipIf(absent)('a host with the real Keylime agent (skipped unless KEYL
     expect(refusal?.message).toContain('pcr_validation.invalid_pcr_7')
     await rig.reboot()
     await rig.keylime.admin.reactivate(rig.agentId)
-    await rig.keylime.admin.waitFor(rig.agentId, 'state 3', (entry) => entry.operational_state === 3)
+    await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
     await startAndAttest(rig.spireAgent)
   })
 })

@@ -94,13 +94,13 @@ describe('a spire-server that comes back with another CA while an agent is off',
 
 describe('a verifier that is down', () => {
   it('means no new identity, as Unavailable, and an attestation as soon as it is back [T60] [C56]', async () => {
-    await rig.keylime.stopVerifier()
+    await rig.keylime.stop('verifier')
     const refusal = await startAndBeRefused(rig.spireAgent)
     expect(refusal).toEqual({ code: 'Unavailable', message: expect.stringContaining('keylime verifier') as string })
     await rig.spireAgent.waitForLog(/nodeattestor\(keylime\)[\s\S]*nodeattestor\(keylime\)/, 20_000)
     expect(rig.spireAgent.process().exit()).toBeUndefined()
     await expect(rig.spireAgent.fetchX509()).rejects.toThrow('the workload got no SVID')
-    await rig.keylime.startVerifier()
+    await rig.keylime.start('verifier')
     await rig.spireAgent.healthy()
   })
 
@@ -108,8 +108,8 @@ describe('a verifier that is down', () => {
     await startAndAttest(rig.spireAgent)
     const spiffeId = await rig.createWorkload('during-outage')
     await rig.spireAgent.waitForSvid(spiffeId)
-    await rig.keylime.stopVerifier()
+    await rig.keylime.stop('verifier')
     expect((await rig.spireAgent.fetchX509()).map((svid) => svid.spiffeId)).toContain(spiffeId)
-    await rig.keylime.startVerifier()
+    await rig.keylime.start('verifier')
   })
 })

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { PINNED_PCR, type Rig } from '../lab/one-host/rig.ts'
 import { freePorts } from '../lab/processes/ports.ts'
+import { STATE } from '../lab/services/keylime-states.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
 
 let rig: Rig
@@ -53,7 +54,7 @@ describe('a node that Keylime has admitted and then fails', () => {
     expect(await evictAndBeRefused()).toMatchObject({ code: 'PermissionDenied' })
     await rig.reboot()
     await rig.keylime.admin.reactivate(rig.agentId)
-    await rig.keylime.admin.waitFor(rig.agentId, 'state 3', (entry) => entry.operational_state === 3)
+    await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
     await startAndAttest(rig.spireAgent)
     expect((await rig.spireServer.agentShow(rig.spiffeId))?.can_reattest).toBe(true)
   })
@@ -117,7 +118,7 @@ describe('a node Keylime knows too little about', () => {
   it('is told "not yet" while it cannot be reached, and comes back when it is reactivated [T32]', async () => {
     await rig.enrol()
     await rig.keylimeAgent.stop()
-    await rig.keylime.admin.waitFor(rig.agentId, 'state 7', (entry) => entry.operational_state === 7)
+    await rig.keylime.admin.waitForState(rig.agentId, [STATE.failed])
     await rig.keylimeAgent.start()
     const refusal = await startAndBeRefused(rig.spireAgent)
     expect(refusal).toMatchObject({ code: 'FailedPrecondition', message: expect.stringContaining('state 7') as string })
@@ -127,9 +128,9 @@ describe('a node Keylime knows too little about', () => {
 
   it("is refused on age when its record was frozen at state 3 behind the verifier's back [T77]", async () => {
     await rig.enrol()
-    await rig.keylime.admin.waitFor(rig.agentId, 'state 3', (entry) => entry.operational_state === 3)
+    await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
     await rig.keylime.admin.stopAgent(rig.agentId)
-    await rig.keylime.admin.waitFor(rig.agentId, 'state 10', (entry) => entry.operational_state === 10)
+    await rig.keylime.admin.waitForState(rig.agentId, [STATE.stopped])
     const database = new DatabaseSync(join(rig.dir, 'keylime', 'kl', 'cv_data.sqlite'))
     database.exec('PRAGMA busy_timeout = 5000')
     const old = Math.floor(Date.now() / 1000) - 40

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { pollUntil } from '../../lab/processes/poll.ts'
-import type { Standing } from '../../lab/services/keylime-services.ts'
+import type { VerifierRecord } from '../../lab/services/keylime-admin.ts'
 import { FULL_POLICY } from '../../lab/tower/full-policy.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { DOMAIN } from '../../lab/tower/hosts.ts'
@@ -15,8 +15,8 @@ const PER_MINUTE = 25
 
 const tower = useTower('twfirst')
 
-function standings(): Promise<readonly (Standing | undefined)[]> {
-  return Promise.all([...tower().hosts.values()].map(({ agentId }) => tower().keylime.standing(agentId)))
+function standings(): Promise<readonly (VerifierRecord | undefined)[]> {
+  return Promise.all([...tower().hosts.values()].map(({ agentId }) => tower().keylime.admin.enrolled(agentId)))
 }
 
 onTower('the first boot of a fleet', () => {
@@ -35,8 +35,8 @@ onTower('the first boot of a fleet', () => {
     expect(refusal).toContain('not enrolled')
     expect(await hasSvid(host)).toBe(false)
     line.mark(`  not enrolled yet: ${/KL-[A-Z-]+/.exec(refusal)?.[0]}, no SVID for its workload`)
-    await tower().keylime.enrol(host.agentId, FULL_POLICY)
-    await tower().keylime.waitFor(host.agentId, 'a passed quote', ({ attestation_count: count }) => count > 0)
+    await tower().keylime.admin.enrol(host.agentId, FULL_POLICY)
+    await tower().keylime.admin.waitForQuotes(host.agentId)
     line.mark('3 attested: enrolled, and the first quote has passed')
     await host.spire.target.healthy()
     line.mark(`4 identified: ${host.spiffeId}`)

@@ -2,12 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { reasonOf } from '../../lab/processes/errors.ts'
+import { askHttps } from '../../lab/processes/https.ts'
 import { pollUntil } from '../../lab/processes/poll.ts'
-import { KEYLIME_PORTS } from '../../lab/services/keylime-services.ts'
 import { FULL_POLICY } from '../../lab/tower/full-policy.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
-import { SERVICE_NAMES } from '../../lab/tower/hosts.ts'
-import { httpsThrough } from '../../lab/tower/through-portal.ts'
+import { KEYLIME_PORTS, SERVICE_NAMES } from '../../lab/tower/hosts.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { hasSvid, onTower, svidReturns, useTower } from './scenario.ts'
 
@@ -31,7 +30,7 @@ async function probe(
 ): Promise<string> {
   const files = pair === undefined ? {} : { cert: readFileSync(pair.cert, 'utf8'), key: readFileSync(pair.key, 'utf8') }
   try {
-    const answer = await httpsThrough({
+    const answer = await askHttps({
       portal: tower().portal(from.name),
       ...to,
       ca: readFileSync(from.files.chain, 'utf8'),
@@ -98,7 +97,7 @@ onTower('whose identity is whose', () => {
     const clone = await line.step('a fourth host claims the ID of auth', () => tower().raiseNext(auth.agentId))
     await expect(tower().register(clone)).rejects.toThrow(/./)
     line.mark('the registrar refuses it: the ID belongs to another TPM')
-    const registered = await tower().keylime.registered(auth.agentId)
+    const registered = await tower().keylime.admin.registered(auth.agentId)
     expect(registered?.ip).toBe(auth.ip)
     await tower().removeHost(clone.name)
     expect(await hasSvid(auth)).toBe(true)
@@ -110,7 +109,7 @@ onTower('whose identity is whose', () => {
     const line = new Timeline('a Keylime agent with the default ID', ['T08', 'T84'])
     const host = await tower().raiseNext(DEFAULT_UUID)
     await tower().register(host)
-    await tower().keylime.enrol(host.agentId, FULL_POLICY)
+    await tower().keylime.admin.enrol(host.agentId, FULL_POLICY)
     await host.startSpireAgent(tower().bundleFile)
     const refusal = await host.spire.target.waitForLog(/PermissionDenied[^"]*KL-ID-DEFAULT-UUID/, 60_000)
     expect(refusal).toContain(DEFAULT_UUID)

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import { tryCommand } from '../../lab/processes/commands.ts'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import { startEnvoy } from '../../lab/services/envoy.ts'
+import { STATE } from '../../lab/services/keylime-states.ts'
 import { startStepCa } from '../../lab/services/step-ca.ts'
 import { tamper } from '../../lab/tower/actions.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
@@ -66,6 +67,7 @@ onTower('workloads of attested hosts', () => {
       dir: join(tower().dir, 'envoy'),
       socketPath: auth.spire.target.socketPath,
       port: ENVOY_PORT,
+      trustDomain: DOMAIN,
       ownId: idOf(auth),
       peerId: idOf(ca),
     })
@@ -101,7 +103,7 @@ onTower('workloads of attested hosts', () => {
     expect(await hello(spire)).not.toContain('hello')
     line.mark('spire’s workload is turned away')
     await tamper(auth)
-    await tower().keylime.waitFor(auth.agentId, 'state 9', ({ operational_state: state }) => state === 9)
+    await tower().keylime.admin.waitForState(auth.agentId, [STATE.invalidQuote])
     await tower().spire.evict(auth.spiffeId)
     await svidGoes(auth)
     line.mark('auth is tampered with and evicted: no SVID for its workloads any more')

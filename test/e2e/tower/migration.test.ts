@@ -15,12 +15,13 @@ const noGoPair =
 
 /** Starts a host's Keylime agent with or without TLS, and has the verifier poll it so. */
 async function restartKeylimeAgent(tower: Tower, host: TowerHost, mtls: boolean): Promise<void> {
-  await tower.keylime.forget(host.agentId)
-  await tower.keylime.restartVerifier(mtls)
+  await tower.keylime.admin.unenrol(host.agentId)
+  await tower.keylime.stop('verifier')
+  await tower.keylime.start('verifier', { agentMtls: mtls })
   await host.stopKeylimeAgent()
   await host.startKeylimeAgent({ mtls })
-  await tower.keylime.enrol(host.agentId, FULL_POLICY)
-  await tower.keylime.waitFor(host.agentId, 'a passed quote', ({ attestation_count: count }) => count > 0)
+  await tower.keylime.admin.enrol(host.agentId, FULL_POLICY)
+  await tower.keylime.admin.waitForQuotes(host.agentId)
 }
 
 async function idsAtServer(tower: Tower): Promise<readonly string[]> {

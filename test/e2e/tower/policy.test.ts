@@ -3,7 +3,8 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import { renderHcl } from '../../lab/services/hcl-text.ts'
-import type { Policy } from '../../lab/services/keylime-services.ts'
+import type { EnrolmentPolicy } from '../../lab/services/keylime-admin.ts'
+import { STATE } from '../../lab/services/keylime-states.ts'
 import { FULL_POLICY } from '../../lab/tower/full-policy.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { serverData, serverDataFile } from '../../lab/tower/server-conf.ts'
@@ -11,7 +12,7 @@ import { Timeline } from '../../lab/tower/timeline.ts'
 import { attestedAgain, hasSvid, onTower, serialOf, svidReturns, towerParts, useTower } from './scenario.ts'
 
 /** What the operator took for hardening: PCRs 4 and 7 are quoted, and compared with nothing. */
-const MASK_ONLY: Policy = { tpmPolicy: { mask: '0x90' } }
+const MASK_ONLY: EnrolmentPolicy = { tpmPolicy: { mask: '0x90' } }
 
 const tower = useTower('twpolicy', { serverDataFile: true })
 
@@ -19,10 +20,10 @@ async function selectorsOf(host: TowerHost): Promise<readonly string[]> {
   return ((await tower().spire.agentShow(host.spiffeId))?.selectors ?? []).map(({ value }) => value)
 }
 
-async function enrolAnew(host: TowerHost, policy: Policy): Promise<void> {
-  await tower().keylime.forget(host.agentId)
-  await tower().keylime.enrol(host.agentId, policy)
-  await tower().keylime.waitFor(host.agentId, 'a passed quote', ({ attestation_count: count }) => count > 0)
+async function enrolAnew(host: TowerHost, policy: EnrolmentPolicy): Promise<void> {
+  await tower().keylime.admin.unenrol(host.agentId)
+  await tower().keylime.admin.enrol(host.agentId, policy)
+  await tower().keylime.admin.waitForQuotes(host.agentId)
 }
 
 /** Process ids of the SPIRE server and its plugin. */
@@ -46,7 +47,7 @@ onTower('what a policy is worth', () => {
     const line = new Timeline('a policy that compares nothing', ['T79', 'T86'])
     await weak.spire.pause()
     await line.step('auth enrolled anew with {"mask": "0x90"} alone', () => enrolAnew(weak, MASK_ONLY))
-    const passing = await tower().keylime.standing(weak.agentId)
+    const passing = await tower().keylime.admin.enrolled(weak.agentId)
     expect(passing?.attestation_status).toBe('PASS')
     weak.spire.start()
     await tower().spire.evict(weak.spiffeId)
@@ -82,15 +83,15 @@ onTower('what a policy is worth', () => {
     const host = await tower().raiseNext()
     await tower().register(host)
     // The verifier looks for it where nobody is; the host itself is well.
-    await tower().keylime.enrol(host.agentId, FULL_POLICY, { ip: '10.10.2.250' })
-    const standing = await tower().keylime.standing(host.agentId)
+    await tower().keylime.admin.enrol(host.agentId, FULL_POLICY, { ip: '10.10.2.250' })
+    const standing = await tower().keylime.admin.enrolled(host.agentId)
     line.mark(`${host.name} enrolled under another address: state ${standing?.operational_state}, count 0`)
     await host.startSpireAgent(tower().bundleFile)
     const refusal = await host.spire.target.waitForLog(/FailedPrecondition.*KL-GATE-[A-Z-]+/, 60_000)
     expect(refusal).toMatch(/KL-GATE-(PENDING|COUNT-ZERO|NEVER)/)
     expect(await hasSvid(host)).toBe(false)
     line.mark(`not yet: ${/KL-GATE-[A-Z-]+/.exec(refusal)?.[0]}, no SVID`)
-    await tower().keylime.waitFor(host.agentId, 'state 7', ({ operational_state: state }) => state === 7, 60_000)
+    await tower().keylime.admin.waitForState(host.agentId, [STATE.failed], 60_000)
     await host.spire.target.waitForLog(/FailedPrecondition.*KL-GATE-UNREACHABLE/, 60_000)
     expect(await hasSvid(host)).toBe(false)
     line.mark('given up by Keylime: KL-GATE-UNREACHABLE, no SVID')

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { PASSING, STATE } from '../../lab/services/keylime-states.ts'
 import { expire, heal, powerCut, renew } from '../../lab/tower/actions.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
@@ -12,21 +13,8 @@ const tower = useTower('twpower')
 /** How long the verifier waits for a silent host in this tower: five tries, one second apart. */
 const PATIENCE_MS = 6_000
 
-const inState =
-  (...states: readonly number[]) =>
-  (standing: { readonly operational_state: number }): boolean =>
-    states.includes(standing.operational_state)
-
-function quotesMore(host: TowerHost, than: number): Promise<unknown> {
-  return tower().keylime.waitFor(
-    host.agentId,
-    `more than ${than} quotes of ${host.name}`,
-    ({ attestation_count: count }) => count > than,
-  )
-}
-
 async function countOf(host: TowerHost): Promise<number> {
-  return (await tower().keylime.standing(host.agentId))?.attestation_count ?? 0
+  return (await tower().keylime.admin.enrolled(host.agentId))?.attestation_count ?? 0
 }
 
 onTower('power, outages and expiry', () => {
@@ -35,11 +23,11 @@ onTower('power, outages and expiry', () => {
     const line = new Timeline('reboot within the patience of Keylime', ['T76'])
     const before = await countOf(host)
     await line.step('rebooted, one second without power', () => host.reboot({ away: delay(1_000) }))
-    await quotesMore(host, before)
+    await tower().keylime.admin.waitForQuotes(host.agentId, before)
     line.mark('Keylime went on quoting; nobody did anything')
     await svidReturns(host)
     line.mark('the workload has its SVID')
-    expect([3, 5]).toContain((await tower().keylime.standing(host.agentId))?.operational_state)
+    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operational_state)
     line.end()
   })
 
@@ -47,7 +35,7 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('ca')
     const line = new Timeline('reboot beyond the patience of Keylime', ['T76'])
     const away = tower()
-      .keylime.waitFor(host.agentId, 'state 7', inState(7), PATIENCE_MS * 5)
+      .keylime.admin.waitForState(host.agentId, [STATE.failed], PATIENCE_MS * 5)
       .then(() => undefined)
     await line.step('rebooted, away until Keylime gave it up: state 7', () => host.reboot({ away }))
     const refusal = await host.spire.target.waitForLog(/FailedPrecondition.*\[KL-GATE-[A-Z-]+\]/)
@@ -65,7 +53,7 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('auth')
     const line = new Timeline('power cut')
     await line.step('power cut and back: the TPM clock jumped back', () => powerCut(host))
-    const standing = await tower().keylime.waitFor(host.agentId, 'state 9', inState(9))
+    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
     line.mark(`Keylime: state 9, ${standing.last_event_id}`)
     await tower()
       .spire.evict(host.spiffeId)
@@ -111,7 +99,7 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('ca')
     const line = new Timeline("a Keylime agent's certificate expires", ['T13'])
     await line.step('its certificate has expired', () => expire(host))
-    await tower().keylime.waitFor(host.agentId, 'state 7', inState(7), PATIENCE_MS * 5)
+    await tower().keylime.admin.waitForState(host.agentId, [STATE.failed], PATIENCE_MS * 5)
     line.mark('Keylime: state 7, not reachable; it names no certificate')
     await tower()
       .spire.evict(host.spiffeId)
@@ -141,16 +129,16 @@ onTower('power, outages and expiry', () => {
   it('refuses a host whose record was put back to state 3 by hand, since nobody quotes it any more [T77] [P03]', async () => {
     const host = tower().host('ca')
     const line = new Timeline('state 3 written behind the back of the verifier', ['T77'])
-    await tower().keylime.verifier('PUT', `/v2.6/agents/${host.agentId}/stop`)
-    await tower().keylime.waitFor(host.agentId, 'state 10', inState(10))
-    writeState(host.agentId, 3)
+    await tower().keylime.admin.stopAgent(host.agentId)
+    await tower().keylime.admin.waitForState(host.agentId, [STATE.stopped])
+    writeState(host.agentId, STATE.getQuote)
     line.mark('polling stopped, and state 3 written into the database')
     await delay(11_000)
     await tower().spire.evict(host.spiffeId)
     expect(await host.spire.target.waitForLog(/FailedPrecondition.*KL-GATE-STALE/, 60_000)).toBeDefined()
     line.mark('attestation: not yet, the last success is stale')
-    await tower().keylime.verifier('PUT', `/v2.6/agents/${host.agentId}/stop`)
-    writeState(host.agentId, 7)
+    await tower().keylime.admin.stopAgent(host.agentId)
+    writeState(host.agentId, STATE.failed)
     await heal(tower(), host)
     await svidReturns(host)
     line.mark('reactivated: the workload has its SVID')

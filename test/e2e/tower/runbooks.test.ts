@@ -2,12 +2,12 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CATALOGUE } from '../../../plugins/gate/catalogue/catalogue.ts'
-import { KEYLIME_PORTS } from '../../lab/services/keylime-services.ts'
+import { PASSING, STATE } from '../../lab/services/keylime-states.ts'
 import { tamper } from '../../lab/tower/actions.ts'
 import { bootPcrs, GOOD_BOOT } from '../../lab/tower/boot-log.ts'
 import { serveControl } from '../../lab/tower/control.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
-import { SERVICE_NAMES } from '../../lab/tower/hosts.ts'
+import { KEYLIME_PORTS, SERVICE_NAMES } from '../../lab/tower/hosts.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { verbHandler } from '../../lab/tower/verbs.ts'
 import { blocksOf, runBlock, runbookEnv } from './rehearsal.ts'
@@ -93,13 +93,13 @@ onTower('the commands of the runbooks', () => {
     const host = tower().host('auth')
     const line = new Timeline('runbook: attestation failure', ['T65'])
     await tamper(host)
-    await tower().keylime.waitFor(host.agentId, 'state 9', ({ operational_state: state }) => state === 9)
+    await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
     // At half of its SVID's life it attests again.
     await host.spire.target.waitForLog(/KL-GATE-INVALID-QUOTE/, 90_000)
     line.mark('auth is tampered with, and refused')
     await rehearse('attestation-failure', host, line)
     await svidReturns(host)
-    expect([3, 5]).toContain((await tower().keylime.standing(host.agentId))?.operational_state)
+    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operational_state)
   })
 
   it('renew certificates, with which the node attests [T65]', async () => {
@@ -111,7 +111,7 @@ onTower('the commands of the runbooks', () => {
     const serial = await serialOf(tower(), host)
     await tower().spire.evict(host.spiffeId)
     await attestedAgain(tower(), host, serial)
-    expect((await tower().keylime.standing(host.agentId))?.attestation_status).toBe('PASS')
+    expect((await tower().keylime.admin.enrolled(host.agentId))?.attestation_status).toBe('PASS')
   })
 
   it('bring the tower back after a disaster [T65]', async () => {
@@ -119,7 +119,7 @@ onTower('the commands of the runbooks', () => {
     const line = new Timeline('runbook: disaster recovery', ['T65'])
     await tower().bao.seal()
     await host.stopKeylimeAgent()
-    await tower().keylime.waitFor(host.agentId, 'state 7', ({ operational_state: state }) => state === 7, 60_000)
+    await tower().keylime.admin.waitForState(host.agentId, [STATE.failed], 60_000)
     await tower().spire.evict(host.spiffeId)
     line.mark('OpenBao is sealed; Keylime has given ca up')
     await rehearse('disaster-recovery', host, line)
@@ -131,8 +131,8 @@ onTower('the commands of the runbooks', () => {
     const host = tower().host('auth')
     await tower().spire.ban(host.spiffeId)
     await rehearse('spire-agent-recovery', host, new Timeline('runbook: SPIRE agent recovery', ['T65']))
-    expect(await tower().keylime.standing(host.agentId)).toBeUndefined()
-    expect(await tower().keylime.registered(host.agentId)).toBeUndefined()
+    expect(await tower().keylime.admin.enrolled(host.agentId)).toBeUndefined()
+    expect(await tower().keylime.admin.registered(host.agentId)).toBeUndefined()
     expect(await tower().spire.agentShow(host.spiffeId)).toBeUndefined()
   })
 })

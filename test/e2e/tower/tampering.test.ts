@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { askHttps } from '../../lab/processes/https.ts'
 import { pollUntil } from '../../lab/processes/poll.ts'
+import { STATE } from '../../lab/services/keylime-states.ts'
 import { heal, rebootAndHeal, tamper } from '../../lab/tower/actions.ts'
 import { GOOD_BOOT } from '../../lab/tower/boot-log.ts'
 import { EVICTOR_PORT, startEvictor } from '../../lab/tower/evicting.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { SERVICE_NAMES } from '../../lab/tower/hosts.ts'
-import { httpsThrough } from '../../lab/tower/through-portal.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { attestedAgain, onTower, serialOf, svidGoes, svidReturns, towerParts, useTower } from './scenario.ts'
 
@@ -26,11 +27,7 @@ onTower('a host that is not what it was', () => {
     await svidReturns(host)
     line.mark('healthy: the workload has its SVID')
     await line.step('PCR 7 extended', () => tamper(host))
-    const standing = await tower().keylime.waitFor(
-      host.agentId,
-      'state 9',
-      ({ operational_state: state }) => state === 9,
-    )
+    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
     line.mark(`Keylime: state 9, ${standing.last_event_id}`)
     await pollUntil('the evictor to evict', () => evictor.readLog().includes(`${host.agentId}: state 9, evicted`))
     line.mark('the verifier called the webhook, and the agent was evicted')
@@ -51,7 +48,7 @@ onTower('a host that is not what it was', () => {
     const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
     const { certificates } = tower()
     const call = (cert: string, key: string) =>
-      httpsThrough({
+      askHttps({
         portal: tower().portal('spire'),
         host: SERVICE_NAMES.spire,
         port: EVICTOR_PORT,
@@ -75,7 +72,7 @@ onTower('a host that is not what it was', () => {
     const line = new Timeline('tampered firmware, without eviction', ['T36'])
     await svidReturns(host)
     await line.step('PCR 7 extended', () => tamper(host))
-    await tower().keylime.waitFor(host.agentId, 'state 9', ({ operational_state: state }) => state === 9)
+    await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
     line.mark('Keylime: state 9')
     expect(await refused(host, /KL-GATE-INVALID-QUOTE/)).toBeDefined()
     line.mark('the agent tried to renew its identity and was refused')
@@ -93,11 +90,7 @@ onTower('a host that is not what it was', () => {
     await line.step('rebooted with another loader', () =>
       host.reboot({ story: { ...GOOD_BOOT, loader: 'loader 6.66' }, log: GOOD_BOOT }),
     )
-    const standing = await tower().keylime.waitFor(
-      host.agentId,
-      'state 9',
-      ({ operational_state: state }) => state === 9,
-    )
+    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
     expect(standing.last_event_id).toMatch(/pcr_validation\.invalid_pcr_4|measured_boot\.invalid_pcr_\d/)
     line.mark(`Keylime: state 9, ${standing.last_event_id}`)
     await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
@@ -114,11 +107,7 @@ onTower('a host that is not what it was', () => {
     const serial = await serialOf(tower(), host)
     const digest = createHash('sha256').update('implant').digest('hex')
     await line.step('/tmp/implant measured', () => host.measured.measure({ path: '/tmp/implant', digest }))
-    const standing = await tower().keylime.waitFor(
-      host.agentId,
-      'state 9',
-      ({ operational_state: state }) => state === 9,
-    )
+    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
     expect(standing.last_event_id).toMatch(/^ima\.validation/)
     line.mark(`Keylime: state 9, ${standing.last_event_id}`)
     await tower().spire.evict(host.spiffeId)

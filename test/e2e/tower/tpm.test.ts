@@ -21,8 +21,8 @@ onTower('a TPM with three places for keys', () => {
       // Leaves a session: the tool ends without flushing it.
       await tpm.run('tpm2_startauthsession', ['-S', `${tower().dir}/session-${start}.ctx`, '--hmac-session'])
       await tpm.extendPcr(FREE_PCR, createHash('sha256').update(String(start)).digest('hex'))
-      const before = (await tower().keylime.standing(host.agentId))?.attestation_count ?? 0
-      await tower().keylime.waitFor(host.agentId, 'a new quote', ({ attestation_count: count }) => count > before)
+      const before = (await tower().keylime.admin.enrolled(host.agentId))?.attestation_count ?? 0
+      await tower().keylime.admin.waitForQuotes(host.agentId, before)
       line.mark(`start ${start}: registered, and a new quote has passed (${host.agentKind} agent)`)
     }
     const serial = await serialOf(tower(), host)
@@ -31,7 +31,7 @@ onTower('a TPM with three places for keys', () => {
     await svidReturns(host)
     const loaded = (await tpm.run('tpm2_getcap', ['handles-transient'])).match(/0x8/g) ?? []
     expect(loaded.length).toBeLessThanOrEqual(3)
-    expect((await tower().keylime.standing(host.agentId))?.attestation_status).toBe('PASS')
+    expect((await tower().keylime.admin.enrolled(host.agentId))?.attestation_status).toBe('PASS')
     line.mark(`attested again; objects loaded now: ${loaded.length}`)
     line.end()
   })

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { KEYLIME_PORTS } from '../../lab/services/keylime-services.ts'
 import { type Flow, readFlows, speaks, startCapture, tlsVersion } from '../../lab/tower/capture.ts'
 import { SPIRE_PORT } from '../../lab/tower/host.ts'
+import { KEYLIME_PORTS } from '../../lab/tower/hosts.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { attestedAgain, onTower, serialOf, svidReturns, useTower } from './scenario.ts'
 

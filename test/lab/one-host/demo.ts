@@ -7,13 +7,12 @@
 import { prepareParts } from '../parts/prepare.ts'
 import { formatSeconds } from '../parts/progress.ts'
 import { reasonOf } from '../processes/errors.ts'
-import { describeEntry } from '../services/keylime-admin.ts'
+import { describeRecord } from '../services/keylime-admin.ts'
+import { STATE } from '../services/keylime-states.ts'
 import { printHowToLook } from './look-around.ts'
 import { type Narrator, newNarrator } from './narrator.ts'
-import { PINNED_PCR, type Rig, startRig } from './rig.ts'
+import { PINNED_PCR, Rig } from './rig.ts'
 import { TRUST_DOMAIN } from './spire-maker.ts'
-
-const STATE_GET_QUOTE = 3
 
 /** The part of a SPIRE log that an operator reads: status code and our own words, out of the quoted `error` field. */
 function refusalIn(log: string): string | undefined {
@@ -33,7 +32,7 @@ async function enrol(tell: Narrator, rig: Rig): Promise<void> {
   await rig.enrol()
   const entry = await rig.keylime.admin.enrolled(rig.agentId)
   tell.say(`policy: ${entry?.tpm_policy}`)
-  tell.say(`the verifier's record: ${entry === undefined ? 'none' : describeEntry(entry)}`)
+  tell.say(`the verifier's record: ${entry === undefined ? 'none' : describeRecord(entry)}`)
 }
 
 async function attest(tell: Narrator, rig: Rig): Promise<void> {
@@ -51,7 +50,7 @@ async function tamper(tell: Narrator, rig: Rig): Promise<void> {
   tell.say(`PCR ${PINNED_PCR} before: ${await rig.tpm.readPcr(PINNED_PCR)}`)
   const entry = await rig.tamper()
   tell.say(`PCR ${PINNED_PCR} after:  ${await rig.tpm.readPcr(PINNED_PCR)}`)
-  tell.say(`the verifier's record: ${describeEntry(entry)}`)
+  tell.say(`the verifier's record: ${describeRecord(entry)}`)
 }
 
 async function refusedAfterTampering(tell: Narrator, rig: Rig): Promise<void> {
@@ -74,14 +73,10 @@ async function refusedAfterTampering(tell: Narrator, rig: Rig): Promise<void> {
 async function recover(tell: Narrator, rig: Rig): Promise<void> {
   await rig.reboot()
   await rig.keylime.admin.reactivate(rig.agentId)
-  const healed = await rig.keylime.admin.waitFor(
-    rig.agentId,
-    'the verifier to accept the node again',
-    (entry) => entry.operational_state === STATE_GET_QUOTE,
-  )
+  const healed = await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
   rig.spireAgent.start()
   await rig.spireAgent.healthy()
-  tell.say(`the verifier's record: ${describeEntry(healed)}; the SPIRE agent is attested again`)
+  tell.say(`the verifier's record: ${describeRecord(healed)}; the SPIRE agent is attested again`)
 }
 
 async function tellStory(tell: Narrator, rig: Rig): Promise<void> {
@@ -118,7 +113,7 @@ async function main(): Promise<void> {
     const agent =
       parts.realAgent === undefined ? "the rig's stand-in over the real software TPM" : `real, ${parts.realAgent}`
     rig = await tell.step('All parts start on loopback ports of their own', async () => {
-      const started = await startRig({
+      const started = await Rig.start({
         name: 'demo',
         parts,
         agent: { syncInterval: '1s' },

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Parts } from '../parts/parts.ts'
 import type { Narrator } from './narrator.ts'
-import { keepRig, type Rig } from './rig.ts'
+import type { Rig } from './rig.ts'
 
 /**
  * Lets go of the host and prints the commands.
@@ -26,7 +26,7 @@ export async function printHowToLook(tell: Narrator, rig: Rig, parts: Parts): Pr
   }
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}="${value}"\n`)
   await writeFile(environment, lines.join(''), { mode: 0o600 })
-  await keepRig(rig)
+  await rig.keep()
   const stop = fileURLToPath(new URL('./stop.ts', import.meta.url))
   tell.line('\nIt is still running. To look around:')
   tell.line(`  . ${environment}`)

@@ -10,8 +10,10 @@ import { freePorts } from '../processes/ports.ts'
 import type { Processes } from '../processes/processes.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
 import type { Keylime } from '../services/keylime.ts'
-import { newSpireAgent, type SpireAgent } from '../services/spire-agent.ts'
-import { newSpireServer, type PluginSpec, type SpireServer, type SpireServerOptions } from '../services/spire-server.ts'
+import { agentData, type ServiceAddress, serverData } from '../services/plugin-data.ts'
+import { SpireAgent } from '../services/spire-agent.ts'
+import type { PluginSpec } from '../services/spire-program.ts'
+import { SpireServer, type SpireServerOptions } from '../services/spire-server.ts'
 
 /** The trust domain of every rig. */
 export const TRUST_DOMAIN = 'tower.example'
@@ -38,14 +40,6 @@ export interface AgentChange {
   readonly plugin?: PluginChange
 }
 
-/** Makes servers and agents. */
-export interface SpireMaker {
-  /** Configures a server, not yet started. */
-  newServer(change?: ServerChange): Promise<SpireServer>
-  /** Configures an agent of a running server, not yet started. */
-  newAgent(server: SpireServer, change?: AgentChange): Promise<SpireAgent>
-}
-
 /** What surrounds them. */
 export interface MakerOptions {
   readonly dir: string
@@ -53,81 +47,67 @@ export interface MakerOptions {
   readonly keylime: Keylime
   /** The plugin's client certificate at the Keylime agent. */
   readonly client: { readonly certFile: string; readonly keyFile: string }
-  readonly agentDir: string
+  /** PEM of the Keylime agent's own certificate. */
+  readonly agentCa: string
   readonly agentPort: number
 }
 
-/**
- * Prepares to make servers and agents.
- *
- * @param processes Where their processes are kept.
- * @param options Keylime and its files.
- * @returns The maker.
- */
-export function newSpireMaker(processes: Processes, options: MakerOptions): SpireMaker {
-  const { dir, parts } = options
-  return {
-    async newServer({ name, plugin, ...change } = {}) {
-      const full = suffixed('spire-server', name)
-      return newSpireServer(processes, {
-        ...change,
-        name: full,
-        dir: join(dir, full),
-        binDir: parts.spireBin,
-        port: await freePorts(),
-        trustDomain: TRUST_DOMAIN,
-        plugin: changed(serverPlugin(options), plugin),
-      })
-    },
-    async newAgent(server, { name, plugin, ...change } = {}) {
-      const full = suffixed('spire-agent', name)
-      const bundleFile = join(dir, `${full}-bundle.pem`)
-      await server.writeBundle(bundleFile)
-      return newSpireAgent(processes, {
-        ...change,
-        name: full,
-        dir: join(dir, full),
-        binDir: parts.spireBin,
-        serverPort: server.port,
-        trustDomain: TRUST_DOMAIN,
-        bundleFile,
-        plugin: changed(agentPlugin(options), plugin),
-      })
-    },
+/** Makes servers and agents, not yet started. */
+export class SpireMaker {
+  readonly #processes: Processes
+  readonly #options: MakerOptions
+
+  /**
+   * @param processes Where their processes are kept.
+   * @param options Keylime and its files.
+   */
+  constructor(processes: Processes, options: MakerOptions) {
+    this.#processes = processes
+    this.#options = options
+  }
+
+  /** Configures a server. */
+  async newServer({ name, plugin, ...change }: ServerChange = {}): Promise<SpireServer> {
+    const { keylime, parts } = this.#options
+    const file = (short: string): string => join(keylime.certDir, short)
+    const files = { ca: file('cacert.crt'), cert: file('client-cert.crt'), key: file('client-private.pem') }
+    const data = serverData([here(keylime.ports.verifier)], [here(keylime.ports.registrarTls)], files)
+    return SpireServer.configure(this.#processes, {
+      ...change,
+      ...this.#place('spire-server', name),
+      port: await freePorts(),
+      plugin: changed({ command: parts.serverPlugin, data }, plugin),
+    })
+  }
+
+  /** Configures an agent of a running server. */
+  async newAgent(server: SpireServer, { name, plugin, ...change }: AgentChange = {}): Promise<SpireAgent> {
+    const { parts, client, agentCa, agentPort } = this.#options
+    const place = this.#place('spire-agent', name)
+    const bundleFile = `${place.dir}-bundle.pem`
+    await server.writeBundle(bundleFile)
+    const data = agentData(agentPort, { ca: agentCa, cert: client.certFile, key: client.keyFile })
+    return SpireAgent.configure(this.#processes, {
+      ...change,
+      ...place,
+      serverPort: server.port,
+      bundleFile,
+      plugin: changed({ command: parts.agentPlugin, data }, plugin),
+    })
+  }
+
+  #place(
+    base: string,
+    suffix: string | undefined,
+  ): { readonly name: string; readonly dir: string; readonly binDir: string; readonly trustDomain: string } {
+    const name = suffix === undefined ? base : `${base}-${suffix}`
+    const { dir, parts } = this.#options
+    return { name, dir: join(dir, name), binDir: parts.spireBin, trustDomain: TRUST_DOMAIN }
   }
 }
 
-function suffixed(base: string, name: string | undefined): string {
-  return name === undefined ? base : `${base}-${name}`
-}
-
-function serverPlugin({ parts, keylime }: MakerOptions): PluginSpec {
-  return {
-    command: parts.serverPlugin,
-    data: {
-      keylime_verifier_host: '127.0.0.1',
-      keylime_verifier_port: String(keylime.verifierPort),
-      keylime_registrar_host: '127.0.0.1',
-      keylime_registrar_port: String(keylime.registrarTlsPort),
-      keylime_tls_ca_cert_file: join(keylime.caDir, 'cacert.crt'),
-      keylime_tls_cert_file: join(keylime.caDir, 'client-cert.crt'),
-      keylime_tls_key_file: join(keylime.caDir, 'client-private.pem'),
-    },
-  }
-}
-
-function agentPlugin({ parts, client, agentDir, agentPort }: MakerOptions): PluginSpec {
-  return {
-    command: parts.agentPlugin,
-    data: {
-      keylime_agent_host: '127.0.0.1',
-      keylime_agent_port: String(agentPort),
-      keylime_agent_use_tls: true,
-      keylime_agent_ca_cert: join(agentDir, 'server-cert.crt'),
-      keylime_agent_client_cert: client.certFile,
-      keylime_agent_client_key: client.keyFile,
-    },
-  }
+function here(port: number): ServiceAddress {
+  return { host: '127.0.0.1', port }
 }
 
 function changed(plugin: PluginSpec, { only, ...change }: PluginChange = {}): PluginSpec {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { reasonOf } from '../processes/errors.ts'
 import { endGroup, type GroupRecord } from '../processes/process-group.ts'
 
-/** The state file of a kept host, written by `keepRig`. */
+/** The state file of a kept host, written by `Rig.keep`. */
 interface KeptState {
   readonly logDir: string
   readonly groups: readonly GroupRecord[]

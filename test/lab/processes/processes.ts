@@ -74,7 +74,8 @@ export function cleanEnv(extra: Readonly<Record<string, string>> = {}): NodeJS.P
 /** Starts and ends the processes of one rig. */
 export class Processes {
   readonly #workDir: string
-  readonly #logDir: string
+  /** Folder of the log files. */
+  readonly logDir: string
   readonly #keeper: ChildProcess
   readonly #started: { readonly group: GroupRecord; readonly process: RigProcess }[] = []
 
@@ -84,7 +85,7 @@ export class Processes {
    */
   constructor(workDir: string, logDir: string) {
     this.#workDir = workDir
-    this.#logDir = logDir
+    this.logDir = logDir
     const keeperFile = fileURLToPath(new URL('./keeper.ts', import.meta.url))
     const log = openSync(join(logDir, 'keeper.log'), 'a', 0o600)
     this.#keeper = spawn(process.execPath, [keeperFile], {
@@ -107,7 +108,7 @@ export class Processes {
    * @throws {RigError} The command cannot be started.
    */
   start(spec: ProcessSpec): RigProcess {
-    const logFile = join(this.#logDir, `${spec.name}.log`)
+    const logFile = join(this.logDir, `${spec.name}.log`)
     const log = openSync(logFile, 'a', 0o600)
     const offset = readFileSync(logFile).length
     const child = spawn(spec.command, [...(spec.args ?? [])], {

@@ -6,7 +6,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessStarter, RigProcess } from '../processes/processes.ts'
-import { DOMAIN } from '../tower/hosts.ts'
 
 /** What Envoy shall be. */
 export interface EnvoyOptions {
@@ -15,6 +14,7 @@ export interface EnvoyOptions {
   /** Workload API socket. */
   readonly socketPath: string
   readonly port: number
+  readonly trustDomain: string
   /** Its own SPIFFE ID, and the only one it accepts. */
   readonly ownId: string
   readonly peerId: string
@@ -50,7 +50,7 @@ function configuration(options: EnvoyOptions): object {
       default_validation_context: {
         match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: options.peerId } }],
       },
-      validation_context_sds_secret_config: { name: `spiffe://${DOMAIN}`, sds_config: sds },
+      validation_context_sds_secret_config: { name: `spiffe://${options.trustDomain}`, sds_config: sds },
     },
   }
   const tls = {

@@ -1,17 +1,16 @@
 /**
- * What an operator does at Keylime: reads records, enrols, stops, reactivates and removes agents, over mutual TLS with
- * the client certificate that the verifier made for its administrators.
+ * What an operator does at Keylime: reads records, enrols, stops, reactivates and removes agents, over mutual TLS.
  *
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { request } from 'node:https'
-import { join } from 'node:path'
 import { RigError } from '../processes/errors.ts'
+import { askHttps, type HttpsAnswer } from '../processes/https.ts'
 import { pollUntil } from '../processes/poll.ts'
+import { STATE } from './keylime-states.ts'
 
-/** What the registrar holds about an agent, as far as the rig uses it. */
-export interface RegistrarEntry {
+/** The registrar's record, as far as tests use it. */
+export interface RegistrarRecord {
   readonly agent_id: string
   readonly aik_tpm: string
   readonly ek_tpm: string
@@ -21,140 +20,166 @@ export interface RegistrarEntry {
   readonly port: number
 }
 
-/** What the verifier says about an agent, as far as the rig uses it. */
-export interface VerifierEntry {
+/** The verifier's record, as far as tests use it. */
+export interface VerifierRecord {
   readonly operational_state: number
   readonly attestation_count: number
+  readonly last_successful_attestation: number | null
+  readonly attestation_status?: string
   readonly last_event_id: string | null
   readonly tpm_policy: string
 }
 
-/** The TPM policy to enrol with: `mask` names the PCRs of the quote, the other keys give a PCR's allowed values. */
-export type TpmPolicy = Readonly<Record<string, string | readonly string[]>>
+/** What to enrol an agent with. */
+export interface EnrolmentPolicy {
+  /** `mask` names the PCRs of the quote, the other keys give a PCR's allowed values. */
+  readonly tpmPolicy: Readonly<Record<string, string | readonly string[]>>
+  /** Base64 runtime policy; needs PCR 10 in the mask. */
+  readonly runtimePolicy?: string
+  /** JSON text of a measured-boot policy; needs PCRs 0 to 9 in the mask. */
+  readonly measuredBootPolicy?: string
+}
 
-/** How to enrol. */
-export interface EnrolOptions {
-  /** Whether to wait for the first passed quote; default true. */
-  readonly wait?: boolean
-  /** Port the verifier polls; default: the registered one. */
+/** Where the verifier finds the agent; default: where it registered from. */
+export interface EnrolmentAddress {
+  readonly ip?: string
   readonly port?: number
 }
 
-/** Keylime's two services, as an administrator reaches them. */
-export interface KeylimeAdmin {
-  /** Sends one request to the verifier; the path begins with "/". Never throws for a status. */
-  verifier(method: string, path: string, body?: unknown): Promise<KeylimeAnswer>
-  registrar(method: string, path: string, body?: unknown): Promise<KeylimeAnswer>
-  /** The registrar's record, or `undefined` before registration. */
-  registered(agentId: string): Promise<RegistrarEntry | undefined>
-  /** The verifier's record, or `undefined` when it does not know the agent. */
-  enrolled(agentId: string): Promise<VerifierEntry | undefined>
-  /** Adds the agent to the verifier; resolves when its first quote has passed, or at once with `wait: false`. */
-  enrol(agentId: string, policy: TpmPolicy, options?: EnrolOptions): Promise<void>
-  stopAgent(agentId: string): Promise<void>
-  /** Only for an agent in state 7 or 9: one that is polled already would be polled twice. */
-  reactivate(agentId: string): Promise<void>
-  /** Stops and removes the agent; resolves when the verifier no longer knows it. */
-  unenrol(agentId: string): Promise<void>
-  /** Waits for a state of the record. */
-  waitFor(
-    agentId: string,
-    what: string,
-    test: (entry: VerifierEntry) => boolean,
-    deadlineMs?: number,
-  ): Promise<VerifierEntry>
-}
+/** One of the two services. */
+export type KeylimeService = 'verifier' | 'registrar'
 
-/** One answer of a Keylime service. */
-export interface KeylimeAnswer {
-  readonly status: number
-  /** Parsed JSON, or `undefined` when the body was empty or something else. */
-  readonly body: { readonly status?: string; readonly results?: unknown } | undefined
-}
-
-/** Where the services are, and the folder with the administrator's certificate. */
+/** Where the services are, and the administrator's files. */
 export interface KeylimeAdminOptions {
-  readonly verifierPort: number
-  readonly registrarTlsPort: number
-  readonly caDir: string
-  readonly verifierLog: string
+  readonly services: Readonly<Record<KeylimeService, { readonly host: string; readonly port: number }>>
+  /** Unix socket of a portal into their network; default: this host's own. */
+  readonly portal?: string
+  /** PEM files, read at each call, so they need not exist yet. */
+  readonly files: { readonly ca: string; readonly cert: string; readonly key: string }
 }
 
-const API = '/v2.5'
-const STATE_TENANT_FAILED = 10
+const API = '/v2.6'
 
-/**
- * Makes the administrator's client. Certificates are read at each call, so it may be made before they exist.
- *
- * @param options Ports and certificate folder.
- * @returns The client.
- */
-export function newKeylimeAdmin(options: KeylimeAdminOptions): KeylimeAdmin {
-  const ask = (port: number) => (method: string, path: string, body?: unknown) =>
-    send({ port, caDir: options.caDir, method, path, body })
-  const verifier = ask(options.verifierPort)
-  const registrar = ask(options.registrarTlsPort)
-  const registered = async (id: string): Promise<RegistrarEntry | undefined> =>
-    resultsOr404(await registrar('GET', `${API}/agents/${id}`), 'registrar') as RegistrarEntry | undefined
-  const enrolled = async (id: string): Promise<VerifierEntry | undefined> =>
-    resultsOr404(await verifier('GET', `${API}/agents/${id}`), 'verifier') as VerifierEntry | undefined
-  const waitFor: KeylimeAdmin['waitFor'] = (id, what, test, deadlineMs = 30_000) =>
-    pollUntil(
-      what,
-      async () => {
-        const entry = await enrolled(id)
-        if (entry !== undefined && test(entry)) return entry
-        throw new Error(entry === undefined ? 'the verifier does not know the agent' : describeEntry(entry))
-      },
-      { deadlineMs, logFile: options.verifierLog },
-    )
-  const put = async (id: string, verb: string): Promise<void> => {
-    requireStatus(await verifier('PUT', `${API}/agents/${id}/${verb}`), [200], `${verb} agent ${id}`)
+/** Keylime's two services, as an administrator reaches them. */
+export class KeylimeAdmin {
+  readonly #options: KeylimeAdminOptions
+
+  /** @param options Services, portal, certificate files. */
+  constructor(options: KeylimeAdminOptions) {
+    this.#options = options
   }
-  return {
-    verifier,
-    registrar,
-    registered,
-    enrolled,
-    waitFor,
-    stopAgent: (id) => put(id, 'stop'),
-    reactivate: (id) => put(id, 'reactivate'),
-    async enrol(id, policy, { wait = true, port } = {}) {
-      const entry = await registered(id)
-      if (entry === undefined) throw new RigError(`the registrar does not know agent ${id}, so it cannot be enrolled`)
-      const answer = await verifier(
-        'POST',
-        `${API}/agents/${id}`,
-        enrolment({ ...entry, port: port ?? entry.port }, policy, options),
-      )
-      requireStatus(answer, [200], `enrol agent ${id}`)
-      if (wait) await waitFor(id, 'the first passed quote', (record) => record.attestation_count > 0)
-    },
-    async unenrol(id) {
-      if ((await enrolled(id)) === undefined) return
-      await put(id, 'stop')
-      // Stopped first: a record deleted while a quote is in flight goes on being polled with its old policy.
-      await waitFor(id, 'the verifier to stop polling', (record) => record.operational_state === STATE_TENANT_FAILED)
-      requireStatus(await verifier('DELETE', `${API}/agents/${id}`), [200, 202], `remove agent ${id}`)
-      const gone = async (): Promise<boolean> => (await enrolled(id)) === undefined
-      await pollUntil('the verifier to forget the agent', gone, { logFile: options.verifierLog })
-    },
+
+  /** Sends one request; the path begins with "/". Throws for no status. */
+  ask(service: KeylimeService, method: string, path: string, body?: unknown): Promise<HttpsAnswer> {
+    const { services, portal, files } = this.#options
+    const [ca, cert, key] = [files.ca, files.cert, files.key].map((file) => readFileSync(file, 'utf8'))
+    return askHttps({ portal, ...services[service], method, path, body, ca, cert, key, timeoutMs: 15_000 })
+  }
+
+  /** Reads the registrar's record; `undefined` before registration. */
+  async registered(id: string): Promise<RegistrarRecord | undefined> {
+    return (await this.#record('registrar', id)) as RegistrarRecord | undefined
+  }
+
+  /** Reads the verifier's record; `undefined` when it does not know the agent. */
+  async enrolled(id: string): Promise<VerifierRecord | undefined> {
+    return (await this.#record('verifier', id)) as VerifierRecord | undefined
+  }
+
+  /**
+   * Adds an agent to the verifier: after {@link unenrol}, because a record that is replaced while polled is polled twice.
+   *
+   * @param id Which agent.
+   * @param policy What its quotes are compared with.
+   * @param address Where the verifier finds it.
+   * @throws {RigError} It is not registered, or the verifier refuses.
+   */
+  async enrol(id: string, policy: EnrolmentPolicy, address: EnrolmentAddress = {}): Promise<void> {
+    const record = await this.registered(id)
+    if (record === undefined) throw new RigError(`the registrar does not know agent ${id}: is its Keylime agent up?`)
+    const body = enrolment({ ...record, ...address }, policy, this.#options.services.verifier)
+    await this.#must('POST', `${API}/agents/${id}`, `enrol agent ${id}`, body)
+  }
+
+  /** Stops polling an agent. */
+  async stopAgent(id: string): Promise<void> {
+    await this.#must('PUT', `${API}/agents/${id}/stop`, `stop agent ${id}`)
+  }
+
+  /** Begins anew with an agent in state 7 or 9: one that is polled already would be polled twice. */
+  async reactivate(id: string): Promise<void> {
+    await this.#must('PUT', `${API}/agents/${id}/reactivate`, `reactivate agent ${id}`)
+  }
+
+  /** Stops and removes an agent; resolves when the verifier no longer knows it. */
+  async unenrol(id: string): Promise<void> {
+    if ((await this.enrolled(id)) === undefined) return
+    await this.stopAgent(id)
+    // Stopped first: a record deleted while a quote is in flight goes on being polled with its old policy.
+    await this.waitForState(id, [STATE.stopped])
+    await this.#must('DELETE', `${API}/agents/${id}`, `remove agent ${id}`)
+    await pollUntil('the verifier to forget the agent', async () => (await this.enrolled(id)) === undefined)
+  }
+
+  /** Waits until the verifier's record satisfies a test. */
+  waitFor(
+    id: string,
+    what: string,
+    test: (record: VerifierRecord) => boolean,
+    deadlineMs = 30_000,
+  ): Promise<VerifierRecord> {
+    const look = async (): Promise<VerifierRecord> => {
+      const record = await this.enrolled(id)
+      if (record !== undefined && test(record)) return record
+      throw new Error(record === undefined ? 'the verifier does not know the agent' : describeRecord(record))
+    }
+    return pollUntil(what, look, { deadlineMs })
+  }
+
+  /** Waits until an agent is in one of these states. */
+  waitForState(id: string, states: readonly number[], deadlineMs?: number): Promise<VerifierRecord> {
+    const test = (record: VerifierRecord): boolean => states.includes(record.operational_state)
+    return this.waitFor(id, `state ${states.join(' or ')} of agent ${id}`, test, deadlineMs)
+  }
+
+  /** Waits until an agent has passed more quotes than these. */
+  waitForQuotes(id: string, more = 0): Promise<VerifierRecord> {
+    return this.waitFor(
+      id,
+      `more than ${more} passed quotes of agent ${id}`,
+      (record) => record.attestation_count > more,
+    )
+  }
+
+  async #record(service: KeylimeService, id: string): Promise<unknown> {
+    const answer = await this.ask(service, 'GET', `${API}/agents/${id}`)
+    if (answer.status === 404) return undefined
+    requireSuccess(answer, `read the ${service}'s record of agent ${id}`)
+    return (answer.body as { readonly results?: unknown }).results
+  }
+
+  async #must(method: string, path: string, what: string, body?: unknown): Promise<void> {
+    requireSuccess(await this.ask('verifier', method, path, body), what)
   }
 }
 
 /** The body of `POST /agents/{id}`, with every key the handler reads. */
-function enrolment(entry: RegistrarEntry, policy: TpmPolicy, options: KeylimeAdminOptions): unknown {
+function enrolment(
+  record: RegistrarRecord,
+  policy: EnrolmentPolicy,
+  verifier: { readonly host: string; readonly port: number },
+): unknown {
   return {
     v: null,
-    cloudagent_ip: entry.ip,
-    cloudagent_port: entry.port,
-    verifier_ip: '127.0.0.1',
-    verifier_port: String(options.verifierPort),
-    tpm_policy: JSON.stringify(policy),
-    runtime_policy: '',
+    cloudagent_ip: record.ip,
+    cloudagent_port: record.port,
+    verifier_ip: verifier.host,
+    verifier_port: String(verifier.port),
+    tpm_policy: JSON.stringify(policy.tpmPolicy),
+    runtime_policy: policy.runtimePolicy ?? '',
     runtime_policy_name: null,
     runtime_policy_key: '',
-    mb_policy: null,
+    mb_policy: policy.measuredBootPolicy ?? null,
     mb_policy_name: null,
     ima_sign_verification_keys: '',
     metadata: '{}',
@@ -162,79 +187,25 @@ function enrolment(entry: RegistrarEntry, policy: TpmPolicy, options: KeylimeAdm
     accept_tpm_hash_algs: ['sha256', 'sha384', 'sha512'],
     accept_tpm_encryption_algs: ['rsa2048', 'rsa', 'ecc'],
     accept_tpm_signing_algs: ['rsassa', 'ecdsa'],
-    ak_tpm: entry.aik_tpm,
-    mtls_cert: entry.mtls_cert,
-    supported_version: '2.5',
+    ak_tpm: record.aik_tpm,
+    mtls_cert: record.mtls_cert,
+    supported_version: '2.6',
   }
 }
 
 /**
  * Words a verifier record for a person.
  *
- * @param entry The record.
+ * @param record From the verifier.
  * @returns For instance "state 9, 12 passed quotes, last event pcr_validation.invalid_pcr_7".
  */
-export function describeEntry(entry: VerifierEntry): string {
-  const event = entry.last_event_id ? `, last event ${entry.last_event_id}` : ''
-  return `state ${entry.operational_state}, ${entry.attestation_count} passed quotes${event}`
+export function describeRecord(record: VerifierRecord): string {
+  const event = record.last_event_id ? `, last event ${record.last_event_id}` : ''
+  return `state ${record.operational_state}, ${record.attestation_count} passed quotes${event}`
 }
 
-function resultsOr404(answer: KeylimeAnswer, service: string): unknown {
-  if (answer.status === 404) return undefined
-  requireStatus(answer, [200], `read the ${service}'s record`)
-  return answer.body?.results
-}
-
-function requireStatus(answer: KeylimeAnswer, wanted: readonly number[], what: string): void {
-  if (wanted.includes(answer.status)) return
-  throw new RigError(`cannot ${what}: keylime answered ${answer.status} ${answer.body?.status ?? ''}`.trimEnd())
-}
-
-interface Sending {
-  readonly port: number
-  readonly caDir: string
-  readonly method: string
-  readonly path: string
-  readonly body: unknown
-}
-
-function send({ port, caDir, method, path, body }: Sending): Promise<KeylimeAnswer> {
-  const text = body === undefined ? undefined : JSON.stringify(body)
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      {
-        host: '127.0.0.1',
-        port,
-        method,
-        path,
-        ca: readFileSync(join(caDir, 'cacert.crt')),
-        cert: readFileSync(join(caDir, 'client-cert.crt')),
-        key: readFileSync(join(caDir, 'client-private.pem')),
-        agent: false,
-        timeout: 15_000,
-        headers:
-          text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
-      },
-      (incoming) => {
-        const chunks: Buffer[] = []
-        incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-        incoming.on('error', reject)
-        incoming.on('end', () => {
-          const answer = Buffer.concat(chunks).toString()
-          resolve({ status: incoming.statusCode ?? 0, body: parseOrNothing(answer) })
-        })
-      },
-    )
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer on port ${port} within 15 s`)))
-    outgoing.on('error', reject)
-    outgoing.end(text)
-  })
-}
-
-function parseOrNothing(text: string): KeylimeAnswer['body'] {
-  try {
-    return JSON.parse(text) as KeylimeAnswer['body']
-  } catch {
-    return undefined
-  }
+function requireSuccess({ status, body }: HttpsAnswer, what: string): void {
+  if (status === 200 || status === 202) return
+  const said = typeof body === 'object' && body !== null && 'status' in body ? String(body.status) : ''
+  throw new RigError(`cannot ${what}: keylime answered ${status} ${said}`.trimEnd())
 }

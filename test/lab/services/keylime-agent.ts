@@ -44,60 +44,66 @@ export interface KeylimeAgentOptions {
   readonly mtls?: boolean
 }
 
-/** A running Keylime agent. */
-export interface KeylimeAgent {
+/** A Keylime agent, running or stopped. */
+export class KeylimeAgent {
   readonly kind: 'real' | 'stand-in'
   readonly port: number
   /** Its self-signed server certificate. */
   readonly certFile: string
-  /** The ID it registered under. */
-  agentId(): string
-  process(): RigProcess
-  stop(): Promise<void>
-  /** Starts it (again), on the same port and TPM. */
-  start(change?: { readonly mtls?: boolean }): Promise<void>
-}
+  readonly #processes: ProcessStarter
+  readonly #options: KeylimeAgentOptions
+  #agentId = ''
+  #running: RigProcess | undefined
 
-/**
- * Starts the agent and waits until it is registered and serves.
- *
- * @param processes Where its process is kept.
- * @param options Folder, TPM, Keylime, which agent.
- * @returns The agent.
- * @throws {RigError} It ends, or does not serve within 60 s.
- */
-export async function startKeylimeAgent(
-  processes: ProcessStarter,
-  options: KeylimeAgentOptions,
-): Promise<KeylimeAgent> {
-  const port = options.port ?? (await freePorts())
-  const name = options.name ?? 'keylime-agent'
-  await mkdir(options.dir, { recursive: true, mode: 0o700 })
-  let agentId = ''
-  let running: RigProcess | undefined
-  const start: KeylimeAgent['start'] = async (change) => {
-    const present = { ...options, ...change }
-    const spec = options.realAgent === undefined ? await standIn(present, port) : await real(present, port)
-    const started = processes.start({ name, ...spec })
-    running = started
-    agentId = await pollUntil('the keylime agent to register and listen', () => listeningId(started.readLog()), {
+  private constructor(processes: ProcessStarter, options: KeylimeAgentOptions, port: number) {
+    this.#processes = processes
+    this.#options = options
+    this.port = port
+    this.kind = options.realAgent === undefined ? 'stand-in' : 'real'
+    this.certFile = pairOf(options).certFile
+  }
+
+  /**
+   * Starts the agent and waits until it is registered and serves.
+   *
+   * @param processes Where its process is kept.
+   * @param options Folder, TPM, Keylime, which agent.
+   * @throws {RigError} It ends, or does not serve within 60 s.
+   */
+  static async start(processes: ProcessStarter, options: KeylimeAgentOptions): Promise<KeylimeAgent> {
+    await mkdir(options.dir, { recursive: true, mode: 0o700 })
+    const agent = new KeylimeAgent(processes, options, options.port ?? (await freePorts()))
+    await agent.start()
+    return agent
+  }
+
+  /** Gives the ID it registered under. */
+  agentId(): string {
+    return this.#agentId
+  }
+
+  /** Gives the present process. */
+  process(): RigProcess {
+    if (this.#running === undefined) throw new RigError('the keylime agent was never started')
+    return this.#running
+  }
+
+  /** Ends it. */
+  async stop(): Promise<void> {
+    await this.#running?.stop()
+  }
+
+  /** Starts it (again), on the same port and TPM. */
+  async start(change: { readonly mtls?: boolean } = {}): Promise<void> {
+    const options = { ...this.#options, ...change }
+    const spec = this.kind === 'real' ? await real(options, this.port) : await standIn(options, this.port)
+    const started = this.#processes.start({ name: options.name ?? 'keylime-agent', ...spec })
+    this.#running = started
+    this.#agentId = await pollUntil('the keylime agent to register and listen', () => listeningId(started.readLog()), {
       deadlineMs: 60_000,
       logFile: started.logFile,
       abort: () => started.requireRunning(),
     })
-  }
-  await start()
-  return {
-    kind: options.realAgent === undefined ? 'stand-in' : 'real',
-    port,
-    certFile: pairOf(options).certFile,
-    agentId: () => agentId,
-    process: () => {
-      if (running === undefined) throw new RigError('the keylime agent was never started')
-      return running
-    },
-    stop: async () => void (await running?.stop()),
-    start,
   }
 }
 

@@ -4,34 +4,60 @@
  * @module
  */
 
-/** What differs from rig to rig. */
+import { RigError } from '../processes/errors.ts'
+
+/** Ports of the two services. */
+export interface KeylimePorts {
+  readonly verifier: number
+  /** Plain HTTP, for registration. */
+  readonly registrar: number
+  readonly registrarTls: number
+}
+
+/** One configuration file. */
+export type KeylimeConfName = 'verifier' | 'registrar' | 'tenant' | 'ca' | 'logging'
+
+/** What differs from one Keylime to the next. */
 export interface KeylimeConfOptions {
   /** KEYLIME_DIR: databases and certificates. */
-  readonly dir: string
-  readonly verifierPort: number
-  readonly registrarPort: number
-  readonly registrarTlsPort: number
-  /** Seconds between two quotes. */
-  readonly quoteInterval: number
+  readonly stateDir: string
+  readonly ports: KeylimePorts
+  /** Seconds between two quotes; default 2, as Keylime's. */
+  readonly quoteInterval?: number
   /** Whether the verifier speaks mutual TLS with agents; default true. */
   readonly agentMtls?: boolean
+  /** Values that replace the ones below, by file and key. */
+  readonly settings?: Readonly<Partial<Record<KeylimeConfName, Readonly<Record<string, string>>>>>
 }
 
 /**
  * Writes out every file of the configuration.
  *
- * @param options Ports, folder, interval.
- * @returns File name without folder, and text.
+ * @param options Ports, folder, interval, settings.
+ * @returns Text of each.
+ * @throws {RigError} A setting names a key that its file does not have.
  * @see keylime 7.14.3, templates/2.6
  */
-export function keylimeConfFiles(options: KeylimeConfOptions): ReadonlyMap<string, string> {
-  return new Map([
-    ['verifier.conf', verifierConf(options)],
-    ['registrar.conf', registrarConf(options)],
-    ['tenant.conf', tenantConf(options)],
-    ['ca.conf', CA_CONF],
-    ['logging.conf', LOGGING_CONF],
-  ])
+export function keylimeConfFiles(options: KeylimeConfOptions): ReadonlyMap<KeylimeConfName, string> {
+  const texts: Readonly<Record<KeylimeConfName, string>> = {
+    verifier: verifierConf(options),
+    registrar: registrarConf(options),
+    tenant: tenantConf(options),
+    ca: CA_CONF,
+    logging: LOGGING_CONF,
+  }
+  const names = Object.keys(texts) as KeylimeConfName[]
+  return new Map(names.map((name) => [name, withSettings(texts[name], options.settings?.[name] ?? {})]))
+}
+
+function withSettings(text: string, settings: Readonly<Record<string, string>>): string {
+  let changed = text
+  for (const [key, value] of Object.entries(settings)) {
+    const line = new RegExp(`^${key} *=.*$`, 'm')
+    if (!line.test(changed)) throw new RigError(`the configuration has no key ${key} to change`)
+    changed = changed.replace(line, () => `${key} = ${value}`)
+  }
+  return changed
 }
 
 /** Attestations recorded beyond the database: switched off, but the keys must be there. */
@@ -51,9 +77,9 @@ function verifierConf(options: KeylimeConfOptions): string {
 version = 2.5
 uuid = default
 ip = 127.0.0.1
-port = ${options.verifierPort}
+port = ${options.ports.verifier}
 registrar_ip = 127.0.0.1
-registrar_port = ${options.registrarTlsPort}
+registrar_port = ${options.ports.registrarTls}
 enable_agent_mtls = ${options.agentMtls === false ? 'False' : 'True'}
 tls_dir = generate
 server_key = default
@@ -73,7 +99,7 @@ exponential_backoff = False
 retry_interval = 1
 max_retries = 5
 request_timeout = 10.0
-quote_interval = ${options.quoteInterval}
+quote_interval = ${options.quoteInterval ?? 2}
 max_upload_size = 104857600
 measured_boot_policy_name = accept-all
 measured_boot_imports = []
@@ -96,8 +122,8 @@ function registrarConf(options: KeylimeConfOptions): string {
   return `[registrar]
 version = 2.5
 ip = 127.0.0.1
-port = ${options.registrarPort}
-tls_port = ${options.registrarTlsPort}
+port = ${options.ports.registrar}
+tls_port = ${options.ports.registrarTls}
 tls_dir = default
 server_key = default
 server_key_password =
@@ -114,16 +140,16 @@ function tenantConf(options: KeylimeConfOptions): string {
   return `[tenant]
 version = 2.5
 verifier_ip = 127.0.0.1
-verifier_port = ${options.verifierPort}
+verifier_port = ${options.ports.verifier}
 registrar_ip = 127.0.0.1
-registrar_port = ${options.registrarTlsPort}
+registrar_port = ${options.ports.registrarTls}
 tls_dir = default
 enable_agent_mtls = ${options.agentMtls === false ? 'False' : 'True'}
 client_key = default
 client_key_password =
 client_cert = default
 trusted_server_ca = default
-tpm_cert_store = ${options.dir}/tpm_cert_store
+tpm_cert_store = ${options.stateDir}/tpm_cert_store
 max_payload_size = 1048576
 accept_tpm_hash_algs = ['sha512', 'sha384', 'sha256']
 accept_tpm_encryption_algs = ['ecc', 'rsa']

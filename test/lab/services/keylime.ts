@@ -1,126 +1,142 @@
 /**
- * Keylime's verifier and registrar, started on ports of the rig's choice with a CA of their own.
+ * Keylime's verifier and registrar, and their administrator.
  *
  * @module
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pollUntil } from '../processes/poll.ts'
 import { freePorts } from '../processes/ports.ts'
 import { makePrivate } from '../processes/private-files.ts'
-import type { Processes, RigProcess } from '../processes/processes.ts'
-import { type KeylimeAdmin, newKeylimeAdmin } from './keylime-admin.ts'
-import { keylimeConfFiles } from './keylime-conf.ts'
+import type { ProcessStarter, RigProcess } from '../processes/processes.ts'
+import { KeylimeAdmin, type KeylimeService } from './keylime-admin.ts'
+import { type KeylimeConfOptions, type KeylimePorts, keylimeConfFiles } from './keylime-conf.ts'
 
-/** Where the services live and how they behave. */
-export interface KeylimeOptions {
-  /** Existing private folder. */
+/** Where the services run, and with which files. */
+export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir'> {
+  /** Private folder. */
   readonly dir: string
   /** Folder with keylime_verifier and keylime_registrar. */
   readonly binDir: string
-  /** Seconds between two quotes of an agent; default 2, as Keylime's. */
-  readonly quoteInterval?: number
-  /** Whether the verifier speaks mutual TLS with agents; default true. */
-  readonly agentMtls?: boolean
+  /** Folder with their certificates, and with the administrator's. */
+  readonly certDir: string
+  /** Names of the administrator's files there. */
+  readonly administrator: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** Names that the services are called by; default: 127.0.0.1. */
+  readonly hosts?: Readonly<Record<KeylimeService, string>>
+  /** Unix socket of a portal into their network. */
+  readonly portal?: string
 }
 
-/** The two running services. */
-export interface Keylime {
-  readonly verifierPort: number
-  /** Plain HTTP, for registration. */
-  readonly registrarPort: number
-  readonly registrarTlsPort: number
-  /** Holds cacert.crt, server-cert.crt, server-private.pem, client-cert.crt, client-private.pem. */
-  readonly caDir: string
-  /** For keylime_tenant by hand. */
-  readonly env: Readonly<Record<string, string>>
+/** What a test may choose for services with a CA of their own. */
+export interface OwnKeylimeOptions extends Pick<KeylimeOptions, 'dir' | 'binDir' | 'quoteInterval' | 'agentMtls'> {}
+
+/** The two services. */
+export class Keylime {
+  readonly ports: KeylimePorts
+  readonly certDir: string
   readonly admin: KeylimeAdmin
-  /** The verifier's present process. */
-  verifier(): RigProcess
-  stopVerifier(): Promise<void>
-  /** Starts the verifier again, on the same port and database. */
-  startVerifier(change?: { readonly agentMtls?: boolean }): Promise<void>
-}
+  /** Environment in which they, and keylime_tenant, find their configuration. */
+  readonly env: Readonly<Record<string, string>>
+  readonly #starter: ProcessStarter
+  readonly #options: KeylimeOptions
+  readonly #stateDir: string
+  readonly #confDir: string
+  readonly #running = new Map<KeylimeService, RigProcess>()
 
-/**
- * Starts verifier and registrar.
- *
- * @param processes Where the processes are kept.
- * @param options Folder, programs, interval.
- * @returns Both services, answering `/version`.
- * @throws {RigError} One of them ends, or does not answer within 90 s.
- */
-export async function startKeylime(processes: Processes, options: KeylimeOptions): Promise<Keylime> {
-  const stateDir = join(options.dir, 'kl')
-  const confDir = join(options.dir, 'conf')
-  for (const folder of [stateDir, confDir]) await mkdir(folder, { recursive: true, mode: 0o700 })
-  const verifierPort = await freePorts()
-  const registrarPort = await freePorts(2)
-  const registrarTlsPort = registrarPort + 1
-  const quoteInterval = options.quoteInterval ?? 2
-  const writeConf = async (agentMtls: boolean): Promise<void> => {
-    const ports = { verifierPort, registrarPort, registrarTlsPort }
-    const conf = keylimeConfFiles({ dir: stateDir, ...ports, quoteInterval, agentMtls })
-    for (const [name, text] of conf) await writeFile(join(confDir, name), text, { mode: 0o600 })
+  /**
+   * Writes their configuration.
+   *
+   * @param starter Starts processes where they shall run.
+   * @param options Folders, ports, settings.
+   */
+  constructor(starter: ProcessStarter, options: KeylimeOptions) {
+    this.#starter = starter
+    this.#options = options
+    this.ports = options.ports
+    this.certDir = options.certDir
+    this.#stateDir = join(options.dir, 'kl')
+    this.#confDir = join(options.dir, 'conf')
+    for (const folder of [this.#stateDir, this.#confDir]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    this.env = this.#configure()
+    const { hosts = { verifier: '127.0.0.1', registrar: '127.0.0.1' }, portal, administrator } = options
+    const at = (name: string): string => join(options.certDir, name)
+    this.admin = new KeylimeAdmin({
+      services: {
+        verifier: { host: hosts.verifier, port: options.ports.verifier },
+        registrar: { host: hosts.registrar, port: options.ports.registrarTls },
+      },
+      ...(portal === undefined ? {} : { portal }),
+      files: { ca: at(administrator.ca), cert: at(administrator.cert), key: at(administrator.key) },
+    })
   }
-  await writeConf(options.agentMtls ?? true)
-  const env = keylimeEnv(stateDir, confDir)
-  const caDir = join(stateDir, 'cv_ca')
 
-  const start = (name: string): RigProcess =>
-    processes.start({
-      name,
-      command: join(options.binDir, `keylime_${name}`),
-      env,
-      cwd: stateDir,
+  /**
+   * Starts both on free ports, with the CA that the verifier makes for itself.
+   *
+   * @param starter Where the processes are kept.
+   * @param options Folder, programs, interval.
+   * @throws {RigError} One of them ends, or does not answer within 90 s.
+   */
+  static async startWithOwnCa(starter: ProcessStarter, options: OwnKeylimeOptions): Promise<Keylime> {
+    const [verifier, registrar] = [await freePorts(), await freePorts(2)]
+    const keylime = new Keylime(starter, {
+      ...options,
+      ports: { verifier, registrar, registrarTls: registrar + 1 },
+      certDir: join(options.dir, 'kl', 'cv_ca'),
+      administrator: { ca: 'cacert.crt', cert: 'client-cert.crt', key: 'client-private.pem' },
+    })
+    await keylime.start('verifier')
+    await makePrivate(keylime.certDir)
+    await keylime.start('registrar')
+    return keylime
+  }
+
+  /**
+   * Starts one service, on the port and database it had, and waits until it answers.
+   *
+   * @param service Which.
+   * @param change `agentMtls`: another setting of `enable_agent_mtls` from now on; without it the verifier enrols agents
+   *   that speak plain HTTP, and polls the ones it has as they were enrolled.
+   */
+  async start(service: KeylimeService, change?: { readonly agentMtls: boolean }): Promise<void> {
+    if (change !== undefined) this.#configure(change.agentMtls)
+    const process = this.#starter.start({
+      name: service,
+      command: join(this.#options.binDir, `keylime_${service}`),
+      env: this.env,
+      cwd: this.#stateDir,
       leftovers: (pid) => [`/run/keylime/shared_data.${pid}.sock`],
     })
-  let verifier = start('verifier')
-  const admin = newKeylimeAdmin({ verifierPort, registrarTlsPort, caDir, verifierLog: verifier.logFile })
-  await answering(verifier, () => admin.verifier('GET', '/version'))
-  await makePrivate(caDir)
-  const registrar = start('registrar')
-  await answering(registrar, () => admin.registrar('GET', '/version'))
-
-  return {
-    verifierPort,
-    registrarPort,
-    registrarTlsPort,
-    caDir,
-    env,
-    admin,
-    verifier: () => verifier,
-    async stopVerifier() {
-      await verifier.stop()
-    },
-    async startVerifier({ agentMtls } = {}) {
-      if (agentMtls !== undefined) await writeConf(agentMtls)
-      verifier = start('verifier')
-      await answering(verifier, () => admin.verifier('GET', '/version'))
-    },
+    this.#running.set(service, process)
+    const answers = async (): Promise<boolean> => (await this.admin.ask(service, 'GET', '/version')).status === 200
+    await pollUntil(`the keylime ${service} to answer /version`, answers, {
+      deadlineMs: 90_000,
+      logFile: process.logFile,
+      abort: () => process.requireRunning(),
+    })
   }
-}
 
-/** `KEYLIME_<X>_CONFIG` replaces every other configuration file of that component. */
-function keylimeEnv(stateDir: string, confDir: string): Readonly<Record<string, string>> {
-  const env: Record<string, string> = {
-    KEYLIME_DIR: stateDir,
-    KEYLIME_VERIFIER_MAX_WORKERS: '1',
-    KEYLIME_REGISTRAR_MAX_WORKERS: '1',
-    PYTHONUNBUFFERED: '1',
-    // Where its sockets go when this user may not write to /run/keylime.
-    XDG_RUNTIME_DIR: stateDir,
+  /** Ends one service. */
+  async stop(service: KeylimeService): Promise<void> {
+    await this.#running.get(service)?.stop()
   }
-  for (const name of ['verifier', 'registrar', 'tenant', 'ca', 'logging']) {
-    env[`KEYLIME_${name.toUpperCase()}_CONFIG`] = join(confDir, `${name}.conf`)
-  }
-  return env
-}
 
-async function answering(service: RigProcess, ask: () => Promise<{ readonly status: number }>): Promise<void> {
-  await pollUntil(`the keylime ${service.name} to answer /version`, async () => (await ask()).status === 200, {
-    deadlineMs: 90_000,
-    logFile: service.logFile,
-    abort: () => service.requireRunning(),
-  })
+  #configure(agentMtls = this.#options.agentMtls ?? true): Readonly<Record<string, string>> {
+    const env: Record<string, string> = {
+      KEYLIME_DIR: this.#stateDir,
+      KEYLIME_VERIFIER_MAX_WORKERS: '1',
+      KEYLIME_REGISTRAR_MAX_WORKERS: '1',
+      PYTHONUNBUFFERED: '1',
+      // Where its sockets go when this user may not write to /run/keylime.
+      XDG_RUNTIME_DIR: this.#stateDir,
+    }
+    for (const [name, text] of keylimeConfFiles({ ...this.#options, stateDir: this.#stateDir, agentMtls })) {
+      const file = join(this.#confDir, `${name}.conf`)
+      writeFileSync(file, text, { mode: 0o600 })
+      // It replaces every other configuration file of that component.
+      env[`KEYLIME_${name.toUpperCase()}_CONFIG`] = file
+    }
+    return env
+  }
 }

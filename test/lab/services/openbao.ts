@@ -8,8 +8,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { RigError } from '../processes/errors.ts'
+import { askHttps } from '../processes/https.ts'
 import { pollUntil } from '../processes/poll.ts'
-import { httpsThrough } from '../tower/through-portal.ts'
 import { type IssuedPair, installPair, type RootCa } from './pki.ts'
 
 /** Where OpenBao runs and how it is reached. */
@@ -237,6 +237,6 @@ export class OpenBao {
   #request(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
     const { portal, name } = this.#place
     const headers = this.#token === '' ? {} : { 'x-vault-token': this.#token }
-    return httpsThrough({ portal, host: name, port: PORT, method, path: `/v1/${path}`, headers, body, ca: this.#ca })
+    return askHttps({ portal, host: name, port: PORT, method, path: `/v1/${path}`, headers, body, ca: this.#ca })
   }
 }

@@ -3,37 +3,16 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CommandResult, runCommand, tryCommand } from '../processes/commands.ts'
-import { pollUntil } from '../processes/poll.ts'
-import type { ProcessStarter, RigProcess } from '../processes/processes.ts'
-import { isServing } from './grpc-health.ts'
-import { type ConfObject, renderHcl, renderJson } from './hcl-text.ts'
-
-/** How SPIRE shall start a plugin. */
-export interface PluginSpec {
-  /** Absolute path of the executable. */
-  readonly command: string
-  readonly data: ConfObject
-  /** `true` (default): the file's SHA-256; `false`: none; text: taken as it is. */
-  readonly checksum?: boolean | string
-  /** Puts `data` into a file of its own, which SPIRE reads again on SIGUSR1. */
-  readonly dataFile?: { readonly path: string; readonly format: 'hcl' | 'json' }
-}
+import type { ProcessStarter } from '../processes/processes.ts'
+import type { ConfObject } from './hcl-text.ts'
+import { pluginBlock, type SpirePlace, SpireProgram } from './spire-program.ts'
 
 /** One server. */
-export interface SpireServerOptions {
-  /** Private folder; made when missing. */
-  readonly dir: string
-  readonly binDir: string
-  /** Of the process and its log file; default "spire-server". */
-  readonly name?: string
+export interface SpireServerOptions extends SpirePlace {
   readonly port: number
-  readonly trustDomain: string
-  readonly plugin: PluginSpec
   /** Life of an agent's SVID; it re-attests at half of it. Default "1h". */
   readonly agentTtl?: string
   readonly svidTtl?: string
@@ -43,6 +22,8 @@ export interface SpireServerOptions {
   readonly bindAddress?: string
   /** More keys of the `server` block. */
   readonly more?: ConfObject
+  /** `plugin_data` of the SQL datastore; default: SQLite in the data folder. */
+  readonly datastore?: ConfObject
 }
 
 /** An attested agent as `spire-server agent show -output json` gives it. */
@@ -69,140 +50,109 @@ export interface EntrySpec {
 }
 
 /** The server, running or stopped. */
-export interface SpireServer {
-  readonly socketPath: string
-  readonly confFile: string
+export class SpireServer extends SpireProgram {
   readonly port: number
-  /** Its TMPDIR, and so its plugins': the sockets of go-plugin lie here. */
-  readonly tmpDir: string
-  start(): Promise<void>
-  /** SIGTERM to the server alone, as an init system's or an operator's kill does. */
-  stop(): Promise<void>
-  process(): RigProcess
-  /** Waits for a line of this start's log. */
-  waitForLog(pattern: RegExp, deadlineMs?: number): Promise<string>
-  /** Runs `spire-server <words> -socketPath ...`. */
-  cli(...args: readonly string[]): Promise<CommandResult>
-  agentShow(spiffeId: string): Promise<ShownAgent | undefined>
-  /** The same as an operator sees it. */
-  agentShowText(spiffeId: string): Promise<string>
-  agentList(): Promise<readonly ShownAgent[]>
-  evict(spiffeId: string): Promise<void>
-  ban(spiffeId: string): Promise<void>
-  createEntry(entry: EntrySpec): Promise<void>
-  /** Writes the trust bundle, PEM. */
-  writeBundle(file: string): Promise<void>
-}
 
-/**
- * Writes server.conf and makes the handle; `start` starts it.
- *
- * @param processes Where its process is kept.
- * @param options Folder, programs, plugin.
- * @returns The server, not yet started.
- */
-export async function newSpireServer(processes: ProcessStarter, options: SpireServerOptions): Promise<SpireServer> {
-  const { dir } = options
-  const tmpDir = join(dir, 'tmp')
-  for (const folder of [join(dir, 'data'), tmpDir]) await mkdir(folder, { recursive: true, mode: 0o700 })
-  const socketPath = join(dir, 'api.sock')
-  const format = options.format ?? 'hcl'
-  const confFile = join(dir, `server.${format === 'hcl' ? 'conf' : 'json'}`)
-  const conf = await serverConf(options, socketPath)
-  await writeFile(confFile, format === 'hcl' ? renderHcl(conf) : renderJson(conf), { mode: 0o600 })
-  const program = join(options.binDir, 'spire-server')
-  let running: RigProcess | undefined
-
-  const cli = (...args: readonly string[]): Promise<CommandResult> =>
-    tryCommand(program, [...args, '-socketPath', socketPath], { timeoutMs: 20_000 })
-  const must = (...args: readonly string[]): Promise<string> =>
-    runCommand(program, [...args, '-socketPath', socketPath], { timeoutMs: 20_000 })
-  return {
-    socketPath,
-    confFile,
-    port: options.port,
-    tmpDir,
-    cli,
-    async start() {
-      const started = processes.start({
-        name: options.name ?? 'spire-server',
-        env: { TMPDIR: tmpDir },
-        command: program,
-        args: ['run', '-config', confFile],
-        leaderOnly: true,
-      })
-      running = started
-      await pollUntil('spire-server to be healthy', () => isServing(socketPath), {
-        deadlineMs: 30_000,
-        logFile: started.logFile,
-        abort: () => started.requireRunning(),
-      })
-    },
-    stop: async () => void (await running?.stop()),
-    process: () => requireStarted(running),
-    waitForLog: (pattern, deadlineMs = 30_000) =>
-      pollUntil(`spire-server to log ${pattern}`, () => pattern.exec(requireStarted(running).readLog())?.[0], {
-        deadlineMs,
-        intervalMs: 50,
-        logFile: requireStarted(running).logFile,
-      }),
-    async agentShow(spiffeId) {
-      const { code, stdout } = await cli('agent', 'show', '-spiffeID', spiffeId, '-output', 'json')
-      return code === 0 ? (JSON.parse(stdout) as ShownAgent) : undefined
-    },
-    agentShowText: (spiffeId) => must('agent', 'show', '-spiffeID', spiffeId),
-    agentList: async () =>
-      (JSON.parse(await must('agent', 'list', '-output', 'json')) as { agents: ShownAgent[] }).agents,
-    evict: async (spiffeId) => void (await must('agent', 'evict', '-spiffeID', spiffeId)),
-    ban: async (spiffeId) => void (await must('agent', 'ban', '-spiffeID', spiffeId)),
-    createEntry: async (entry) => void (await must('entry', 'create', ...entryArgs(entry))),
-    writeBundle: async (file) => writeFile(file, await must('bundle', 'show'), { mode: 0o600 }),
+  private constructor(processes: ProcessStarter, options: SpireServerOptions) {
+    const conf = `server.${(options.format ?? 'hcl') === 'hcl' ? 'conf' : 'json'}`
+    super(processes, options, { program: 'spire-server', socket: 'api.sock', conf })
+    this.port = options.port
   }
-}
 
-/**
- * Makes the plugin block's content.
- *
- * @param plugin Executable, data, checksum.
- * @returns Keys of `NodeAttestor "keylime" { ... }`.
- */
-export async function pluginBlock(plugin: PluginSpec): Promise<ConfObject> {
-  const block: Record<string, string | ConfObject> = { plugin_cmd: plugin.command }
-  const checksum = plugin.checksum ?? true
-  if (checksum === true) block.plugin_checksum = createHash('sha256').update(readFileSync(plugin.command)).digest('hex')
-  else if (checksum !== false) block.plugin_checksum = checksum
-  if (plugin.dataFile === undefined) return { ...block, plugin_data: plugin.data }
-  const { path, format } = plugin.dataFile
-  await writeFile(path, format === 'hcl' ? renderHcl(plugin.data) : renderJson(plugin.data), { mode: 0o600 })
-  return { ...block, plugin_data_file: path }
-}
+  /**
+   * Writes server.conf; `start` starts it.
+   *
+   * @param processes Where its process is kept.
+   * @param options Folder, programs, plugin.
+   */
+  static async configure(processes: ProcessStarter, options: SpireServerOptions): Promise<SpireServer> {
+    const server = new SpireServer(processes, options)
+    await server.writeConf(await server.#conf(options), options.format)
+    return server
+  }
 
-async function serverConf(options: SpireServerOptions, socketPath: string): Promise<ConfObject> {
-  const dataDir = join(options.dir, 'data')
-  return {
-    server: {
-      bind_address: options.bindAddress ?? '127.0.0.1',
-      bind_port: options.port,
-      socket_path: socketPath,
-      trust_domain: options.trustDomain,
-      data_dir: dataDir,
-      log_level: 'DEBUG',
-      ca_ttl: '24h',
-      agent_ttl: options.agentTtl ?? '1h',
-      default_x509_svid_ttl: options.svidTtl ?? '5m',
-      // All agents of a rig share 127.0.0.1, and one attestation a second for each address would be the limit.
-      ratelimit: { attestation: false },
-      experimental: { cache_reload_interval: '500ms' },
-      ...options.more,
-    },
-    plugins: {
-      'DataStore "sql"': {
-        plugin_data: { database_type: 'sqlite3', connection_string: join(dataDir, 'datastore.sqlite3') },
+  /** Starts it and waits until it is healthy. */
+  async start(): Promise<void> {
+    this.begin()
+    await this.healthy(30_000)
+  }
+
+  /** Runs `spire-server <words> -socketPath ...`. */
+  cli(...args: readonly string[]): Promise<CommandResult> {
+    return tryCommand(this.program, [...args, '-socketPath', this.socketPath], { timeoutMs: 20_000 })
+  }
+
+  /** Has SPIRE check its configuration, plugins included, without running. */
+  validate(): Promise<CommandResult> {
+    const env = { TMPDIR: this.tmpDir }
+    return tryCommand(this.program, ['validate', '-config', this.confFile], { timeoutMs: 30_000, env })
+  }
+
+  /** Reads one attested agent; `undefined` when there is none of this ID. */
+  async agentShow(spiffeId: string): Promise<ShownAgent | undefined> {
+    const { code, stdout } = await this.cli('agent', 'show', '-spiffeID', spiffeId, '-output', 'json')
+    return code === 0 ? (JSON.parse(stdout) as ShownAgent) : undefined
+  }
+
+  /** Reads the same as an operator sees it. */
+  agentShowText(spiffeId: string): Promise<string> {
+    return this.#must('agent', 'show', '-spiffeID', spiffeId)
+  }
+
+  /** Lists the attested agents. */
+  async agentList(): Promise<readonly ShownAgent[]> {
+    return (JSON.parse(await this.#must('agent', 'list', '-output', 'json')) as { agents: ShownAgent[] }).agents
+  }
+
+  /** Evicts an agent, which may attest again. */
+  async evict(spiffeId: string): Promise<void> {
+    await this.#must('agent', 'evict', '-spiffeID', spiffeId)
+  }
+
+  /** Bans an agent, which may not. */
+  async ban(spiffeId: string): Promise<void> {
+    await this.#must('agent', 'ban', '-spiffeID', spiffeId)
+  }
+
+  /** Creates a registration entry. */
+  async createEntry(entry: EntrySpec): Promise<void> {
+    await this.#must('entry', 'create', ...entryArgs(entry))
+  }
+
+  /** Writes the trust bundle, PEM. */
+  async writeBundle(file: string): Promise<void> {
+    await writeFile(file, await this.#must('bundle', 'show'), { mode: 0o600 })
+  }
+
+  #must(...args: readonly string[]): Promise<string> {
+    return runCommand(this.program, [...args, '-socketPath', this.socketPath], { timeoutMs: 20_000 })
+  }
+
+  async #conf(options: SpireServerOptions): Promise<ConfObject> {
+    const sqlite = { database_type: 'sqlite3', connection_string: join(this.dataDir, 'datastore.sqlite3') }
+    return {
+      server: {
+        bind_address: options.bindAddress ?? '127.0.0.1',
+        bind_port: options.port,
+        socket_path: this.socketPath,
+        trust_domain: options.trustDomain,
+        data_dir: this.dataDir,
+        log_level: 'DEBUG',
+        ca_ttl: '24h',
+        agent_ttl: options.agentTtl ?? '1h',
+        default_x509_svid_ttl: options.svidTtl ?? '5m',
+        // All agents of a rig share 127.0.0.1, and one attestation a second for each address would be the limit.
+        ratelimit: { attestation: false },
+        experimental: { cache_reload_interval: '500ms' },
+        ...options.more,
       },
-      // On disk, so that a server that is started again keeps its CA and its agents.
-      'KeyManager "disk"': { plugin_data: { keys_path: join(dataDir, 'keys.json') } },
-      'NodeAttestor "keylime"': await pluginBlock(options.plugin),
-    },
+      plugins: {
+        'DataStore "sql"': { plugin_data: options.datastore ?? sqlite },
+        // On disk, so that a server that is started again keeps its CA and its agents.
+        'KeyManager "disk"': { plugin_data: { keys_path: join(this.dataDir, 'keys.json') } },
+        'NodeAttestor "keylime"': await pluginBlock(options.plugin),
+      },
+    }
   }
 }
 
@@ -213,9 +163,4 @@ function entryArgs(entry: EntrySpec): readonly string[] {
   if (entry.x509SvidTtl !== undefined) args.push('-x509SVIDTTL', String(entry.x509SvidTtl))
   for (const name of entry.dnsNames ?? []) args.push('-dns', name)
   return [...args, ...entry.selectors.flatMap((selector) => ['-selector', selector])]
-}
-
-function requireStarted(running: RigProcess | undefined): RigProcess {
-  if (running === undefined) throw new Error('spire-server was never started')
-  return running
 }

@@ -16,31 +16,6 @@ import { freePorts } from '../processes/ports.ts'
 import { makePrivate } from '../processes/private-files.ts'
 import type { ProcessStarter, RigProcess } from '../processes/processes.ts'
 
-/** A running TPM. */
-export interface Swtpm {
-  /** For `TCTI` and `TPM2TOOLS_TCTI`. */
-  readonly tcti: string
-  /** PEM file of the root that the EK certificate chains to. */
-  readonly ekRootFile: string
-  /** Runs one tpm2-tools command, for instance `run('tpm2_pcrread', ['sha256:7'])`; resolves with its output. */
-  run(tool: string, args: readonly string[]): Promise<string>
-  /** Reads one PCR of the SHA-256 bank: 64 lower-case hex digits. */
-  readPcr(index: number): Promise<string>
-  /** Extends one PCR of the SHA-256 bank with a digest of 64 hex digits. */
-  extendPcr(index: number, digest: string): Promise<void>
-  /** Flushes transient objects and sessions; only while no Keylime agent uses the TPM. */
-  flush(): Promise<void>
-  /**
-   * Ends the TPM's processes. `shutdown` keeps its clock going on, as a reboot does; after `power cut` the clock jumps
-   * back, and Keylime takes the next quote for a forgery. Stop its Keylime agent first.
-   */
-  stop(how: 'shutdown' | 'power cut'): Promise<void>
-  /** Starts it again: PCRs are zero. */
-  start(): Promise<void>
-  /** Shuts it down and starts it again. */
-  reboot(): Promise<void>
-}
-
 /** Where and under which name. */
 export interface SwtpmOptions {
   /** Existing folder for the TPM's state and its CA. */
@@ -55,65 +30,102 @@ export interface SwtpmOptions {
   readonly on?: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
 }
 
-/**
- * Manufactures a TPM and starts it.
- *
- * @param processes Where its two processes are kept.
- * @param options Folder and name.
- * @returns The TPM, answering.
- * @throws {RigError} swtpm_setup fails, or the TPM does not answer within 15 s.
- */
-export async function startSwtpm(processes: ProcessStarter, options: SwtpmOptions): Promise<Swtpm> {
-  const { dir } = options
-  const name = options.name ?? 'swtpm'
-  const ca = options.ekCaDir ?? join(dir, 'ca')
-  await manufacture(dir, ca)
-  const port = options.port ?? (await freePorts(2))
-  const data = join(dir, 'data.sock')
-  const control = join(dir, 'control.sock')
-  const run = newToolRunner(`swtpm:host=127.0.0.1,port=${port}`, options.on)
+/** How a TPM goes off: in order, as for a reboot, or with its clock set back to the last value it had saved. */
+export type PowerOff = 'shutdown' | 'power cut'
 
-  const boot = async (): Promise<readonly RigProcess[]> => {
-    for (const socket of [data, control]) await rm(socket, { force: true })
-    const tpm = processes.start({ name, command: 'swtpm', args: swtpmArgs(join(dir, 'state'), data, control) })
-    await pollUntil('the software TPM to listen', () => canConnect(control), patienceWith(tpm))
-    const muxFile = fileURLToPath(new URL('./tpm-mux.ts', import.meta.url))
-    const args = [muxFile, String(port), data, control]
-    const mux = processes.start({ name: `${name}-mux`, command: process.execPath, args })
-    await pollUntil('the software TPM to answer', () => run('tpm2_pcrread', ['sha256:0']), patienceWith(mux))
-    return [mux, tpm]
+/** One software TPM, running or off. */
+export class Swtpm {
+  /** For `TCTI` and `TPM2TOOLS_TCTI`. */
+  readonly tcti: string
+  /** PEM file of the root that the EK certificate chains to. */
+  readonly ekRootFile: string
+  readonly #processes: ProcessStarter
+  readonly #options: SwtpmOptions
+  readonly #port: number
+  #running: readonly RigProcess[] = []
+
+  private constructor(processes: ProcessStarter, options: SwtpmOptions, port: number) {
+    this.#processes = processes
+    this.#options = options
+    this.#port = port
+    this.tcti = `swtpm:host=127.0.0.1,port=${port}`
+    this.ekRootFile = join(ekCaOf(options), 'swtpm-localca-rootca-cert.pem')
   }
-  let running = await boot()
-  const stop: Swtpm['stop'] = async (how) => {
-    if (how === 'shutdown') await run('tpm2_shutdown', ['-c'])
-    for (const process of running) {
+
+  /**
+   * Manufactures a TPM and starts it.
+   *
+   * @param processes Where its two processes are kept.
+   * @param options Folder and name.
+   * @returns The TPM, answering.
+   * @throws {RigError} swtpm_setup fails, or the TPM does not answer within 15 s.
+   */
+  static async start(processes: ProcessStarter, options: SwtpmOptions): Promise<Swtpm> {
+    await manufacture(options.dir, ekCaOf(options))
+    const tpm = new Swtpm(processes, options, options.port ?? (await freePorts(2)))
+    await tpm.start()
+    return tpm
+  }
+
+  /** Runs one tpm2-tools command, for instance `run('tpm2_pcrread', ['sha256:7'])`. */
+  run(tool: string, args: readonly string[]): Promise<string> {
+    const { on = (command) => command } = this.#options
+    const [command, ...rest] = on([tool, ...args])
+    return runCommand(command, rest, { env: { TPM2TOOLS_TCTI: this.tcti, TSS2_LOG: 'all+NONE' }, timeoutMs: 15_000 })
+  }
+
+  /** Reads one PCR of the SHA-256 bank: 64 lower-case hex digits. */
+  async readPcr(index: number): Promise<string> {
+    const value = /0x([0-9A-F]{64})/i.exec(await this.run('tpm2_pcrread', [`sha256:${index}`]))?.[1]
+    if (value === undefined) throw new RigError(`tpm2_pcrread shows no sha256 value for PCR ${index}`)
+    return value.toLowerCase()
+  }
+
+  /** Extends one PCR of the SHA-256 bank with a digest of 64 hex digits. */
+  async extendPcr(index: number, digest: string): Promise<void> {
+    await this.run('tpm2_pcrextend', [`${index}:sha256=${digest}`])
+  }
+
+  /** Flushes transient objects and sessions; only while no Keylime agent uses the TPM. */
+  async flush(): Promise<void> {
+    for (const kind of ['-t', '-l', '-s']) await this.run('tpm2_flushcontext', [kind])
+  }
+
+  /**
+   * Ends the TPM's processes: stop its Keylime agent first. After a power cut the clock jumps back, and Keylime takes the
+   * next quote for a forgery.
+   */
+  async stop(how: PowerOff): Promise<void> {
+    if (how === 'shutdown') await this.run('tpm2_shutdown', ['-c'])
+    for (const process of this.#running) {
       if (how === 'power cut') process.kill('SIGKILL')
       await process.stop()
     }
   }
-  const start = async (): Promise<void> => {
-    running = await boot()
+
+  /** Starts it again: PCRs are zero. */
+  async start(): Promise<void> {
+    const { dir, name = 'swtpm' } = this.#options
+    const [data, control] = [join(dir, 'data.sock'), join(dir, 'control.sock')]
+    for (const socket of [data, control]) await rm(socket, { force: true })
+    const tpm = this.#processes.start({ name, command: 'swtpm', args: swtpmArgs(join(dir, 'state'), data, control) })
+    await pollUntil('the software TPM to listen', () => canConnect(control), patienceWith(tpm))
+    const muxFile = fileURLToPath(new URL('./tpm-mux.ts', import.meta.url))
+    const args = [muxFile, String(this.#port), data, control]
+    const mux = this.#processes.start({ name: `${name}-mux`, command: process.execPath, args })
+    this.#running = [mux, tpm]
+    await pollUntil('the software TPM to answer', () => this.run('tpm2_pcrread', ['sha256:0']), patienceWith(mux))
   }
-  return {
-    tcti: `swtpm:host=127.0.0.1,port=${port}`,
-    ekRootFile: join(ca, 'swtpm-localca-rootca-cert.pem'),
-    run,
-    async readPcr(index) {
-      const value = /0x([0-9A-F]{64})/i.exec(await run('tpm2_pcrread', [`sha256:${index}`]))?.[1]
-      if (value === undefined) throw new RigError(`tpm2_pcrread shows no sha256 value for PCR ${index}`)
-      return value.toLowerCase()
-    },
-    extendPcr: async (index, digest) => void (await run('tpm2_pcrextend', [`${index}:sha256=${digest}`])),
-    async flush() {
-      for (const kind of ['-t', '-l', '-s']) await run('tpm2_flushcontext', [kind])
-    },
-    stop,
-    start,
-    async reboot() {
-      await stop('shutdown')
-      await start()
-    },
+
+  /** Shuts it down and starts it again. */
+  async reboot(): Promise<void> {
+    await this.stop('shutdown')
+    await this.start()
   }
+}
+
+function ekCaOf({ dir, ekCaDir }: SwtpmOptions): string {
+  return ekCaDir ?? join(dir, 'ca')
 }
 
 function patienceWith(asked: RigProcess): PollOptions {
@@ -129,13 +141,6 @@ function swtpmArgs(state: string, data: string, control: string): readonly strin
     '--ctrl',
     `type=unixio,path=${control}`,
   ]
-}
-
-function newToolRunner(tcti: string, on: SwtpmOptions['on'] = (command) => command): Swtpm['run'] {
-  return (tool, args) => {
-    const [command, ...rest] = on([tool, ...args])
-    return runCommand(command, rest, { env: { TPM2TOOLS_TCTI: tcti, TSS2_LOG: 'all+NONE' }, timeoutMs: 15_000 })
-  }
 }
 
 /** Without a configuration of its own, swtpm_setup signs with one CA for the whole machine. */

@@ -7,14 +7,12 @@ import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RigError } from '../processes/errors.ts'
+import { GIVEN_UP, PASSING, STATE } from '../services/keylime-states.ts'
 import type { TowerHost } from './host.ts'
 import type { Tower } from './tower.ts'
 
 /** PCR that `tamper` extends; it holds the Secure Boot policy on PCs, and the tower's policy pins it. */
 const TAMPERED_PCR = 7
-
-const FAILED = 7
-const INVALID_QUOTE = 9
 
 /** What the verifier notes for a quote whose clock went back, in its own spelling. */
 const CLOCK_EVENT = 'qoute_validation.quote_validation'
@@ -46,22 +44,21 @@ export async function rebootAndHeal(tower: Tower, host: TowerHost): Promise<void
  * @throws {RigError} The host's quotes still fail: what failed it has not been mended.
  */
 export async function heal(tower: Tower, host: TowerHost): Promise<void> {
-  const { keylime } = tower
-  const before = await keylime.standing(host.agentId)
+  const { admin } = tower.keylime
+  const before = await admin.enrolled(host.agentId)
   if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
   // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.
-  if (before.operational_state === INVALID_QUOTE && before.last_event_id === CLOCK_EVENT) {
+  if (before.operational_state === STATE.invalidQuote && before.last_event_id === CLOCK_EVENT) {
     await host.measured.tpm.run('tpm2_setclock', [String(Date.now() - CLOCK_EPOCH_MS)])
   }
   // Only when it is not polled: a second poller would be started beside the first.
-  if (before.operational_state === FAILED || before.operational_state === INVALID_QUOTE)
-    await keylime.reactivate(host.agentId)
-  await keylime.waitFor(
+  if (GIVEN_UP.includes(before.operational_state)) await admin.reactivate(host.agentId)
+  await admin.waitFor(
     host.agentId,
     `${host.name} to pass a new quote`,
     (now) =>
       (now.last_successful_attestation ?? 0) > (before.last_successful_attestation ?? 0) &&
-      [3, 5].includes(now.operational_state),
+      PASSING.includes(now.operational_state),
   )
 }
 

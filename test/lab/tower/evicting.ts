@@ -7,9 +7,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pollUntil } from '../processes/poll.ts'
 import type { RigProcess } from '../processes/processes.ts'
-import { KEYLIME_PORTS } from '../services/keylime-services.ts'
 import type { EvictorConfig } from './evictor.ts'
-import { DOMAIN, SERVICE_NAMES } from './hosts.ts'
+import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES } from './hosts.ts'
 import type { Tower } from './tower.ts'
 
 /** Port of the webhook. */

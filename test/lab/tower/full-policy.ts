@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Policy } from '../services/keylime-services.ts'
+import type { EnrolmentPolicy } from '../services/keylime-admin.ts'
 import { bootPcrs, GOOD_BOOT } from './boot-log.ts'
 import { runtimePolicy } from './ima-list.ts'
 import { GOOD_FILES } from './measured-host.ts'
 
 /** Firmware PCRs pinned, event log and file list evaluated (PCRs 0 to 15). */
-export const FULL_POLICY: Policy = {
+export const FULL_POLICY: EnrolmentPolicy = {
   tpmPolicy: {
     mask: '0xffff',
     ...Object.fromEntries([0, 4, 7].map((pcr) => [String(pcr), [bootPcrs(GOOD_BOOT).get(pcr) ?? '']])),

@@ -5,18 +5,19 @@
  */
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { agentSpiffeId } from '../../../plugins/sdk/spiffe-id.ts'
 import type { Parts } from '../parts/parts.ts'
 import type { ProcessStarter } from '../processes/processes.ts'
 import { Supervised } from '../processes/supervised.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
-import { type KeylimeAgent, startKeylimeAgent } from '../services/keylime-agent.ts'
-import { KEYLIME_PORTS } from '../services/keylime-services.ts'
+import { KeylimeAgent } from '../services/keylime-agent.ts'
 import type { OpenBao } from '../services/openbao.ts'
 import { type IssuedPair, installPair, type RootCa } from '../services/pki.ts'
-import { newSpireAgent, type SpireAgent } from '../services/spire-agent.ts'
+import { agentData } from '../services/plugin-data.ts'
+import { SpireAgent } from '../services/spire-agent.ts'
 import type { BootStory } from './boot-log.ts'
 import { GOOD_BOOT } from './boot-log.ts'
-import { DOMAIN, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
 import { MeasuredHost } from './measured-host.ts'
 import type { NetworkHost } from './network.ts'
 
@@ -112,7 +113,7 @@ export class TowerHost {
 
   /** The SPIRE agent's ID. */
   get spiffeId(): string {
-    return `spiffe://${DOMAIN}/spire/agent/keylime/${this.agentId}`
+    return agentSpiffeId(DOMAIN, 'keylime', this.agentId)
   }
 
   /** Which Keylime agent runs: a real one or the stand-in. */
@@ -187,7 +188,7 @@ export class TowerHost {
   async startKeylimeAgent(change: { readonly mtls?: boolean } = {}): Promise<void> {
     if (this.#agent !== undefined) return this.#agent.start(change)
     const { dir, starter, parts, host } = this.#options
-    this.#agent = await startKeylimeAgent(starter, {
+    this.#agent = await KeylimeAgent.start(starter, {
       dir: join(dir, 'keylime'),
       tpm: this.measured.tpm,
       registrar: { host: SERVICES_IP, port: KEYLIME_PORTS.registrar },
@@ -217,25 +218,20 @@ export class TowerHost {
    */
   async startSpireAgent(bundleFile: string, change: SpireAgentChange = {}): Promise<void> {
     const { dir, starter, parts } = this.#options
-    const ownBundle = this.files.bundle
-    copyFileSync(bundleFile, ownBundle)
-    const agent = await newSpireAgent(starter, {
+    const { bundle, chain, pluginCert, pluginKey } = this.files
+    copyFileSync(bundleFile, bundle)
+    const agent = await SpireAgent.configure(starter, {
       dir: join(dir, 'spire'),
       binDir: parts.spireBin,
       serverAddress: SERVICE_NAMES.spire,
       serverPort: SPIRE_PORT,
       trustDomain: DOMAIN,
-      bundleFile: ownBundle,
+      bundleFile: bundle,
       more: { experimental: { sync_interval: '1s' }, ...change.more },
       plugin: {
         command: change.plugin ?? parts.agentPlugin,
         data: {
-          keylime_agent_host: '127.0.0.1',
-          keylime_agent_port: String(AGENT_PORT),
-          keylime_agent_use_tls: true,
-          keylime_agent_ca_cert: this.files.chain,
-          keylime_agent_client_cert: this.files.pluginCert,
-          keylime_agent_client_key: this.files.pluginKey,
+          ...agentData(AGENT_PORT, { ca: chain, cert: pluginCert, key: pluginKey }),
           ...change.data,
         },
       },

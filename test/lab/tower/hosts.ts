@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { KeylimePorts } from '../services/keylime-conf.ts'
 import type { NetworkHost } from './network.ts'
 
 /** Trust domain and DNS suffix of the tower. */
@@ -10,6 +11,9 @@ export const DOMAIN = 'funlab.casa'
 
 /** Address of the verifier, the registrar, OpenBao and the SPIRE server. */
 export const SERVICES_IP = '10.10.2.62'
+
+/** Ports of Keylime's services, as Keylime has them by default. */
+export const KEYLIME_PORTS: KeylimePorts = { verifier: 8881, registrar: 8890, registrarTls: 8891 }
 
 /** Names of the services, all on host `spire`. */
 export const SERVICE_NAMES = {

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessStarter } from '../processes/processes.ts'
-import { type Swtpm, type SwtpmOptions, startSwtpm } from '../services/swtpm.ts'
+import { Swtpm, type SwtpmOptions } from '../services/swtpm.ts'
 import { type BootStory, bootExtends, bootLog, GOOD_BOOT } from './boot-log.ts'
 import { listEntry, type Measurement } from './ima-list.ts'
 
@@ -46,7 +46,7 @@ export class MeasuredHost {
     options: Pick<SwtpmOptions, 'on' | 'ekCaDir'>,
   ): Promise<MeasuredHost> {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
-    const host = new MeasuredHost(await startSwtpm(starter, { dir, port: TPM_PORT, ...options }), dir)
+    const host = new MeasuredHost(await Swtpm.start(starter, { dir, port: TPM_PORT, ...options }), dir)
     writeFileSync(host.imaListFile, '')
     await host.boot(GOOD_BOOT)
     return host

@@ -5,10 +5,10 @@
  */
 import { join } from 'node:path'
 import type { ConfObject } from '../services/hcl-text.ts'
-import { KEYLIME_PORTS } from '../services/keylime-services.ts'
+import { serverData as addresses } from '../services/plugin-data.ts'
 import type { SpireServerOptions } from '../services/spire-server.ts'
 import { SPIRE_PORT } from './host.ts'
-import { DOMAIN, SERVICE_NAMES } from './hosts.ts'
+import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES } from './hosts.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
 
@@ -33,13 +33,11 @@ export function serverDataFile(dir: string): string {
  */
 export function serverData({ dir, certificates, options }: ServerConfOptions, change: ConfObject = {}): ConfObject {
   return {
-    keylime_verifier_host: SERVICE_NAMES.verifier,
-    keylime_verifier_port: String(KEYLIME_PORTS.verifier),
-    keylime_registrar_host: SERVICE_NAMES.registrar,
-    keylime_registrar_port: String(KEYLIME_PORTS.registrarTls),
-    keylime_tls_ca_cert_file: certificates.chain,
-    keylime_tls_cert_file: certificates.cert('plugin'),
-    keylime_tls_key_file: certificates.key('plugin'),
+    ...addresses(
+      [{ host: SERVICE_NAMES.verifier, port: KEYLIME_PORTS.verifier }],
+      [{ host: SERVICE_NAMES.registrar, port: KEYLIME_PORTS.registrarTls }],
+      { ca: certificates.chain, cert: certificates.cert('plugin'), key: certificates.key('plugin') },
+    ),
     require_ek_uuid: true,
     ek_ca_path: join(dir, 'ek-ca'),
     ...options.serverData,

@@ -100,7 +100,7 @@ async function keylimeOf(
   now: number,
 ): Promise<{ keylime: string; fresh: string; keylimeOk: boolean }> {
   try {
-    const standing = await tower.keylime.standing(host.agentId)
+    const standing = await tower.keylime.admin.enrolled(host.agentId)
     if (standing === undefined) return { keylime: 'not enrolled', fresh: '-', keylimeOk: false }
     const { operational_state: state, attestation_count: count, last_successful_attestation: last } = standing
     const age = last ? Math.round(now / 1000 - last) : undefined

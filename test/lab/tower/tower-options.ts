@@ -6,7 +6,9 @@
 
 import type { Parts } from '../parts/parts.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
-import type { Patience } from '../services/keylime-services.ts'
+
+/** How patient the verifier is with a host that does not answer: 62 s until it is failed, or 6 s. */
+export type Patience = 'default' | 'short'
 
 /** Programs that a tower needs. */
 export interface TowerParts extends Parts {

@@ -9,23 +9,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newLogDir } from '../parts/cache.ts'
 import { RigError } from '../processes/errors.ts'
+import { openPortal } from '../processes/https.ts'
 import { Processes, type ProcessStarter, type RigProcess } from '../processes/processes.ts'
-import { KeylimeServices } from '../services/keylime-services.ts'
+import { Keylime } from '../services/keylime.ts'
 import { OpenBao } from '../services/openbao.ts'
 import { installPair, RootCa } from '../services/pki.ts'
-import { newSpireServer, type SpireServer } from '../services/spire-server.ts'
-import { EVICTOR_PORT } from './evicting.ts'
+import { SpireServer } from '../services/spire-server.ts'
 import { FULL_POLICY } from './full-policy.ts'
 import { TowerHost } from './host.ts'
-import { DOMAIN, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
+import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
+import { keylimeSettings } from './keylime-settings.ts'
 import { Network, type NetworkHost } from './network.ts'
 import { type ServerConfOptions, serverOptions } from './server-conf.ts'
 import { ServiceCertificates } from './service-certificates.ts'
-import { openPortal } from './through-portal.ts'
 import type { TowerOptions } from './tower-options.ts'
-
-/** Where the verifier reports a host that it failed. */
-const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
 
 /** One tower. */
 export class Tower {
@@ -36,7 +33,7 @@ export class Tower {
   readonly root: RootCa
   readonly bao: OpenBao
   readonly certificates: ServiceCertificates
-  readonly keylime: KeylimeServices
+  readonly keylime: Keylime
   readonly hosts = new Map<string, TowerHost>()
   readonly bundleFile: string
   readonly #options: TowerOptions
@@ -62,13 +59,15 @@ export class Tower {
       this.root,
     )
     this.certificates = new ServiceCertificates(join(this.dir, 'keylime', 'certs'), this.bao)
-    this.keylime = new KeylimeServices(this.on('spire'), {
+    this.keylime = new Keylime(this.on('spire'), {
       dir: join(this.dir, 'keylime'),
       certDir: this.certificates.dir,
+      administrator: { ca: 'ca-complete-chain.crt', cert: 'verifier.crt', key: 'verifier.key' },
       binDir: options.parts.keylimeBin,
+      ports: KEYLIME_PORTS,
+      hosts: SERVICE_NAMES,
       portal: this.#portal('spire'),
-      patience: options.patience ?? 'short',
-      ...(options.webhook === true ? { webhookUrl: WEBHOOK_URL } : {}),
+      settings: keylimeSettings(this.certificates, options),
     })
   }
 
@@ -149,7 +148,7 @@ export class Tower {
   async removeHost(name: string): Promise<void> {
     const host = this.host(name)
     await host.pause()
-    if (host.registered) await this.keylime.forget(host.agentId)
+    if (host.registered) await this.keylime.admin.unenrol(host.agentId)
     await Promise.all((this.#running.get(name) ?? []).map((running) => running.stop()))
     this.#running.delete(name)
     this.network.drop(name)
@@ -247,7 +246,7 @@ export class Tower {
   }
 
   async #startSpire(plugin?: string): Promise<void> {
-    this.#spire = await newSpireServer(this.on('spire'), serverOptions(this.serverConf(), plugin))
+    this.#spire = await SpireServer.configure(this.on('spire'), serverOptions(this.serverConf(), plugin))
     await this.#spire.start()
   }
 
@@ -276,13 +275,9 @@ export class Tower {
   /** Registers, enrols and attests one host. */
   async admit(host: TowerHost): Promise<void> {
     await this.register(host)
-    await this.keylime.enrol(host.agentId, FULL_POLICY)
+    await this.keylime.admin.enrol(host.agentId, FULL_POLICY)
     await this.createWorkload(host)
-    await this.keylime.waitFor(
-      host.agentId,
-      `the first passed quote of ${host.name}`,
-      ({ attestation_count: count }) => count > 0,
-    )
+    await this.keylime.admin.waitForQuotes(host.agentId)
     await host.startSpireAgent(this.bundleFile)
     await host.spire.target.healthy()
     this.#done(`${host.name}: attested as ${host.spiffeId}`)

@@ -13,7 +13,7 @@ import { registeredKeys } from '../../../plugins/keylime/evidence/registered-key
 import { nameOf } from '../../../plugins/tpm/name.ts'
 import { parseTpm2bPublic } from '../../../plugins/tpm/public.ts'
 import { Processes } from '../../lab/processes/processes.ts'
-import { type Swtpm, startSwtpm } from '../../lab/services/swtpm.ts'
+import { Swtpm } from '../../lab/services/swtpm.ts'
 import { outcomeOf } from '../tpm/outcome.ts'
 
 const tools = ['swtpm', 'swtpm_setup', 'tpm2_quote', 'tpm2_createak']
@@ -44,7 +44,7 @@ let two: RealNode
 async function startNode(name: string): Promise<RealNode> {
   const dir = join(folder, name)
   mkdirSync(dir)
-  return { name, dir, tpm: await startSwtpm(processes, { dir, name }) }
+  return { name, dir, tpm: await Swtpm.start(processes, { dir, name }) }
 }
 
 /** Makes EK and AK as a Keylime agent does, and quotes as it does. */

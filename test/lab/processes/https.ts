@@ -1,22 +1,22 @@
 /**
- * HTTPS from the tower's driver into a host's network, through that host's portal.
+ * HTTPS to a real service: from here, or from inside a host's network through that host's portal.
  *
  * @module
  */
-
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { request } from 'node:https'
-import { connect as connectUnix, type Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
-import { RigError } from '../processes/errors.ts'
-import { pollUntil } from '../processes/poll.ts'
-import type { ProcessStarter } from '../processes/processes.ts'
+import { RigError } from './errors.ts'
+import { pollUntil } from './poll.ts'
+import type { ProcessStarter } from './processes.ts'
 
-/** One HTTPS request as seen from a host. */
-export interface PortalRequest {
-  /** Unix socket of the host's portal. */
-  readonly portal: string
+/** One HTTPS request. */
+export interface HttpsRequest {
+  /** Unix socket of the portal of the host that asks; default: this one. */
+  readonly portal?: string | undefined
   readonly host: string
   readonly port: number
   readonly method?: string
@@ -25,15 +25,15 @@ export interface PortalRequest {
   /** Sent as JSON when given. */
   readonly body?: unknown
   /** PEM anchors. */
-  readonly ca: string
-  readonly cert?: string
-  readonly key?: string
+  readonly ca: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
   /** Milliseconds; default 10,000. */
   readonly timeoutMs?: number
 }
 
 /** Status and body, parsed when it is JSON. */
-export interface PortalAnswer {
+export interface HttpsAnswer {
   readonly status: number
   readonly body: unknown
 }
@@ -54,6 +54,12 @@ export async function openPortal(starter: ProcessStarter, path: string): Promise
   })
 }
 
+async function connectHere(host: string, port: number): Promise<Socket> {
+  const socket = connectTcp({ host, port })
+  await once(socket, 'connect')
+  return socket
+}
+
 /**
  * Joins a socket to an address in a host's network.
  *
@@ -64,7 +70,7 @@ export async function openPortal(starter: ProcessStarter, path: string): Promise
  */
 export function connectThrough(portal: string, host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connectUnix(portal)
+    const socket = connectTcp(portal)
     const fail = (why: string): void => {
       socket.destroy()
       reject(new RigError(`${host}:${port} through ${portal}: ${why}`))
@@ -85,13 +91,14 @@ export function connectThrough(portal: string, host: string, port: number): Prom
 }
 
 /**
- * Sends one HTTPS request from a host's network.
+ * Sends one HTTPS request.
  *
  * @param options Where, what, and which certificates.
  * @throws {Error} The connection, the handshake or the answer failed.
  */
-export async function httpsThrough(options: PortalRequest): Promise<PortalAnswer> {
-  const raw = await connectThrough(options.portal, options.host, options.port)
+export async function askHttps(options: HttpsRequest): Promise<HttpsAnswer> {
+  const { portal, host, port } = options
+  const raw = await (portal === undefined ? connectHere(host, port) : connectThrough(portal, host, port))
   const body = options.body === undefined ? undefined : JSON.stringify(options.body)
   const signal = AbortSignal.timeout(options.timeoutMs ?? 10_000)
   return new Promise((resolve, reject) => {
@@ -112,7 +119,8 @@ export async function httpsThrough(options: PortalRequest): Promise<PortalAnswer
           servername: /^[\d.]+$/.test(options.host) ? '' : options.host,
           host: options.host,
           ca: options.ca,
-          ...(options.cert === undefined || options.key === undefined ? {} : { cert: options.cert, key: options.key }),
+          cert: options.cert,
+          key: options.key,
         }),
     })
     outgoing.on('error', reject)

@@ -1,0 +1,52 @@
+/**
+ * What the tower's Keylime has otherwise than the rig's: an address, certificates from OpenBao, a webhook.
+ *
+ * @module
+ */
+import type { KeylimeConfOptions } from '../services/keylime-conf.ts'
+import { EVICTOR_PORT } from './evicting.ts'
+import { SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import type { ServiceCertificates } from './service-certificates.ts'
+import type { TowerOptions } from './tower-options.ts'
+
+/** Where the verifier reports a host that it failed. */
+const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
+
+/**
+ * Gathers values of the configuration files.
+ *
+ * @param certificates Folder and chain.
+ * @param options `patience` and `webhook`.
+ */
+export function keylimeSettings(
+  { dir, chain }: ServiceCertificates,
+  options: Pick<TowerOptions, 'patience' | 'webhook'>,
+): NonNullable<KeylimeConfOptions['settings']> {
+  const anchors = `["${chain}"]`
+  const client = (name: string): Readonly<Record<string, string>> => ({
+    registrar_ip: SERVICES_IP,
+    tls_dir: dir,
+    client_key: `${name}.key`,
+    client_cert: `${name}.crt`,
+    trusted_server_ca: anchors,
+  })
+  const server = (name: string): Readonly<Record<string, string>> => ({
+    ip: SERVICES_IP,
+    tls_dir: dir,
+    server_key: `${name}.key`,
+    server_cert: `${name}.crt`,
+    trusted_client_ca: anchors,
+  })
+  const patient = options.patience === 'default' ? { exponential_backoff: 'True', retry_interval: '2' } : {}
+  const webhook = { enabled_revocation_notifications: "['webhook']", webhook_url: WEBHOOK_URL }
+  return {
+    verifier: {
+      ...server('verifier'),
+      ...client('verifier'),
+      ...patient,
+      ...(options.webhook === true ? webhook : {}),
+    },
+    registrar: server('registrar'),
+    tenant: { verifier_ip: SERVICES_IP, ...client('tenant') },
+  }
+}
