@@ -5,19 +5,18 @@
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { runCommand, tryCommand } from '../processes/commands.ts'
 import { RigError } from '../processes/errors.ts'
 import { cacheDir, hasAll, withLock } from './cache.ts'
 import { requireGo } from './go.ts'
 import type { Task } from './progress.ts'
 
-/** The version test/lab/parts/spire/go.mod pins. */
-export const SPIRE_VERSION = '1.13.3'
+/** The version that is run: `SPIRE` chooses another folder of test/lab/parts/spire. */
+export const SPIRE_VERSION = process.env.SPIRE || '1.13.3'
 
 const PROGRAMS = ['spire-server', 'spire-agent']
 const PACKAGES = PROGRAMS.map((program) => `github.com/spiffe/spire/cmd/${program}`)
-const MODULE_DIR = fileURLToPath(new URL('./spire', import.meta.url))
+const MODULE_DIR = join(import.meta.dirname, 'spire', SPIRE_VERSION)
 
 /**
  * Tells whether a build will be needed.
