@@ -5,7 +5,7 @@
  */
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { agentSpiffeId } from '../../../plugins/sdk/spiffe-id.ts'
+import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
 import type { Parts } from '../parts/parts.ts'
 import type { ProcessStarter } from '../processes/processes.ts'
 import { Supervised } from '../processes/supervised.ts'
