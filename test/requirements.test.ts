@@ -1,15 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { REQUIREMENTS } from './requirements.ts'
+import { CITATION, REQUIREMENTS, requirementCited } from './requirements/index.ts'
 
 const testRoot = import.meta.dirname
-const known = new Set(REQUIREMENTS.map((requirement) => requirement.id))
+/** What is cited and names no promise, with the file. */
+const unknown: [name: string, file: string][] = []
 const citations = collectCitations()
 
 describe('REQUIREMENTS', () => {
-  it('holds each id once, with a promise', () => {
-    expect(known.size).toBe(REQUIREMENTS.length)
+  it('holds each id and each alias once, with a promise', () => {
+    const names = REQUIREMENTS.flatMap(({ id, alias }) => (alias === undefined ? [id] : [id, alias]))
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
     expect(REQUIREMENTS.filter((requirement) => requirement.promise.length < 10)).toEqual([])
   })
 
@@ -28,13 +30,19 @@ describe('REQUIREMENTS', () => {
     expect(thin.map(({ id }) => id)).toEqual([])
   })
 
+  it('names each promise by area, subject and behaviour, and by an alias of a letter and two digits', () => {
+    const odd = REQUIREMENTS.filter(
+      ({ id, alias = 'X00' }) => !/^[a-z0-9-]+(:[a-z0-9-]+){2}$/.test(id) || !/^[A-Z]\d\d$/.test(alias),
+    )
+    expect(odd.map(({ id }) => id)).toEqual([])
+  })
+
   it('knows every id that a test cites', () => {
-    const unknown = [...citations].filter(([id]) => !known.has(id))
-    expect(unknown.map(([id, files]) => `${id} in ${[...files].join(', ')}`)).toEqual([])
+    expect(unknown.map(([name, file]) => `${name} in ${file}`)).toEqual([])
   })
 })
 
-/** Maps each cited id to the files that cite it: `[T32]` in a title, or an id in the conformance cases' data. */
+/** Maps the id of each cited promise to the files that cite it, and notes what names no promise. */
 function collectCitations(): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>()
   for (const entry of readdirSync(testRoot, { recursive: true, withFileTypes: true })) {
@@ -42,10 +50,10 @@ function collectCitations(): Map<string, Set<string>> {
     const isCases = path.endsWith(join('conformance', 'cases.ts'))
     if (!entry.isFile() || !(entry.name.endsWith('.test.ts') || entry.name.endsWith('.scenario.ts') || isCases))
       continue
-    const pattern = isCases ? /'([CTP]\d\d)'/g : /\[([CTP]\d\d)\]/g
-    for (const [, id = ''] of readFileSync(path, 'utf8').matchAll(pattern)) {
-      const files = found.get(id) ?? new Set<string>()
-      found.set(id, files.add(relative(testRoot, path)))
+    for (const [, name = ''] of readFileSync(path, 'utf8').matchAll(isCases ? /'([CTP]\d\d)'/g : CITATION)) {
+      const requirement = requirementCited(name)
+      if (requirement === undefined) unknown.push([name, relative(testRoot, path)])
+      else found.set(requirement.id, (found.get(requirement.id) ?? new Set()).add(relative(testRoot, path)))
     }
   }
   return found

@@ -7,7 +7,7 @@
  */
 
 import { readTimelines, type ScenarioRecord } from '../../lab/tower/timeline.ts'
-import { REQUIREMENTS } from '../../requirements.ts'
+import { REQUIREMENTS, requirementCited } from '../../requirements/index.ts'
 
 const WIDTH = 118
 
@@ -18,11 +18,11 @@ const WIDTH = 118
  * @returns Lines: id and promise, then each scenario that shows it, with what it did and saw and the time it took.
  */
 export function renderReport(records: readonly ScenarioRecord[]): string {
-  const shown = new Set(records.flatMap(({ ids }) => ids))
-  const lines = REQUIREMENTS.filter(({ id }) => shown.has(id)).flatMap(({ id, promise }) => [
-    `${id}  ${cut(promise, WIDTH - 5)}`,
+  const shown = new Set(records.flatMap(({ ids }) => ids.map((name) => requirementCited(name)?.id ?? name)))
+  const lines = REQUIREMENTS.filter(({ id }) => shown.has(id)).flatMap(({ id, alias = id, promise }) => [
+    cut(`${alias}  ${promise}`, WIDTH),
     ...records
-      .filter(({ ids }) => ids.includes(id))
+      .filter(({ ids }) => ids.some((name) => requirementCited(name)?.id === id))
       .map(({ title, steps }) => {
         const last = steps.at(-1)
         return cut(`     ${(last?.at ?? 0).toFixed(1).padStart(6)} s  ${title}: ${last?.what ?? ''}`, WIDTH)
