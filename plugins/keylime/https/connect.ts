@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type { KeylimeError } from '../basis/errors.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import { explainConnectFailure } from './network-failures.ts'
+import { describeNoPeer, presentedBy, whyNotNamed } from './peer-certificates.ts'
 import type { Target } from './target.ts'
 
 /** Says how far a connection came. */
@@ -156,8 +157,9 @@ function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined
     ...(ticket !== undefined && { session: ticket }),
     // SNI must not be an address; the name checked is the expected one whatever was dialled.
     servername: net.isIP(target.expectedName) === 0 ? target.expectedName : '',
-    checkServerIdentity: (_host, certificate) => tls.checkServerIdentity(target.expectedName, certificate),
+    checkServerIdentity: () => whyNotNamed(connection.presented[0], target.expectedName),
   })
+  describeNoPeer(socket)
   socket.setNoDelay(true).setKeepAlive(true, 60_000)
   const connection: Connection = { phase: 'connecting', socket, resumed: false, presented: [] }
   socket.once('connect', () => {
@@ -170,17 +172,8 @@ function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined
   })
   // In TLS 1.2 a refusal of our certificate can be an end in mid handshake: what the server had shown by then tells.
   socket.prependOnceListener('end', () => {
-    if (connection.phase === 'handshake') connection.presented = presentedBy(socket)
+    if (connection.phase === 'handshake' && connection.presented.length === 0)
+      connection.presented = presentedBy(socket)
   })
   return connection
-}
-
-function presentedBy(socket: tls.TLSSocket): readonly X509Certificate[] {
-  const chain: X509Certificate[] = []
-  let next: Partial<tls.DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true)
-  while (next?.raw !== undefined && chain.length < 10) {
-    chain.push(new X509Certificate(next.raw))
-    next = next.issuerCertificate === next ? undefined : next.issuerCertificate
-  }
-  return chain
 }
