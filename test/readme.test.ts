@@ -29,10 +29,23 @@ describe('README.md', () => {
     expect(named.filter((name) => !targets.has(name))).toEqual([])
   })
 
-  it('holds its generated tables', () => {
-    for (const key of ['server-keys', 'agent-keys', 'selectors', 'statuses', 'numbers']) {
-      const section = new RegExp(`<!-- generated:${key} -->\\n([^]*?)<!-- end -->`).exec(readme)?.[1] ?? ''
-      expect(`${key}: ${section.split('\n').length > 3}`).toBe(`${key}: true`)
+  it('has at most a thousand words, so that a newcomer reads it to the end', () => {
+    expect(readme.split(/\s+/).length).toBeLessThanOrEqual(1000)
+  })
+
+  it('leaves its tables to generated pages, and leads to them', () => {
+    const sections = {
+      'server-keys': 'docs/configuration-server.md',
+      'agent-keys': 'docs/configuration-agent.md',
+      selectors: 'docs/selectors.md',
+      'error-index': 'docs/errors.md',
+      metrics: 'docs/metrics.md',
+      numbers: 'docs/scaling.md',
+    }
+    for (const [key, page] of Object.entries(sections)) {
+      const text = readFileSync(join(root, page), 'utf8')
+      const section = new RegExp(`<!-- generated:${key} -->\\n([^]*?)<!-- end -->`).exec(text)?.[1] ?? ''
+      expect(`${key}: ${section.split('\n').length > 3}, ${readme.includes(`(${page})`)}`).toBe(`${key}: true, true`)
     }
   })
 })
