@@ -1,14 +1,18 @@
 // A real nginx in front of the fake Keylime services, as operators put one there.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { nginxProgram } from '../lab/parts/debian-archive.ts'
+import { freePorts } from '../lab/processes/ports.ts'
 
-/** Tells whether nginx is installed here. */
-export const hasNginx = spawnSync('nginx', ['-v']).error === undefined
+const PROGRAM = nginxProgram()
+
+/** Whether nginx is installed here, or was fetched by the set-up. */
+export const hasNginx = PROGRAM !== undefined
 
 /** Is a running nginx. */
 export interface Nginx extends AsyncDisposable {
@@ -24,11 +28,11 @@ export interface Nginx extends AsyncDisposable {
  */
 export async function startNginx(servers: (port: number) => string): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'tower-nginx-'))
-  const port = await freePort()
+  const port = await freePorts()
   mkdirSync(join(folder, 'logs'))
   const config = join(folder, 'nginx.conf')
   writeFileSync(config, configuration(folder, servers(port)))
-  const child = spawn('nginx', ['-p', folder, '-c', config], { stdio: 'ignore' })
+  const child = spawn(PROGRAM ?? 'nginx', ['-p', folder, '-c', config], { stdio: 'ignore' })
   await untilListening(port, child, join(folder, 'logs', 'error.log'))
   return {
     port,
@@ -62,16 +66,6 @@ function configuration(folder: string, servers: string): string {
       ${temporary.join('\n      ')}
       ${servers}
     }`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function untilListening(port: number, child: ChildProcess, log: string): Promise<void> {

@@ -4,12 +4,14 @@
  * @module
  */
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { RigError } from '../processes/errors.ts'
 import { cleanEnv } from '../processes/processes.ts'
+import type { Task } from './progress.ts'
 
 const KEPT_LOG_FOLDERS = 20
 
@@ -86,4 +88,46 @@ export async function withLock<T>(name: string, onWait: () => void, work: () => 
  */
 export function hasAll(dir: string, names: readonly string[]): boolean {
   return names.every((name) => existsSync(join(dir, name)))
+}
+
+/**
+ * Makes a folder of the cache, unless it is there: a folder that has its name is complete.
+ *
+ * @param name Name of the folder, with whatever a change of must make it anew.
+ * @param task Told when another run is at it.
+ * @param make Fills the folder it is given.
+ * @returns Absolute path.
+ * @throws {RigError} What `make` throws; nothing is left then.
+ */
+export async function madeOnce(
+  name: string,
+  task: Pick<Task, 'update'>,
+  make: (partial: string) => Promise<void>,
+): Promise<string> {
+  const dir = join(cacheDir(), name)
+  if (existsSync(dir)) return dir
+  await withLock(
+    name,
+    () => task.update('another run is at it; waiting'),
+    async () => {
+      if (existsSync(dir)) return
+      const partial = `${dir}.partial`
+      rmSync(partial, { recursive: true, force: true })
+      mkdirSync(partial, { recursive: true })
+      await make(partial)
+      // The name comes last.
+      renameSync(partial, dir)
+    },
+  )
+  return dir
+}
+
+/**
+ * Hashes a file that pins versions, for the name of what is made from it.
+ *
+ * @param file Absolute path.
+ * @returns Twelve hex digits.
+ */
+export function digestOf(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
 }

@@ -5,6 +5,7 @@
  */
 
 import { requireDebianPackages } from './debian.ts'
+import { requireArchivedServers } from './debian-archive.ts'
 import { KEYLIME_VERSION, requireKeylime } from './keylime.ts'
 import { ownParts, type Parts } from './parts.ts'
 import { newBoard, tracked } from './progress.ts'
@@ -34,6 +35,9 @@ export async function prepareForeignParts(out: NodeJS.WriteStream, terse = false
     const [spireBin, keylimeBin] = await Promise.all([
       tracked(board, `SPIRE ${SPIRE_VERSION}`, requireSpire, (dir) => dir),
       tracked(board, `Keylime ${KEYLIME_VERSION}`, requireKeylime, (dir) => dir),
+      tracked(board, 'nginx and PostgreSQL', requireArchivedServers, (missing) =>
+        missing.length === 0 ? 'there' : `no ${missing.join(', no ')}: their tests will be skipped`,
+      ),
     ])
     return { spireBin, keylimeBin }
   } finally {

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { runCommand, tryCommand } from '../processes/commands.ts'
 import { RigError } from '../processes/errors.ts'
-import { cacheDir, hasAll, withLock } from './cache.ts'
+import { cacheDir, hasAll, madeOnce } from './cache.ts'
 import { requireGo } from './go.ts'
 import type { Task } from './progress.ts'
 
@@ -40,27 +40,14 @@ export async function requireSpire(task: Task): Promise<string> {
     if (!hasAll(given, PROGRAMS)) throw new RigError(`SPIRE_BIN_DIR=${given} does not hold ${PROGRAMS.join(' and ')}`)
     return resolve(given)
   }
-  if (await isComplete(binDir())) return binDir()
-  await withLock(
-    `spire-${SPIRE_VERSION}`,
-    () => task.update('another run is building it; waiting'),
-    async () => {
-      if (!(await isComplete(binDir()))) await build(task)
-    },
-  )
-  return binDir()
+  return join(await madeOnce(`spire-${SPIRE_VERSION}`, task, (partial) => build(partial, task)), 'bin')
 }
 
 function binDir(): string {
   return join(cacheDir(), `spire-${SPIRE_VERSION}`, 'bin')
 }
 
-/** Builds beside the place and renames, so that a folder with the right name is a finished build. */
-async function build(task: Task): Promise<void> {
-  const final = join(cacheDir(), `spire-${SPIRE_VERSION}`)
-  const partial = `${final}.partial`
-  rmSync(partial, { recursive: true, force: true })
-  mkdirSync(join(partial, 'bin'), { recursive: true })
+async function build(partial: string, task: Task): Promise<void> {
   const go = await requireGo(task)
   const options = {
     cwd: MODULE_DIR,
@@ -99,15 +86,8 @@ async function build(task: Task): Promise<void> {
       show()
     },
   })
-  if (!(await isComplete(join(partial, 'bin'))))
-    throw new RigError(`go install ended well, but ${partial}/bin is no SPIRE ${SPIRE_VERSION}`)
-  rmSync(final, { recursive: true, force: true })
-  renameSync(partial, final)
-}
-
-async function isComplete(dir: string): Promise<boolean> {
-  if (!hasAll(dir, PROGRAMS)) return false
-  const versions = await Promise.all(PROGRAMS.map((program) => tryCommand(join(dir, program), ['--version'])))
+  const versions = await Promise.all(PROGRAMS.map((name) => tryCommand(join(partial, 'bin', name), ['--version'])))
   // A build from the module proxy calls itself "1.13.3-dev-unk".
-  return versions.every(({ stdout, stderr }) => (stdout + stderr).includes(SPIRE_VERSION))
+  if (!versions.every(({ stdout, stderr }) => (stdout + stderr).includes(SPIRE_VERSION)))
+    throw new RigError(`go install ended well, but ${partial}/bin is no SPIRE ${SPIRE_VERSION}`)
 }

