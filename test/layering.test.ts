@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { filesOf, importsOf } from './source-files.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -84,21 +85,6 @@ describe('every source file', () => {
     expect(ours.flatMap(({ path }) => undocumentedExports(path))).toEqual([])
   })
 })
-
-function filesOf(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-    .map((entry) => join(entry.parentPath, entry.name))
-}
-
-function importsOf(path: string): string[] {
-  const text = readFileSync(path, 'utf8')
-  const found = [
-    ...text.matchAll(/^(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?['"]([^'"]+)['"]/gm),
-    ...text.matchAll(/\bimport\('([^']+)'\)/g),
-  ]
-  return found.map(([, specifier = '']) => specifier)
-}
 
 function roomOf(importer: string, specifier: string): string {
   if (specifier.startsWith('node:')) return 'node:'
