@@ -2,4 +2,5 @@
 import { servePlugin } from '@tower-of-omens/spire-sdk'
 import { AGENT_PLUGIN } from './plugin.ts'
 
-void servePlugin(AGENT_PLUGIN)
+// The build writes the version in; the sources have none.
+void servePlugin({ ...AGENT_PLUGIN, version: process.env['TOWER_VERSION'] ?? 'unbuilt' })

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { build, type Plugin } from 'esbuild'
 import { projectVersion, root } from './release/lockfile.ts'
 import { pinnedNode } from './release/pinned-node.ts'
+import { withoutDebugSections } from './release/slim-elf.ts'
 
 const HALVES = [
   { name: 'keylime-attestor-server', entry: 'server-attestor/main.ts' },
@@ -68,13 +69,14 @@ function buildExecutable(name: string, outDir: string, arch: string): void {
   const native = arch === process.arch
   const work = join(outDir, '.sea')
   mkdirSync(work, { recursive: true })
+  writeFileSync(join(work, `node-${arch}`), withoutDebugSections(readFileSync(pinnedNode(arch))))
   // Without the shebang line, and by a relative path, so that neither the place of the checkout nor the form changes the bytes.
   const source = readFileSync(join(outDir, `${name}.cjs`), 'utf8').replace(/^#!.*\n/, '')
   writeFileSync(join(work, `${name}.cjs`), source)
   const config = {
     main: `${name}.cjs`,
     output: name,
-    executable: pinnedNode(arch),
+    executable: `node-${arch}`,
     disableExperimentalSEAWarning: true,
     // A code cache is bound to the processor that made it.
     useCodeCache: native,

@@ -6,4 +6,5 @@
 import { servePlugin } from '@tower-of-omens/spire-sdk'
 import { serverPlugin } from './plugin.ts'
 
-void servePlugin(serverPlugin())
+// The build writes the version in; the sources have none.
+void servePlugin({ ...serverPlugin(), version: process.env['TOWER_VERSION'] ?? 'unbuilt' })

@@ -43,6 +43,19 @@ describe.each(HALVES)('%s', (half) => {
     expect(run.stderr).toContain('spire')
   })
 
+  it('prints its version, and nothing else, when a person asks [pkg:executable:version]', () => {
+    const run = spawnSync(file, ['--version'], { env: {}, encoding: 'utf8' })
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+    expect(run).toMatchObject({ stdout: `${half} ${version}\n`, stderr: '', status: 0 })
+  })
+
+  it('carries no debug sections [pkg:executable:slim]', () => {
+    const program = readFileSync(file)
+    // Names of sections, as they stand in the file.
+    expect(['.text', '.debug_info', '.symtab'].filter((name) => program.includes(`${name}\0`))).toEqual(['.text'])
+    expect(program.length).toBeLessThan(125_000_000)
+  })
+
   it('ignores NODE_OPTIONS', async () => {
     const evil = join(work, `evil-${half}.cjs`)
     const mark = join(work, `mark-${half}`)

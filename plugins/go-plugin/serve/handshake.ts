@@ -40,14 +40,11 @@ export function hasCookie(env: NodeJS.ProcessEnv, cookie: MagicCookie): boolean 
  * Explains to a person why the program does not run from a shell.
  *
  * @param name Name of the program.
- * @returns Text of a few lines, ending in a line feed.
+ * @param hint What to do instead, one sentence.
+ * @returns Text of two lines, ending in a line feed.
  */
-export function notForHumans(name: string): string {
-  return [
-    `${name} is a plugin: its host starts it. It cannot be run directly.`,
-    'Name it as plugin_cmd in the configuration of the host (spire-server or spire-agent).',
-    '',
-  ].join('\n')
+export function notForHumans(name: string, hint = 'Name it in the configuration of its host.'): string {
+  return `${name} is a plugin: its host starts it. It cannot be run directly.\n${hint}\n`
 }
 
 /** Outcome of the version pick: the version, and the entries of the host's list that were no numbers. */

@@ -29,8 +29,8 @@ const DEFAULT_GRACE_MS = 15_000
 /**
  * Serves the plugin until its host ends it; then the process exits.
  *
- * Started without the magic cookie, it prints a help text to stderr and exits with 1. When it cannot start, it logs
- * one error and exits with 1.
+ * Started without the magic cookie, by a person, it prints a help text to stderr and exits with 1, or its version with
+ * `--version`. When it cannot start, it logs one error and exits with 1.
  *
  * @param options See `GoPluginOptions`.
  * @returns The running plugin, once it can serve calls.
@@ -38,10 +38,7 @@ const DEFAULT_GRACE_MS = 15_000
 export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginServer> {
   ignoreHostSignals()
   const env = options.env ?? process.env
-  if (!hasCookie(env, options.cookie)) {
-    writeFully(2, notForHumans(options.name))
-    process.exit(1)
-  }
+  if (!hasCookie(env, options.cookie)) answerPerson(options)
   const killChildren = trackChildren()
   const capture = new OutputCapture()
   captureProcessOutput(capture)
@@ -66,6 +63,15 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
     process.exit(1)
   }
   return { closed: lifetime.closed, shutdown }
+}
+
+function answerPerson({ name, hint, version }: GoPluginOptions): never {
+  if (version !== undefined && process.argv[2] === '--version') {
+    writeFully(1, `${name} ${version}\n`)
+    process.exit(0)
+  }
+  writeFully(2, notForHumans(name, hint))
+  process.exit(1)
 }
 
 function printHandshake(handshake: Handshake): void {

@@ -20,12 +20,21 @@ import type { OutputCapture } from './output-capture.ts'
 export interface GoPluginContext {
   readonly broker: Broker
   readonly log: HclogLogger
+  /**
+   * Version of the plugin's own protocol that the host will speak: one of `protocolVersions`. A host that knows none of
+   * them leaves after the handshake.
+   */
+  readonly protocolVersion: number
 }
 
 /** How to serve a plugin. */
 export interface GoPluginOptions {
   /** Name of the program, for the text a person sees who starts it by hand. */
   readonly name: string
+  /** What that person should do instead, one sentence; default: name it in the configuration of its host. */
+  readonly hint?: string | undefined
+  /** Version of the program; with it `--version`, by hand, prints name and version. */
+  readonly version?: string | undefined
   readonly cookie: MagicCookie
   /** Versions of the plugin's own protocol; default `[1]`. */
   readonly protocolVersions?: readonly number[]
@@ -85,7 +94,8 @@ export async function startServing(options: GoPluginOptions, around: Surrounding
   announce({ appVersion: version, network, address, serverCert, multiplex })
 
   const { newGrpcRuntime } = await import('./grpc-runtime.ts')
-  const services = async (broker: Broker): Promise<readonly GoPluginService[]> => options.services({ broker, log })
+  const services = async (broker: Broker): Promise<readonly GoPluginService[]> =>
+    options.services({ broker, log, protocolVersion: version })
   const runtime = await newGrpcRuntime({
     log,
     capture,

@@ -63,6 +63,8 @@ export type PluginType =
 export interface PluginOptions<C> {
   /** Name of the executable, for the text a human sees who runs it by hand. */
   readonly name: string
+  /** Version of the executable; with it `--version`, by hand, prints name and version. */
+  readonly version?: string | undefined
   /** Type in SPIRE's configuration; also key and value of go-plugin's magic cookie. */
   readonly type: PluginType | (string & Record<never, never>)
   /** What the plugin serves, its type first. */

@@ -17,6 +17,8 @@ export async function servePlugin<C = undefined>(options: PluginOptions<C>): Pro
   let close: (() => Promise<void>) | undefined
   const server = await serveGoPlugin({
     name: options.name,
+    hint: 'Name it as plugin_cmd in the configuration of the host (spire-server or spire-agent).',
+    version: options.version,
     cookie: { key: options.type, value: options.type },
     services: async (running) => {
       limitHeapGrowth()

@@ -4,9 +4,12 @@ import { describe, expect, it } from 'vitest'
 import { launchPlugin, PluginStartError } from '../../../plugins/spire-sdk/testing/index.ts'
 import { launchTrial, run, TRIAL_COOKIE, TRIAL_FILE } from './trial.ts'
 
-function startByHand(env: NodeJS.ProcessEnv): { status: number | null; stdout: string; stderr: string } {
+function startByHand(
+  env: NodeJS.ProcessEnv,
+  args: readonly string[] = [],
+): { status: number | null; stdout: string; stderr: string } {
   const { SomePlugin: _cookie, ...clean } = process.env
-  return spawnSync(process.execPath, [TRIAL_FILE], { env: { ...clean, ...env }, encoding: 'utf8' })
+  return spawnSync(process.execPath, [TRIAL_FILE, ...args], { env: { ...clean, ...env }, encoding: 'utf8' })
 }
 
 async function startError(options: Parameters<typeof launchTrial>[0]): Promise<PluginStartError> {
@@ -30,7 +33,19 @@ describe('serveGoPlugin', () => {
       expect(status).toBe(1)
       expect(stdout).toBe('')
       expect(stderr).toContain('trial-plugin is a plugin: its host starts it')
-      expect(stderr).toContain('plugin_cmd')
+      expect(stderr).toContain('Name it in the configuration of its host.')
+    })
+
+    it("says what the plugin's author wants said [go-plugin:start:hint]", () => {
+      const { status, stdout, stderr } = startByHand({ TRIAL_HINT: 'Register it with `bao plugin register`.' })
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+      expect(stderr.split('\n')[1]).toBe('Register it with `bao plugin register`.')
+    })
+
+    it('prints its version when asked, if its author gave one [go-plugin:start:version]', () => {
+      const known = startByHand({ TRIAL_VERSION: '1.2.3' }, ['--version'])
+      expect(known).toMatchObject({ status: 0, stdout: 'trial-plugin 1.2.3\n', stderr: '' })
+      expect(startByHand({}, ['--version'])).toMatchObject({ status: 1, stdout: '' })
     })
   })
 
@@ -54,6 +69,18 @@ describe('serveGoPlugin', () => {
       expect(error.message).toBe('incompatible API version with plugin. Plugin version: 1, Client versions: [2]')
       expect(error.stdout).toMatch(/^1\|1\|unix\|/)
     })
+
+    it.each([
+      [[5], '5'],
+      [[4, 5], '5'],
+      [[5, 6, 7], '6'],
+    ])(
+      'tells its services which version a host of %j will speak [go-plugin:context:protocol-version]',
+      async (protocolVersions, version) => {
+        await using plugin = await launchTrial({ protocolVersions, env: { TRIAL_PROTOCOL_VERSIONS: '5,6' } })
+        expect(await run(plugin, { action: 'version' })).toEqual({ text: version })
+      },
+    )
 
     it('chooses the common version and reports entries that are no numbers [C05]', () => {
       // Unix sockets cannot be made in a folder that is missing: the plugin ends by itself after the choice.

@@ -21,7 +21,7 @@ const TRANSPORTS: readonly [string, Partial<LaunchOptions>][] = [
 ]
 
 function hostContext(plugin: PluginProcess): GoPluginContext {
-  return { broker: plugin.broker, log: newHclogLogger(() => undefined) }
+  return { broker: plugin.broker, log: newHclogLogger(() => undefined), protocolVersion: 1 }
 }
 
 async function askBrokered(plugin: PluginProcess, id: number, text: string): Promise<string> {

@@ -14,6 +14,7 @@ type Action = (request: TrialRequest, context: GoPluginContext) => TrialResponse
 const ACTIONS: Readonly<Record<string, Action>> = {
   echo: (request) => ({ text: request.text ?? '' }),
   repeat: (request) => ({ text: (request.text ?? 'x').repeat(request.count ?? 1) }),
+  version: (_request, { protocolVersion }) => ({ text: String(protocolVersion) }),
   print: (request) => {
     for (let i = 0; i < (request.count ?? 1); i++) console.log(request.text)
     return { text: 'printed' }

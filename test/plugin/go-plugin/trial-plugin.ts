@@ -7,6 +7,9 @@ if (process.env['TRIAL_EARLY_CONSOLE'] !== undefined) console.error('early')
 await serveGoPlugin({
   name: 'trial-plugin',
   cookie: { key: 'SomePlugin', value: 'SomePlugin' },
+  hint: process.env['TRIAL_HINT'],
+  version: process.env['TRIAL_VERSION'],
+  protocolVersions: (process.env['TRIAL_PROTOCOL_VERSIONS'] ?? '1').split(',').map(Number),
   terminateGraceMs: Number(process.env['TRIAL_GRACE_MS'] ?? '15000'),
   transport: process.env['TRIAL_TRANSPORT'] === 'tcp' ? 'tcp' : 'unix',
   services: async (context) => {

@@ -48,7 +48,7 @@ export async function serveInProcess<C>(
   const log = newHclogLogger((line) => logs.push(JSON.parse(line) as LogLine))
   const { services, close } = await bindServices<C>(
     { name: 'test', type: 'NodeAttestor', ...options },
-    { broker: brokerTo(hostTarget), log },
+    { broker: brokerTo(hostTarget), log, protocolVersion: 1 },
   )
   const { target, stop } = await listen(services)
   const clients: { close(): void }[] = []

@@ -35,7 +35,13 @@ describe('hasCookie', () => {
 
 describe('notForHumans', () => {
   it('names the program and where it belongs', () => {
-    expect(notForHumans('keylime-attestor-server')).toMatch(/^keylime-attestor-server is a plugin: .*\n.*plugin_cmd/)
+    expect(notForHumans('hello')).toBe(
+      'hello is a plugin: its host starts it. It cannot be run directly.\nName it in the configuration of its host.\n',
+    )
+  })
+
+  it('says what the author wants said instead', () => {
+    expect(notForHumans('hello', 'Add it to hello.toml.').split('\n')[1]).toBe('Add it to hello.toml.')
   })
 })
 
