@@ -12,6 +12,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'plugins/go-plugin': ['@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/spire-sdk': ['plugins/go-plugin', '@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/tpm': [],
+  'plugins/tpm-device': ['plugins/tpm'],
   'plugins/keylime': ['plugins/tpm', 'undici', 'valibot'],
   'plugins/spire-api': ['@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/gate': ['plugins/keylime'],

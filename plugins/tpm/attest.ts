@@ -76,7 +76,14 @@ function readYesNo(reader: ByteReader, field: string): boolean {
   return value === 1
 }
 
-function readSelections(reader: ByteReader): readonly PcrSelection[] {
+/**
+ * Reads a TPML_PCR_SELECTION.
+ *
+ * @param reader Where it begins.
+ * @returns One selection for each bank.
+ * @throws {TpmError} `TPM_TRUNCATED`, `TPM_MALFORMED`, `TPM_UNSUPPORTED`: an unknown bank.
+ */
+export function readSelections(reader: ByteReader): readonly PcrSelection[] {
   const count = reader.u32('pcrSelect count')
   if (count > MAX_SELECTIONS) throw reader.malformed('pcrSelect count', `at most ${MAX_SELECTIONS}`, `${count}`)
   const selections: PcrSelection[] = []

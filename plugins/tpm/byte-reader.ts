@@ -70,6 +70,20 @@ export class ByteReader {
     return this.take(length, field)
   }
 
+  /**
+   * Reads all that is left.
+   *
+   * @param maxLength Most bytes this field may hold.
+   * @param field Its name, for messages.
+   * @returns A view.
+   * @throws {TpmError} `TPM_MALFORMED`: more than the field may hold.
+   */
+  rest(maxLength: number, field: string): Buffer {
+    const length = this.#bytes.length - this.#offset
+    if (length > maxLength) throw this.malformed(field, `at most ${maxLength} bytes`, `${length}`)
+    return this.take(length, field)
+  }
+
   /** Requires so many zero bytes. @param length Bytes. @param field Name. @throws {TpmError} `TPM_MALFORMED` or cut. */
   zeros(length: number, field: string): void {
     const unused = this.take(length, field)

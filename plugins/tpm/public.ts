@@ -21,13 +21,20 @@ export interface KeyScheme {
   readonly hashAlg: HashAlg | undefined
 }
 
+/** Block cipher with which a key protects its children, by TPM_ALG_ID. */
+export interface SymmetricCipher {
+  readonly algorithm: number
+  readonly bits: number
+  readonly mode: number
+}
+
 interface PublicFields {
   readonly nameAlg: HashAlg
   /** TPMA_OBJECT, a bit set. */
   readonly attributes: number
   readonly scheme: KeyScheme
-  /** Whether the key wraps children, as an EK does; an AK has none. */
-  readonly hasSymmetric: boolean
+  /** The cipher of a key that wraps children, as an EK does; an AK has none. */
+  readonly symmetric: SymmetricCipher | undefined
   /** The TPMT_PUBLIC as received: what the Name hashes. */
   readonly area: Buffer
   readonly key: KeyObject
@@ -100,20 +107,18 @@ export function parseTpm2bPublic(bytes: Uint8Array): TpmPublic {
   const nameAlg = requireHash(reader, reader.u16('nameAlg'), 'nameAlg')
   const attributes = reader.u32('objectAttributes')
   reader.sized(MAX_DIGEST_BYTES, 'authPolicy')
-  const hasSymmetric = readSymmetric(reader)
-  const common = { nameAlg, attributes, hasSymmetric, area }
+  const symmetric = readSymmetric(reader)
+  const common = { nameAlg, attributes, symmetric, area }
   if (type === ALG.rsa) return { type: 'rsa', ...common, ...readRsa(reader) }
   if (type === ALG.ecc) return { type: 'ecc', ...common, ...readEcc(reader) }
   throw reader.unsupported('type', 'an RSA or ECC key', type)
 }
 
-function readSymmetric(reader: ByteReader): boolean {
+function readSymmetric(reader: ByteReader): SymmetricCipher | undefined {
   const algorithm = reader.u16('symmetric')
-  if (algorithm === ALG.null) return false
+  if (algorithm === ALG.null) return undefined
   if (!BLOCK_CIPHERS.has(algorithm)) throw reader.unsupported('symmetric', 'a block cipher or none', algorithm)
-  reader.u16('symmetric keyBits')
-  reader.u16('symmetric mode')
-  return true
+  return { algorithm, bits: reader.u16('symmetric keyBits'), mode: reader.u16('symmetric mode') }
 }
 
 function readScheme(reader: ByteReader, table: SchemeTable): KeyScheme {

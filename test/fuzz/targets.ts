@@ -10,6 +10,7 @@ import { pem } from './pem.ts'
 import { quote } from './quote.ts'
 import type { FuzzTarget } from './target.ts'
 import { tpm } from './tpm.ts'
+import { tpmResponses } from './tpm-responses.ts'
 
 /** All targets, in the order they run. */
-export const TARGETS: readonly FuzzTarget[] = [hcl, tpm, keylimeMessages, keylimeAnswers, quote, pem]
+export const TARGETS: readonly FuzzTarget[] = [hcl, tpm, tpmResponses, keylimeMessages, keylimeAnswers, quote, pem]

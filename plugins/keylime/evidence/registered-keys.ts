@@ -87,7 +87,7 @@ function requireAk(record: RegisteredRecord, ak: TpmPublic): void {
   }
   const expected = ak.type === 'rsa' ? 'rsassa' : 'ecdsa'
   if (ak.scheme.name !== expected) throw unusable(record, `AK has scheme ${ak.scheme.name}, expected ${expected}`)
-  if (ak.hasSymmetric) throw unusable(record, 'AK has a symmetric cipher, expected none')
+  if (ak.symmetric !== undefined) throw unusable(record, 'AK has a symmetric cipher, expected none')
   if (ak.type === 'ecc' && ak.curve === 'P-521') throw unusable(record, 'AK is on P-521, expected P-256 or P-384')
 }
 

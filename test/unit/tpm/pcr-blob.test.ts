@@ -1,13 +1,21 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { digestBytes } from '../../../plugins/tpm/algorithms.ts'
-import { extendFromReset, PCR_BLOB_BYTES, parsePcrBlob, pcrDigestOf } from '../../../plugins/tpm/pcr-blob.ts'
-import { encodePcrBlob } from '../../fakes/tpm-bytes.ts'
+import {
+  encodePcrBlob,
+  extendFromReset,
+  PCR_BLOB_BYTES,
+  parsePcrBlob,
+  pcrDigestOf,
+} from '../../../plugins/tpm/pcr-blob.ts'
+import { encodePcrBlob as encodeByTheFakes } from '../../fakes/tpm-bytes.ts'
 import { outcomeOf, outcomesOfLengths } from './outcome.ts'
 import { RECORDED_PARTS, RECORDED_PUBKEY } from './recorded-node.ts'
 
 const { pcrs } = RECORDED_PARTS
+const LIST_BYTES = 532
 
 describe('parsePcrBlob', () => {
   it('reads the recorded blob: PCR 16, extended with the agent public key', () => {
@@ -42,33 +50,60 @@ describe('parsePcrBlob', () => {
     expect(outcomesOfLengths(pcrs, parsePcrBlob)).toEqual(['TPM_TRAILING', 'TPM_TRUNCATED'])
   })
 
-  it('reads back every blob that can be written, of 668 bytes', () => {
+  it.each([
+    ['five PCRs', 'q.p', 5, 1],
+    ['nine PCRs', 'q9.p', 9, 2],
+    ['fourteen PCRs', 'q14.p', 14, 2],
+    ['all 24 PCRs', 'q24.p', 24, 3],
+  ])('reads %s as tpm2-tools writes them, and writes the same bytes', (_title, file, count, lists) => {
+    const bytes = readFileSync(new URL(`../../fixtures/tpm/${file}`, import.meta.url))
+    expect(bytes).toHaveLength(PCR_BLOB_BYTES + (lists - 1) * LIST_BYTES)
+    const { selection, values } = parsePcrBlob(bytes)
+    expect(values).toHaveLength(count)
+    const byNumber = new Map(selection.pcrs.map((pcr, index) => [pcr, values[index] ?? Buffer.alloc(0)]))
+    expect(encodePcrBlob('sha256', byNumber)).toEqual(bytes)
+  })
+
+  it('reads back every blob that can be written', () => {
     const given = fc
       .record({
         bank: fc.constantFrom('sha1', 'sha256', 'sha384', 'sha512' as const),
-        pcrs: fc.uniqueArray(fc.nat(23), { maxLength: 8 }),
+        pcrs: fc.uniqueArray(fc.nat(23), { maxLength: 24 }),
         fill: fc.nat(255),
       })
       .map(({ bank, pcrs: numbers, fill }) => ({
         bank,
-        values: new Map(
-          numbers.toSorted((a, b) => a - b).map((pcr) => [pcr, Buffer.alloc(digestBytes(bank), fill ^ pcr)]),
-        ),
+        values: new Map(numbers.map((pcr) => [pcr, Buffer.alloc(digestBytes(bank), fill ^ pcr)])),
       }))
     fc.assert(
       fc.property(given, ({ bank, values }) => {
         const bytes = encodePcrBlob(bank, values)
-        expect(bytes).toHaveLength(PCR_BLOB_BYTES)
+        const ordered = [...values.keys()].toSorted((a, b) => a - b)
+        expect(bytes).toHaveLength(PCR_BLOB_BYTES + Math.max(0, Math.ceil(values.size / 8) - 1) * LIST_BYTES)
+        if (values.size <= 8)
+          expect(bytes).toEqual(encodeByTheFakes(bank, new Map(ordered.map((pcr) => [pcr, values.get(pcr) ?? bytes]))))
         const blob = parsePcrBlob(bytes)
-        expect(blob.selection).toEqual({ hashAlg: bank, pcrs: [...values.keys()] })
-        expect(blob.values).toEqual([...values.values()])
-        expect(pcrDigestOf('sha256', blob)).toEqual(
-          createHash('sha256')
-            .update(Buffer.concat([...values.values()]))
-            .digest(),
-        )
+        expect(blob.selection).toEqual({ hashAlg: bank, pcrs: ordered })
+        expect(blob.values).toEqual(ordered.map((pcr) => values.get(pcr)))
+        expect(pcrDigestOf('sha256', blob)).toEqual(createHash('sha256').update(Buffer.concat(blob.values)).digest())
       }),
     )
+  })
+
+  it('refuses every cut and every added byte of several lists', () => {
+    const bytes = readFileSync(new URL('../../fixtures/tpm/q9.p', import.meta.url))
+    expect(outcomesOfLengths(bytes, parsePcrBlob)).toEqual(['TPM_TRAILING', 'TPM_TRUNCATED'])
+  })
+
+  it.each([
+    ['one list for nine PCRs', 132, 1, /digest lists: expected 2, found 1/],
+    ['three lists for nine PCRs', 132, 3, /digest lists: expected 2, found 3/],
+    ['a first list that is not full', 136, 7, /digest count: expected 8, as selected, found 7/],
+    ['a second list with two values', 136 + LIST_BYTES, 2, /digest count: expected 1, as selected, found 2/],
+  ])('refuses %s', (_title, offset, value, message) => {
+    const copy = readFileSync(new URL('../../fixtures/tpm/q9.p', import.meta.url))
+    copy[offset] = value
+    expect(outcomeOf(() => parsePcrBlob(copy))).toMatch(message)
   })
 
   it('never throws anything but a typed error, whatever the bytes', () => {

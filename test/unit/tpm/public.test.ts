@@ -30,13 +30,18 @@ describe('parseTpm2bPublic', () => {
       nameAlg: 'sha256',
       attributes: AK_ATTRIBUTES,
       scheme: { name: 'rsassa', hashAlg: 'sha256' },
-      hasSymmetric: false,
+      symmetric: undefined,
     })
   })
 
   it('reads the recorded endorsement key, whose PEM hash is the recorded agent ID', () => {
     const ek = parseTpm2bPublic(ekTpm)
-    expect(ek).toMatchObject({ type: 'rsa', attributes: EK_ATTRIBUTES, scheme: { name: 'null' }, hasSymmetric: true })
+    expect(ek).toMatchObject({
+      type: 'rsa',
+      attributes: EK_ATTRIBUTES,
+      scheme: { name: 'null' },
+      symmetric: { algorithm: 6, bits: 128, mode: 0x43 },
+    })
     expect(createHash('sha256').update(ek.pem).digest('hex')).toBe(RECORDED_RECORD.agentId)
   })
 
@@ -143,7 +148,7 @@ describe('parseTpm2bPublic', () => {
     expect(parseTpm2bPublic(withU16(akTpm, 12, 0x17)).scheme).toEqual({ name: 'other', hashAlg: 'sha256' })
     for (const cipher of [0x03, 0x06, 0x13, 0x26]) {
       const wrapped = rewrite(withU16(akTpm, 10, cipher), (area) => insert(area, 12, [0, 0x80, 0, 0x43]))
-      expect(parseTpm2bPublic(wrapped).hasSymmetric).toBe(true)
+      expect(parseTpm2bPublic(wrapped).symmetric).toBeDefined()
     }
   })
 
