@@ -74,7 +74,7 @@ function missing(path: string, setting: string): string {
 async function denied(path: string): Promise<string> {
   const { group, text } = await ownershipOf(path)
   const user = currentUser()
-  return `user ${user} may not open tpm ${path}${text}: add the user to group ${group} (usermod -aG ${group} ${user}) and start the spire agent anew; under systemd also DeviceAllow=${path} rw`
+  return `user ${user} may not open tpm ${path}${text}: add the user to group ${group} (usermod -aG ${group} ${user}) and restart this service; under systemd also DeviceAllow=${path} rw`
 }
 
 async function ownershipOf(path: string): Promise<{ readonly group: string; readonly text: string }> {
