@@ -8,7 +8,7 @@
  * @module
  */
 import { type FileHandle, open } from 'node:fs/promises'
-import { HEADER_BYTES, MAX_RESPONSE_BYTES } from '../tpm/response.ts'
+import { HEADER_BYTES, MAX_RESPONSE_BYTES } from '@tower-of-omens/tpm/commands'
 import { TpmDeviceError } from './device-error.ts'
 import type { Transport } from './transport.ts'
 

@@ -3,13 +3,23 @@
  *
  * @module
  */
-import { type Authorization, byPassword, byPolicy, HIERARCHY } from '../tpm/command.ts'
-import { FIRST_HANDLE, getHandles } from '../tpm/commands/capability.ts'
-import { createPrimary, flushContext, readPublic } from '../tpm/commands/keys.ts'
-import { policySecretOfEndorsement, startPolicySession } from '../tpm/commands/sessions.ts'
-import { parseTpm2bPublic, type TpmPublic } from '../tpm/public.ts'
-import { type EkType, ekTemplate } from '../tpm/templates.ts'
-import { TpmError } from '../tpm/tpm-error.ts'
+
+import { parseTpm2bPublic, TpmError, type TpmPublic } from '@tower-of-omens/tpm'
+import {
+  type Authorization,
+  byPassword,
+  byPolicy,
+  createPrimary,
+  type EkType,
+  ekTemplate,
+  FIRST_HANDLE,
+  flushContext,
+  getHandles,
+  HIERARCHY,
+  policySecretOfEndorsement,
+  readPublic,
+  startPolicySession,
+} from '@tower-of-omens/tpm/commands'
 import type { Tpm } from './tpm.ts'
 
 /** An endorsement key that can be used. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TpmResponseError } from '../tpm/response-code.ts'
+import { TpmResponseError } from '@tower-of-omens/tpm/commands'
 import { TpmDeviceError } from './device-error.ts'
 
 /** What {@link Kept} keeps: anything that is closed at last. */

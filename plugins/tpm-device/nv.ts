@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NV_READ_BYTES, nvRead, nvSize } from '../tpm/commands/nv.ts'
+import { NV_READ_BYTES, nvRead, nvSize } from '@tower-of-omens/tpm/commands'
 import type { Tpm } from './tpm.ts'
 
 /**

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { type PcrSelection, parseAttest } from '../tpm/attest.ts'
-import { pcrRead, quote, type SignedAttest } from '../tpm/commands/attestation.ts'
-import { pcrDigestOf } from '../tpm/pcr-blob.ts'
-import { parseSignature } from '../tpm/signature.ts'
+import { type PcrSelection, parseAttest, parseSignature, pcrDigestOf } from '@tower-of-omens/tpm'
+import { pcrRead, quote, type SignedAttest } from '@tower-of-omens/tpm/commands'
 import { TpmDeviceError } from './device-error.ts'
 import type { Tpm } from './tpm.ts'
 

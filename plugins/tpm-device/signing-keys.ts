@@ -4,12 +4,21 @@
  *
  * @module
  */
-import type { HashAlg } from '../tpm/algorithms.ts'
-import { byPassword, HIERARCHY } from '../tpm/command.ts'
-import { create, createPrimary, type LoadedKey, load, type WrappedKey } from '../tpm/commands/keys.ts'
-import { type SigningScheme, sign } from '../tpm/commands/signing.ts'
-import { ecdsaDer } from '../tpm/ecdsa-der.ts'
-import { type SigningKeyType, signingTemplate, storageTemplate } from '../tpm/templates.ts'
+import { ecdsaDer, type HashAlg } from '@tower-of-omens/tpm'
+import {
+  byPassword,
+  create,
+  createPrimary,
+  HIERARCHY,
+  type LoadedKey,
+  load,
+  type SigningKeyType,
+  type SigningScheme,
+  sign,
+  signingTemplate,
+  storageTemplate,
+  type WrappedKey,
+} from '@tower-of-omens/tpm/commands'
 import type { Tpm } from './tpm.ts'
 
 /**

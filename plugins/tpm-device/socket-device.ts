@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { HEADER_BYTES, MAX_RESPONSE_BYTES } from '../tpm/response.ts'
+import { HEADER_BYTES, MAX_RESPONSE_BYTES } from '@tower-of-omens/tpm/commands'
 import { TpmDeviceError } from './device-error.ts'
 import type { Transport } from './transport.ts'
 

@@ -4,9 +4,7 @@
  * @module
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { TpmCommand } from '../tpm/command.ts'
-import { responseCodeOf } from '../tpm/response.ts'
-import { type ResponseCodeName, responseCodeName } from '../tpm/response-code.ts'
+import { type ResponseCodeName, responseCodeName, responseCodeOf, type TpmCommand } from '@tower-of-omens/tpm/commands'
 import { TpmDeviceError } from './device-error.ts'
 import { openTpm, type TpmPath } from './open-tpm.ts'
 import type { Transport } from './transport.ts'

@@ -4,15 +4,15 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { byPolicy, HIERARCHY, type TpmCommand } from '../../plugins/tpm/command.ts'
 import { activateCredential, certify, pcrRead, quote } from '../../plugins/tpm/commands/attestation.ts'
 import { getHandles, getProperty } from '../../plugins/tpm/commands/capability.ts'
+import { byPolicy, HIERARCHY, type TpmCommand } from '../../plugins/tpm/commands/command.ts'
 import { create, createPrimary, flushContext, load, readPublic } from '../../plugins/tpm/commands/keys.ts'
 import { nvRead, nvSize } from '../../plugins/tpm/commands/nv.ts'
+import { TpmResponseError } from '../../plugins/tpm/commands/response-code.ts'
 import { policySecretOfEndorsement, startPolicySession } from '../../plugins/tpm/commands/sessions.ts'
 import { sign } from '../../plugins/tpm/commands/signing.ts'
-import { TpmResponseError } from '../../plugins/tpm/response-code.ts'
-import { akTemplate, ekTemplate } from '../../plugins/tpm/templates.ts'
+import { akTemplate, ekTemplate } from '../../plugins/tpm/commands/templates.ts'
 import { TpmError } from '../../plugins/tpm/tpm-error.ts'
 import type { FuzzTarget } from './target.ts'
 

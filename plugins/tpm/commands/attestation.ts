@@ -7,10 +7,10 @@
 import { ALG, digestBytes, MAX_DIGEST_BYTES } from '../algorithms.ts'
 import { type PcrSelection, readSelections } from '../attest.ts'
 import type { ByteReader } from '../byte-reader.ts'
-import { type Authorization, byPassword, newCommand, type TpmCommand } from '../command.ts'
 import { tpm2b, u16 } from '../encode.ts'
 import { encodeSelection } from '../pcr-selection.ts'
 import { parseSignature } from '../signature.ts'
+import { type Authorization, byPassword, newCommand, type TpmCommand } from './command.ts'
 
 /** A statement of the TPM and its signature. */
 export interface SignedAttest {

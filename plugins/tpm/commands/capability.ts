@@ -5,8 +5,8 @@
  * @module
  */
 import type { ByteReader } from '../byte-reader.ts'
-import { newCommand, type TpmCommand } from '../command.ts'
 import { u32 } from '../encode.ts'
+import { newCommand, type TpmCommand } from './command.ts'
 
 /** First handle of each kind. */
 export const FIRST_HANDLE = { loadedSession: 0x02000000, transient: 0x80000000, persistent: 0x81000000 } as const

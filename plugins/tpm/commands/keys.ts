@@ -6,8 +6,8 @@
  */
 import { MAX_DIGEST_BYTES } from '../algorithms.ts'
 import type { ByteReader } from '../byte-reader.ts'
-import { type Authorization, byPassword, newCommand, type TpmCommand } from '../command.ts'
 import { tpm2b, u32 } from '../encode.ts'
+import { type Authorization, byPassword, newCommand, type TpmCommand } from './command.ts'
 
 /** A key that is loaded. */
 export interface LoadedKey {

@@ -6,8 +6,8 @@
  */
 import { MAX_DIGEST_BYTES } from '../algorithms.ts'
 import { ByteReader } from '../byte-reader.ts'
-import { byPassword, newCommand, type TpmCommand } from '../command.ts'
 import { u16 } from '../encode.ts'
+import { byPassword, newCommand, type TpmCommand } from './command.ts'
 
 /** Most bytes asked for at once, which every TPM gives. */
 export const NV_READ_BYTES = 512

@@ -5,8 +5,8 @@
  * @module
  */
 import { ALG, digestBytes, type HashAlg, hashId, MAX_DIGEST_BYTES } from '../algorithms.ts'
-import { byPassword, HIERARCHY, newCommand, type TpmCommand } from '../command.ts'
 import { tpm2b, u8, u16, u32 } from '../encode.ts'
+import { byPassword, HIERARCHY, newCommand, type TpmCommand } from './command.ts'
 
 const POLICY_SESSION = 0x01
 

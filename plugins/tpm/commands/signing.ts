@@ -5,8 +5,8 @@
  * @module
  */
 import { ALG, type HashAlg, hashId } from '../algorithms.ts'
-import { byPassword, HIERARCHY, newCommand, type TpmCommand } from '../command.ts'
 import { tpm2b, u16, u32 } from '../encode.ts'
+import { byPassword, HIERARCHY, newCommand, type TpmCommand } from './command.ts'
 
 /** Schemes a signing key of this project signs with. */
 export type SigningScheme = 'rsassa' | 'rsapss' | 'ecdsa'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { flushContext } from '../../../plugins/tpm/commands/keys.ts'
-import { TpmResponseError } from '../../../plugins/tpm/response-code.ts'
+import { TpmResponseError } from '../../../plugins/tpm/commands/response-code.ts'
 import { TpmDeviceError } from '../../../plugins/tpm-device/device-error.ts'
 import { Kept } from '../../../plugins/tpm-device/kept.ts'
 import { Tpm } from '../../../plugins/tpm-device/tpm.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { flushContext } from '../../../plugins/tpm/commands/keys.ts'
-import { responseCodeOf } from '../../../plugins/tpm/response.ts'
-import { responseCodeName, TpmResponseError } from '../../../plugins/tpm/response-code.ts'
+import { responseCodeOf } from '../../../plugins/tpm/commands/response.ts'
+import { responseCodeName, TpmResponseError } from '../../../plugins/tpm/commands/response-code.ts'
 import { outcomeOf } from './outcome.ts'
 
 const answer = (tag: number, code: number): Buffer => {

@@ -5,8 +5,8 @@
  *   7.5.1 (storage root key)
  * @module
  */
-import { ALG, hashId } from './algorithms.ts'
-import { tpm2b, u16, u32 } from './encode.ts'
+import { ALG, hashId } from '../algorithms.ts'
+import { tpm2b, u16, u32 } from '../encode.ts'
 
 /** Kinds of signing key that can be made. */
 export type SigningKeyType = 'ec-p256' | 'ec-p384' | 'rsa-2048'

@@ -4,7 +4,7 @@
  * @see TCG TPM 2.0 Library, Part 1, 18.6 (Response Structure)
  * @module
  */
-import { ByteReader } from './byte-reader.ts'
+import { ByteReader } from '../byte-reader.ts'
 import { TpmResponseError } from './response-code.ts'
 
 /** Most bytes a TPM answers with; the kernel's buffer has this size. */

@@ -4,8 +4,8 @@
  * @see TCG TPM 2.0 Library, Part 1, 18 (Command/Response Structure)
  * @module
  */
-import type { ByteReader } from './byte-reader.ts'
-import { tpm2b, u8, u16, u32 } from './encode.ts'
+import type { ByteReader } from '../byte-reader.ts'
+import { tpm2b, u8, u16, u32 } from '../encode.ts'
 import { openResponse } from './response.ts'
 
 /** A command ready to be sent, and how its response is read. */
