@@ -49,7 +49,7 @@ async function exchange(file: FileHandle, path: string, command: Uint8Array): Pr
 function explained(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || error instanceof TpmDeviceError) return error
   if (LOST.has(error.code)) {
-    return new TpmDeviceError('TPM_LOST', `tpm ${path} no longer knows what was loaded (${error.code})`, error)
+    return new TpmDeviceError('TPM_LOST', `tpm ${path} no longer knows what was loaded (${String(error.code)})`, error)
   }
   if (error.code === 'EBUSY') {
     return new TpmDeviceError('TPM_BUSY', `tpm ${path} is still busy with an earlier command`, error)

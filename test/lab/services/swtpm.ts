@@ -37,6 +37,8 @@ export type PowerOff = 'shutdown' | 'power cut'
 export class Swtpm {
   /** For `TCTI` and `TPM2TOOLS_TCTI`. */
   readonly tcti: string
+  /** UNIX socket for `tpm_path`: what is loaded through a connection goes with it. */
+  readonly path: string
   /** PEM file of the root that the EK certificate chains to. */
   readonly ekRootFile: string
   readonly #processes: ProcessStarter
@@ -49,6 +51,7 @@ export class Swtpm {
     this.#options = options
     this.#port = port
     this.tcti = `swtpm:host=127.0.0.1,port=${port}`
+    this.path = join(options.dir, 'tpm.sock')
     this.ekRootFile = join(ekCaOf(options), 'swtpm-localca-rootca-cert.pem')
   }
 
@@ -107,11 +110,11 @@ export class Swtpm {
   async start(): Promise<void> {
     const { dir, name = 'swtpm' } = this.#options
     const [data, control] = [join(dir, 'data.sock'), join(dir, 'control.sock')]
-    for (const socket of [data, control]) await rm(socket, { force: true })
+    for (const socket of [data, control, this.path]) await rm(socket, { force: true })
     const tpm = this.#processes.start({ name, command: 'swtpm', args: swtpmArgs(join(dir, 'state'), data, control) })
     await pollUntil('the software TPM to listen', () => canConnect(control), patienceWith(tpm))
     const muxFile = fileURLToPath(new URL('./tpm-mux.ts', import.meta.url))
-    const args = [muxFile, String(this.#port), data, control]
+    const args = [muxFile, String(this.#port), data, control, this.path]
     const mux = this.#processes.start({ name: `${name}-mux`, command: process.execPath, args })
     this.#running = [mux, tpm]
     await pollUntil('the software TPM to answer', () => this.run('tpm2_pcrread', ['sha256:0']), patienceWith(mux))

@@ -1,13 +1,14 @@
 /**
  * Shares one swtpm among several clients: swtpm serves one connection, and a Keylime agent holds it between commands.
  * Here whole commands go through one at a time, and what a client left loaded is flushed when its process is gone. A
- * client is a process, not a connection: libtss2 reconnects for every command. A process of its own: `node tpm-mux.ts
- * <port> <swtpm data socket> <its control socket>`; clients use `swtpm:host=127.0.0.1,port=<port>`.
+ * client over TCP is a process, not a connection: libtss2 reconnects for every command. A client over the UNIX socket
+ * is its connection, as an open file of /dev/tpmrm0 is. A process of its own: `node tpm-mux.ts <port> <swtpm data socket>
+ * <its control socket> <clients' UNIX socket>`; clients use `swtpm:host=127.0.0.1,port=<port>` or the last.
  *
  * @module
  */
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, Socket } from 'node:net'
 import { reasonOf } from '../processes/errors.ts'
 import { isAlive, type Owner, TcpOwners } from '../processes/tcp-owner.ts'
 import { changeOf, flushCommand, HandleLedger, mayLoad } from './handle-ledger.ts'
@@ -61,17 +62,26 @@ async function openTpm(path: string): Promise<Tpm> {
   }
 }
 
+/** Who loads: a process, or a connection of its own. */
+type Client = Owner | Socket
+
+function isGone(client: Client): boolean {
+  return client instanceof Socket ? client.destroyed : !isAlive(client)
+}
+
 /** Runs commands for clients, one at a time, and takes out what the ones that are gone have left. */
 function newResourceManager(tpm: Tpm): (client: Socket, command: Buffer) => Promise<Buffer> {
-  const ledger = new HandleLedger<Owner>()
+  const ledger = new HandleLedger<Client>()
   const owners = new TcpOwners()
+  const ownerOf = (client: Socket): Client | undefined =>
+    client.remotePort === undefined ? client : owners.find(client.remotePort, client.localPort ?? 0)
   const run = async (client: Socket, command: Buffer): Promise<Buffer> => {
-    for (const gone of [...ledger.clients()].filter((owner) => !isAlive(owner))) {
+    for (const gone of [...ledger.clients()].filter(isGone)) {
       // One that went by itself, such as a session that ended with its last command, is not worth an error.
       for (const handle of ledger.strike(gone)) await tpm.exchange(flushCommand(handle))
     }
     // Looked up while the client waits: afterwards it may have closed the connection.
-    const owner = mayLoad(command) ? owners.find(client.remotePort ?? 0, client.localPort ?? 0) : undefined
+    const owner = mayLoad(command) ? ownerOf(client) : undefined
     const response = await tpm.exchange(command)
     const change = changeOf(command, response)
     if (change?.gone !== undefined) ledger.forget(change.gone)
@@ -133,16 +143,18 @@ function newControlRelay(path: string): (client: Socket) => void {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const [port, dataPath, controlPath] = args
-  if (port === undefined || dataPath === undefined || controlPath === undefined) {
-    process.stderr.write('usage: node tpm-mux.ts <port> <swtpm data socket> <swtpm control socket>\n')
+  const [port, dataPath, controlPath, clientsPath] = args
+  if (port === undefined || dataPath === undefined || controlPath === undefined || clientsPath === undefined) {
+    process.stderr.write("usage: node tpm-mux.ts <port> <swtpm data socket> <swtpm control socket> <clients' socket>\n")
     process.exit(2)
   }
   const tpm = await openTpm(dataPath)
   // A client's TCTI takes the port after the data port for its control connections.
   createServer({ pauseOnConnect: true }, newControlRelay(controlPath)).listen(Number(port) + 1, LOCALHOST)
   const run = newResourceManager(tpm)
-  createServer((client) => serveClient(client, (command) => run(client, command))).listen(Number(port), LOCALHOST)
+  const serve = (client: Socket): void => serveClient(client, (command) => run(client, command))
+  createServer(serve).listen(Number(port), LOCALHOST)
+  createServer(serve).listen(clientsPath)
 }
 
 try {

@@ -127,17 +127,17 @@ describe('Tpm', () => {
   })
 })
 
-describe('Kept', () => {
-  function keep(scripted: ScriptedTpm): { kept: Kept<Tpm>; opened: () => number } {
-    let count = 0
-    const kept = new Kept(() => {
-      count++
-      return connect(scripted)
-    })
-    open.push(kept)
-    return { kept, opened: () => count }
-  }
+function keep(scripted: ScriptedTpm): { kept: Kept<Tpm>; opened: () => number } {
+  let count = 0
+  const kept = new Kept(() => {
+    count++
+    return connect(scripted)
+  })
+  open.push(kept)
+  return { kept, opened: () => count }
+}
 
+describe('Kept', () => {
   it('opens once for many uses, at the first', async () => {
     const { kept, opened } = keep(await start(() => OK))
     expect(opened()).toBe(0)
