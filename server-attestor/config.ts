@@ -9,11 +9,13 @@ import {
   checksNothing,
   describeStrength,
   type PolicyRequirement,
+  type PolicyStrength,
   parseRequirement,
   parseTpmPolicy,
   strengthOf,
   type TpmPolicy,
   unmetRequirements,
+  vouchOf,
 } from '@tower-of-omens/gate'
 import { formatHostPort, type HostPort, MAX_AGENT_ID_CHARACTERS, parseHostPort } from '@tower-of-omens/keylime'
 import { type EkAnchors, loadEkAnchors } from '@tower-of-omens/keylime/evidence'
@@ -127,6 +129,7 @@ function gateRules(
   return {
     requirePolicy,
     enforce: values.enforce,
+    measuredBoot: vouchOf(values.verifier_measured_boot_policy_name),
     ...(values.max_attestation_age !== undefined && { maxAttestationAgeMs: values.max_attestation_age }),
     ...(pinnedPolicy !== undefined && { pinnedPolicy }),
   }
@@ -181,22 +184,46 @@ function pinnedPolicyOf(values: Values): TpmPolicy | undefined {
   return text === undefined ? undefined : parseTpmPolicy(text)
 }
 
-/** A pinned policy that can never meet `require_policy` would refuse every node. */
+/** What can never meet `require_policy` would refuse every node. */
 function policyContradictions(
   read: Read,
   pinned: TpmPolicy | undefined,
   requirements: readonly PolicyRequirement[],
 ): readonly Problem[] {
-  if (pinned === undefined) return []
-  const best = strengthOf(pinned, { hasRuntimePolicy: true, hasMbRefstate: true })
-  return unmetRequirements(best, requirements).map((requirement) =>
+  const name = read.values.verifier_measured_boot_policy_name
+  const unvouched = requirements.filter((one) => one.startsWith('measured-boot') && vouchOf(name) === 'accepts-all')
+  const problems = unvouched.map((requirement) =>
+    problemAt(
+      read,
+      'verifier_measured_boot_policy_name',
+      `can never meet "${requirement}" of "require_policy": "${name ?? ''}" takes every boot log`,
+    ),
+  )
+  if (pinned === undefined) return problems
+  const best = bestOf(pinned, read.values)
+  const unmet = unmetRequirements(best, requirements).filter((requirement) => !unvouched.includes(requirement))
+  const tooWeak = unmet.map((requirement) =>
     problemAt(read, 'tpm_policy', `can never meet "${requirement}" of "require_policy": ${describeStrength(best)}`),
   )
+  return [...problems, ...tooWeak]
+}
+
+/** What a pinned policy is worth with all that can be enrolled beside it. */
+function bestOf(pinned: TpmPolicy, values: Values): PolicyStrength {
+  const vouch = vouchOf(values.verifier_measured_boot_policy_name)
+  return strengthOf(pinned, { hasRuntimePolicy: true, hasMbRefstate: true }, vouch)
 }
 
 function policyWarnings(values: Values, pinned: TpmPolicy | undefined): readonly string[] {
   const warnings: string[] = []
-  if (pinned !== undefined && checksNothing(strengthOf(pinned, { hasRuntimePolicy: true, hasMbRefstate: true }))) {
+  if (values.require_policy.includes('measured-boot') && values.verifier_measured_boot_policy_name === undefined) {
+    warnings.push(
+      'require_policy: "measured-boot" is met by a reference state being enrolled; whether the verifier compares anything ' +
+        'with it is decided by measured_boot_policy_name in its verifier.conf (default "accept-all": nothing), which no API ' +
+        'shows: name it in "verifier_measured_boot_policy_name", or require "measured-boot-enrolled"',
+    )
+  }
+  if (pinned !== undefined && checksNothing(bestOf(pinned, values))) {
     warnings.push(
       `tpm_policy: the pinned policy ${pinned.canonical} checks nothing, whatever is enrolled beside it: ` +
         'a PCR in the mask without allowed values is only quoted',

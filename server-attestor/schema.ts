@@ -103,7 +103,13 @@ export const SERVER_SCHEMA = defineSchema({
     kind: 'string_list',
     default: [],
     check: requirementProblem,
-    help: 'What the enrolled policy must really check: any of `"pcr"`, `"pcr:<n>"`, `"measured-boot"`, `"runtime"`. A PCR in the mask without allowed values does not count, and for `"pcr"` neither do 16 and 23, which any process can reset.',
+    help: 'What the enrolled policy must check: any of `"pcr"`, `"pcr:<n>"`, `"measured-boot"`, `"measured-boot-enrolled"`, `"runtime"`. A PCR in the mask without allowed values does not count. For `"pcr"` one of the PCRs 0-9 and 11-14 must be compared, and none of its values be all zeros or all ones. `"measured-boot"` warns unless `verifier_measured_boot_policy_name` is set.',
+  },
+  verifier_measured_boot_policy_name: {
+    kind: 'string',
+    check: measuredBootPolicyProblem,
+    defaultText: 'not said',
+    help: '`measured_boot_policy_name` of verifier.conf, which no API shows. By naming it you vouch that this policy compares boot logs with the reference states enrolled; `"accept-all"`, Keylime\'s default, compares nothing.',
   },
   tpm_policy: {
     kind: 'string',
@@ -150,7 +156,11 @@ function hostPortProblem(value: string): string | undefined {
 
 function requirementProblem(value: string): string | undefined {
   if (parseRequirement(value) !== undefined) return undefined
-  return 'expected "pcr", "pcr:<0-23>" (not 10 or 16, which Keylime never compares), "measured-boot" or "runtime"'
+  return 'expected "pcr", "pcr:<0-23>" (not 10 or 16, which Keylime never compares), "measured-boot", "measured-boot-enrolled" or "runtime"'
+}
+
+function measuredBootPolicyProblem(value: string): string | undefined {
+  return /^[\w.-]{1,80}$/.test(value) ? undefined : 'expected the name that stands in verifier.conf, such as "example"'
 }
 
 function tpmPolicyProblem(value: string): string | undefined {

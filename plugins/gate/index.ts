@@ -16,16 +16,16 @@ export {
 export { type LogFacts, type Reason, Refusal, refusal } from './decision.ts'
 export { attestationAge, type Decision, type EnrolledPolicy, type GateRules, judge } from './judge.ts'
 export { explain } from './known-strings.ts'
+export { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
+export { selectorsFor } from './selectors.ts'
 export {
   checksNothing,
   describeStrength,
+  type MeasuredBootVouch,
   type PolicyRequirement,
   type PolicyStrength,
   parseRequirement,
-  parseTpmPolicy,
   strengthOf,
-  type TpmPolicy,
-  TpmPolicyError,
   unmetRequirements,
-} from './policy.ts'
-export { selectorsFor } from './selectors.ts'
+  vouchOf,
+} from './strength.ts'

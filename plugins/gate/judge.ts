@@ -5,16 +5,15 @@
  */
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { entryOf, type GateCode, type MessageFacts, messageOf } from './catalogue/catalogue.ts'
+import { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
 import {
   describeStrength,
+  type MeasuredBootVouch,
   type PolicyRequirement,
   type PolicyStrength,
-  parseTpmPolicy,
   strengthOf,
-  type TpmPolicy,
-  TpmPolicyError,
   unmetRequirements,
-} from './policy.ts'
+} from './strength.ts'
 
 /** Is the age limit where the verifier (before 7.14.2) does not say how often it attests. */
 export const DEFAULT_MAX_AGE_MS = 60_000
@@ -29,6 +28,8 @@ export interface GateRules {
   readonly maxAttestationAgeMs?: number
   readonly requirePolicy: readonly PolicyRequirement[]
   readonly pinnedPolicy?: TpmPolicy
+  /** What the operator says of the verifiers' measured boot policy; absent: nothing. */
+  readonly measuredBoot?: MeasuredBootVouch
   /** False: clauses the Go plugin did not have are reported and do not refuse. */
   readonly enforce: boolean
 }
@@ -74,7 +75,7 @@ export interface EnrolledPolicy {
  *   starting SPIRE agent exits on that; else `FAILED_PRECONDITION`. Never fails open: what is missing or unknown refuses.
  */
 export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): Decision {
-  const policy = enrolledPolicy(record)
+  const policy = enrolledPolicy(record, rules)
   const failed = [
     pushModeClause(record),
     stateClause(record),
@@ -98,15 +99,16 @@ export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): D
  * Reads the policy out of a record.
  *
  * @param record What the verifier said.
- * @returns The policy, or why it cannot be read, and what it really checks.
+ * @param rules The configuration.
+ * @returns The policy, or why it cannot be read, and what it is worth.
  */
-export function enrolledPolicy(record: AgentRecord): EnrolledPolicy {
+export function enrolledPolicy(record: AgentRecord, rules: Pick<GateRules, 'measuredBoot'> = {}): EnrolledPolicy {
   try {
     const policy = parseTpmPolicy(record.tpmPolicy)
-    return { policy, strength: strengthOf(policy, record) }
+    return { policy, strength: strengthOf(policy, record, rules.measuredBoot) }
   } catch (error) {
     if (!(error instanceof TpmPolicyError)) throw error
-    return { unreadable: error.message, strength: strengthOf(undefined, record) }
+    return { unreadable: error.message, strength: strengthOf(undefined, record, rules.measuredBoot) }
   }
 }
 

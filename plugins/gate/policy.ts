@@ -1,20 +1,12 @@
 /**
- * What a Keylime `tpm_policy` really checks: which PCRs are compared, which are only quoted, and whether IMA and boot log count.
+ * A Keylime `tpm_policy` as it is enrolled or pinned: its mask, its allowed values, and its one canonical form.
  *
  * @module
  */
 import { createHash } from 'node:crypto'
 
-/** Is the highest PCR a TPM 2.0 of a PC has. */
-const LAST_PCR = 23
-/** Keylime binds its own public key here, so allowed values for it are never compared. @see keylime 9b1f6e6a, keylime/config.py */
-const DATA_PCR = 16
-/** IMA extends this PCR; Keylime replays the IMA log into it and never compares allowed values. */
-const IMA_PCR = 10
-/** The PCRs that Keylime's tenant puts in the mask with a measured boot policy. @see keylime 9b1f6e6a, keylime/config.py */
-const MEASURED_BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15]
-/** Any process of the node can reset these, so what they hold says nothing of it. @see TCG PC Client PFP 1.05, 3.3.1 */
-const RESETTABLE_PCRS: ReadonlySet<number> = new Set([DATA_PCR, 23])
+/** The highest PCR that a TPM 2.0 of a PC has. */
+export const LAST_PCR = 23
 /** Bounds the text before it is parsed; 24 PCRs with dozens of values each fit. */
 const MAX_POLICY_CHARACTERS = 65_536
 
@@ -29,21 +21,6 @@ export interface TpmPolicy {
   /** SHA-256 of `canonical`, hex. */
   readonly sha256: string
 }
-
-/** Says what the verifier really checks of one node, as far as its record shows. */
-export interface PolicyStrength {
-  /** PCRs in the mask whose value must be one of the allowed ones. */
-  readonly comparedPcrs: readonly number[]
-  /** PCRs in the mask that nothing is compared with: Keylime logs "not found in tpm_policy, skipping" and passes. */
-  readonly quotedPcrs: readonly number[]
-  /** The boot log is replayed: a reference state is enrolled and every PCR of it is in the mask. */
-  readonly measuredBoot: boolean
-  /** The IMA log is checked: a runtime policy is enrolled and PCR 10 is in the mask. */
-  readonly runtime: boolean
-}
-
-/** Names one thing that must really be checked. */
-export type PolicyRequirement = 'pcr' | `pcr:${number}` | 'measured-boot' | 'runtime'
 
 /** Reports a `tpm_policy` that cannot be read; the message says where. */
 export class TpmPolicyError extends Error {
@@ -130,96 +107,4 @@ function canonicalText(mask: number, allowed: ReadonlyMap<number, readonly strin
   const pcrs = [...allowed].toSorted(([left], [right]) => left - right)
   const members = pcrs.map(([pcr, values]) => `"${String(pcr)}":${JSON.stringify(values)}`)
   return `{${[`"mask":"0x${mask.toString(16)}"`, ...members].join(',')}}`
-}
-
-/**
- * Works out what the verifier really checks under a policy.
- *
- * @param policy The policy enrolled, or undefined when it cannot be read: then nothing counts as checked.
- * @param enrolled `hasRuntimePolicy` and `hasMbRefstate` of the agent record.
- * @returns Compared and only quoted PCRs in order, and whether boot log and IMA log count.
- * @see keylime 9b1f6e6a, keylime/tpm/tpm_main.py, `check_pcrs`
- */
-export function strengthOf(
-  policy: TpmPolicy | undefined,
-  enrolled: { readonly hasRuntimePolicy: boolean; readonly hasMbRefstate: boolean },
-): PolicyStrength {
-  const mask = policy?.mask ?? 0
-  const masked = (pcr: number): boolean => ((mask >>> pcr) & 1) === 1
-  const measuredBoot = enrolled.hasMbRefstate && MEASURED_BOOT_PCRS.every(masked)
-  const runtime = enrolled.hasRuntimePolicy && masked(IMA_PCR)
-  const comparedPcrs: number[] = []
-  const quotedPcrs: number[] = []
-  for (let pcr = 0; pcr <= LAST_PCR; pcr += 1) {
-    if (!masked(pcr) || pcr === DATA_PCR) continue
-    if (policy?.allowed.has(pcr) === true && pcr !== IMA_PCR) comparedPcrs.push(pcr)
-    else if (!(pcr === IMA_PCR && runtime) && !(measuredBoot && MEASURED_BOOT_PCRS.includes(pcr))) quotedPcrs.push(pcr)
-  }
-  return { comparedPcrs, quotedPcrs, measuredBoot, runtime }
-}
-
-/**
- * Tells whether a policy checks nothing, whatever it asks to be quoted.
- *
- * @param strength From {@link strengthOf}.
- * @returns True when no PCR is compared and neither boot log nor IMA log counts.
- */
-export function checksNothing(strength: PolicyStrength): boolean {
-  return strength.comparedPcrs.length === 0 && !strength.measuredBoot && !strength.runtime
-}
-
-/**
- * Describes a policy's strength for a log line or a refusal.
- *
- * @param strength From {@link strengthOf}.
- * @returns One line such as `PCR 7 compared, PCR 4 only quoted, boot log unchecked, IMA log unchecked`.
- */
-export function describeStrength(strength: PolicyStrength): string {
-  const { comparedPcrs, quotedPcrs } = strength
-  return [
-    comparedPcrs.length === 0 ? 'no PCR compared' : `PCR ${comparedPcrs.join(', ')} compared`,
-    ...(quotedPcrs.length === 0 ? [] : [`PCR ${quotedPcrs.join(', ')} only quoted`]),
-    `boot log ${strength.measuredBoot ? 'checked' : 'unchecked'}`,
-    `IMA log ${strength.runtime ? 'checked' : 'unchecked'}`,
-  ].join(', ')
-}
-
-/**
- * Reads one element of `require_policy`.
- *
- * @param text `pcr`, `pcr:<0-23>`, `measured-boot` or `runtime`.
- * @returns The requirement, or undefined for any other text, PCR 10 and 16 included (Keylime never compares those).
- */
-export function parseRequirement(text: string): PolicyRequirement | undefined {
-  if (text === 'pcr' || text === 'measured-boot' || text === 'runtime') return text
-  const pcr = /^pcr:(0|[1-9]\d?)$/.exec(text)?.[1]
-  if (pcr === undefined || Number(pcr) > LAST_PCR) return undefined
-  return Number(pcr) === IMA_PCR || Number(pcr) === DATA_PCR ? undefined : `pcr:${Number(pcr)}`
-}
-
-/**
- * Lists what a policy was required to check and does not.
- *
- * @param strength From {@link strengthOf}.
- * @param required From `require_policy`.
- * @returns The requirements not met, in the order given.
- */
-export function unmetRequirements(
-  strength: PolicyStrength,
-  required: readonly PolicyRequirement[],
-): readonly PolicyRequirement[] {
-  return required.filter((requirement) => !meets(strength, requirement))
-}
-
-function meets(strength: PolicyStrength, requirement: PolicyRequirement): boolean {
-  switch (requirement) {
-    case 'pcr':
-      return strength.comparedPcrs.some((pcr) => !RESETTABLE_PCRS.has(pcr))
-    case 'measured-boot':
-      return strength.measuredBoot
-    case 'runtime':
-      return strength.runtime
-    default:
-      return strength.comparedPcrs.includes(Number(requirement.slice('pcr:'.length)))
-  }
 }

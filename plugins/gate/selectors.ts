@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checksNothing, type PolicyStrength } from './policy.ts'
+import { checksNothing, type PolicyStrength } from './strength.ts'
 
 /** Is SPIRE's limit for a selector value in a MySQL column. @see spire ef8527ec9, pkg/server/datastore/sqlstore/models.go */
 const MAX_SELECTOR_BYTES = 255
@@ -68,22 +68,31 @@ export const SELECTOR_KINDS: readonly SelectorKind[] = [
     selector: 'policy:pcr:<n>',
     example: 'keylime:policy:pcr:7',
     meaning:
-      'PCR n is compared with allowed values at every quote. A PCR in the mask alone does not count. PCR 23 can be reset by any process of the node: do not rely on it alone.',
+      'PCR n is compared with allowed values at every quote. A PCR in the mask alone does not count. PCR 15 and above tell nothing of the boot, and any process of the node can reset PCR 23: do not rely on them alone.',
+  },
+  {
+    selector: 'policy:measured-boot-enrolled',
+    example: 'keylime:policy:measured-boot-enrolled',
+    meaning:
+      'A reference state for the boot log is enrolled at the verifier and its PCRs (0-9, 11-15) are in the mask. Whether the verifier compares anything with it, its API does not show.',
   },
   {
     selector: 'policy:measured-boot',
     example: 'keylime:policy:measured-boot',
-    meaning: 'The boot log is checked: a reference state is enrolled and its PCRs (0-9, 11-15) are in the mask.',
+    meaning:
+      "The same, and the operator vouches, by `verifier_measured_boot_policy_name`, that the verifier's measured boot policy compares it. The plugin does not see the boot log.",
   },
   {
     selector: 'policy:runtime',
     example: 'keylime:policy:runtime',
-    meaning: 'The IMA log is checked: a runtime policy is enrolled and PCR 10 is in the mask.',
+    meaning:
+      'A runtime policy for the IMA log is enrolled at the verifier and PCR 10 is in the mask. The plugin sees neither the log nor what the policy excludes.',
   },
   {
     selector: 'policy:none',
     example: 'keylime:policy:none',
-    meaning: 'None of the three: the node has a TPM that answers, and nothing is known of what runs on it.',
+    meaning:
+      'No policy for boot log or IMA log, and no PCR of the boot (0-9, 11-14) compared with a value that it would not have anyway: the node has a TPM that answers, and nothing is known of what runs on it.',
   },
 ]
 
@@ -103,6 +112,7 @@ export function selectorsFor(node: NodeFacts): readonly string[] {
     `hash_alg:${node.hashAlg}`,
     ...optional('policy:sha256', node.policySha256),
     ...strength.comparedPcrs.map((pcr) => `policy:pcr:${String(pcr)}`),
+    ...(strength.measuredBootEnrolled ? ['policy:measured-boot-enrolled'] : []),
     ...(strength.measuredBoot ? ['policy:measured-boot'] : []),
     ...(strength.runtime ? ['policy:runtime'] : []),
     ...(checksNothing(strength) ? ['policy:none'] : []),

@@ -40,7 +40,7 @@ export const METRICS = {
     kind: 'counter',
     labels: ['checks'],
     meaning:
-      'Admitted attestations by what the enrolled policy really checks: `none`, or `pcr`, `measured-boot`, `runtime` joined by `+`.',
+      'Admitted attestations by what the enrolled policy checks: `none`, or `pcr`, `measured-boot` (`measured-boot-enrolled` where nobody vouches for it), `runtime` joined by `+`.',
   },
   shadow_refusals_total: {
     kind: 'counter',
@@ -249,8 +249,8 @@ export class AttestationMetrics {
 
 function checksOf(strength: PolicyStrength): string {
   const checks = [
-    ...(strength.comparedPcrs.length > 0 ? ['pcr'] : []),
-    ...(strength.measuredBoot ? ['measured-boot'] : []),
+    ...(strength.bootPcrs.length > 0 ? ['pcr'] : []),
+    ...(strength.measuredBootEnrolled ? [strength.measuredBoot ? 'measured-boot' : 'measured-boot-enrolled'] : []),
     ...(strength.runtime ? ['runtime'] : []),
   ]
   return checks.length === 0 ? 'none' : checks.join('+')

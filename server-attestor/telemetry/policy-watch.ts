@@ -43,7 +43,8 @@ export class PolicyWatch {
         agent_id: agentId,
         tpm_policy: what,
         strength: describeStrength(enrolled.strength),
-        next_step: 'enrol allowed PCR values, a measured boot policy or a runtime policy with PCR 10 in the mask',
+        next_step:
+          'enrol allowed values for PCRs of the boot (0-9, 11-14), a measured boot policy or a runtime policy with PCR 10 in the mask',
       },
     )
   }

@@ -179,6 +179,33 @@ describe('the policy of a node', () => {
     expect(policies?.toSorted()).toEqual(['policy:pcr:7', 'policy:runtime'])
   })
 
+  it('gives no stronger selector for a boot log than the operator vouches for [claims:policy:measured-boot]', async () => {
+    const node = newHost()
+    policyOf(node, { mask: '0xfbff' }, { has_mb_refstate: 1 })
+    const policies = async (): Promise<readonly string[] | undefined> =>
+      (await plugin.attest(node)).attributes?.selectorValues.filter((value) => /^policy:(?!sha256)/.test(value))
+    await configure({ require_policy: ['measured-boot'] })
+    expect(await policies()).toEqual(['policy:measured-boot-enrolled'])
+    expect(plugin.logs('warn').map(({ raw }) => raw)).toContainEqual(matching(/whether the verifier compares anything/))
+    await configure({ verifier_measured_boot_policy_name: 'example', require_policy: ['measured-boot'] })
+    expect(await policies()).toEqual(['policy:measured-boot-enrolled', 'policy:measured-boot'])
+    await configure({ verifier_measured_boot_policy_name: 'accept-all' })
+    expect(await policies()).toEqual(['policy:none'])
+  })
+
+  it("that is Keylime's own example is refused where PCRs must be checked [claims:policy:pcr]", async () => {
+    const node = newHost()
+    policyOf(node, {
+      22: [`${'0'.repeat(39)}1`, 'f'.repeat(40), 'f'.repeat(64)],
+      15: ['0'.repeat(40), '0'.repeat(64)],
+      mask: '0x408000',
+    })
+    await configure({ require_policy: ['pcr'] })
+    expect(await plugin.attest(node)).toEqual(
+      denied(/does not check pcr; it is: no PCR that tells of the boot compared, .*\[KL-POLICY-WEAK\]$/),
+    )
+  })
+
   it('must equal the pinned one, whatever its spelling', async () => {
     const node = newHost()
     policyOf(node, { 7: [PCR_7.toUpperCase()], mask: '0x80' })

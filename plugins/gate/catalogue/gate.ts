@@ -118,7 +118,7 @@ export const GATE_ENTRIES = {
     status: 'PERMISSION_DENIED',
     message: 'its enrolled policy does not check {missing}; it is: {strength}',
     cause:
-      'A PCR in the mask without allowed values is only quoted, never compared; a runtime policy counts only with PCR 10 (0x400) in the mask.',
+      'A PCR in the mask without allowed values is only quoted, never compared; a PCR that may have the value of one nobody extended (zeros or ones), or is not of the boot, tells nothing; a runtime policy counts only with PCR 10 (0x400) in the mask.',
     next: 'Enrol the node with allowed values or policies for what `require_policy` names, or take it out of `require_policy`.',
   },
   'KL-POLICY-UNREADABLE': {

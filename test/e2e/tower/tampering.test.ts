@@ -128,7 +128,7 @@ onTower('a host that is not what it was', () => {
         'policy:pcr:0',
         'policy:pcr:4',
         'policy:pcr:7',
-        'policy:measured-boot',
+        'policy:measured-boot-enrolled',
         'policy:runtime',
       ]),
     )

@@ -1,18 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  checksNothing,
-  describeStrength,
-  parseRequirement,
-  parseTpmPolicy,
-  strengthOf,
-  TpmPolicyError,
-  unmetRequirements,
-} from '../../../plugins/gate/policy.ts'
+import { parseTpmPolicy, TpmPolicyError } from '../../../plugins/gate/policy.ts'
 
 const DIGEST = 'ab'.repeat(32)
-const NOTHING = { hasRuntimePolicy: false, hasMbRefstate: false }
-const ALL = { hasRuntimePolicy: true, hasMbRefstate: true }
 
 describe('parseTpmPolicy', () => {
   it('gives equal policies one canonical form and hash, whatever their spelling', () => {
@@ -76,72 +66,6 @@ describe('parseTpmPolicy', () => {
         expect(outcomeOf(text)).toMatch(/^(canonical|TpmPolicyError)$/)
       }),
     )
-  })
-})
-
-describe('strengthOf', () => {
-  it('counts the mask of the incident, 0x90, for nothing: PCR 4 and 7 are only quoted [P01] [T79]', () => {
-    const strength = strengthOf(parseTpmPolicy('{"mask":"0x90"}'), ALL)
-    expect(strength).toEqual({ comparedPcrs: [], quotedPcrs: [4, 7], measuredBoot: false, runtime: false })
-    expect(checksNothing(strength)).toBe(true)
-    expect(describeStrength(strength)).toBe(
-      'no PCR compared, PCR 4, 7 only quoted, boot log unchecked, IMA log unchecked',
-    )
-  })
-
-  it('counts a runtime policy only with PCR 10 in the mask [P01]', () => {
-    expect(strengthOf(parseTpmPolicy('{"mask":"0x400"}'), ALL).runtime).toBe(true)
-    expect(strengthOf(parseTpmPolicy('{"mask":"0x400"}'), NOTHING)).toMatchObject({ runtime: false, quotedPcrs: [10] })
-    expect(strengthOf(parseTpmPolicy('{"mask":"0x3ff"}'), ALL).runtime).toBe(false)
-  })
-
-  it('counts a boot log only with a reference state and all of its PCRs in the mask [T18]', () => {
-    expect(strengthOf(parseTpmPolicy('{"mask":"0xfbff"}'), ALL)).toEqual({
-      comparedPcrs: [],
-      quotedPcrs: [],
-      measuredBoot: true,
-      runtime: false,
-    })
-    expect(strengthOf(parseTpmPolicy('{"mask":"0xfbfe"}'), ALL).measuredBoot).toBe(false)
-    expect(strengthOf(parseTpmPolicy('{"mask":"0xfbff"}'), NOTHING).measuredBoot).toBe(false)
-  })
-
-  it('compares a PCR only when it is in the mask, and never PCR 10 or 16', () => {
-    const values = [7, 8, 10, 16].map((pcr) => `"${String(pcr)}":"${DIGEST}"`).join(',')
-    const strength = strengthOf(parseTpmPolicy(`{"mask":"0x10480",${values}}`), NOTHING)
-    expect(strength).toEqual({ comparedPcrs: [7], quotedPcrs: [10], measuredBoot: false, runtime: false })
-  })
-
-  it('claims nothing for a policy that cannot be read', () => {
-    expect(checksNothing(strengthOf(undefined, ALL))).toBe(true)
-  })
-})
-
-describe('parseRequirement', () => {
-  it.each(['pcr', 'pcr:0', 'pcr:7', 'pcr:23', 'measured-boot', 'runtime'])('takes %s', (text) => {
-    expect(parseRequirement(text)).toBe(text)
-  })
-  it.each(['', 'PCR', 'pcr:', 'pcr:24', 'pcr:07', 'pcr:10', 'pcr:16', 'pcr:-1', 'ima', 'measured_boot'])(
-    'refuses %j',
-    (text) => {
-      expect(parseRequirement(text)).toBeUndefined()
-    },
-  )
-})
-
-describe('unmetRequirements', () => {
-  it('does not take PCR 23, which any process can reset, for "pcr", and does when it is asked for by number', () => {
-    const policy = parseTpmPolicy(`{"mask": "0x800000", "23": "${DIGEST}"}`)
-    const strength = strengthOf(policy, { hasRuntimePolicy: false, hasMbRefstate: false })
-    expect(unmetRequirements(strength, ['pcr', 'pcr:23'])).toEqual(['pcr'])
-  })
-
-  it('lists what is asked for and not checked, in order', () => {
-    const strength = strengthOf(parseTpmPolicy(`{"mask":"0x480","7":"${DIGEST}"}`), ALL)
-    expect(unmetRequirements(strength, ['measured-boot', 'pcr', 'pcr:7', 'pcr:4', 'runtime'])).toEqual([
-      'measured-boot',
-      'pcr:4',
-    ])
   })
 })
 

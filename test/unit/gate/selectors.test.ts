@@ -8,9 +8,23 @@ const NODE: NodeFacts = {
   ip: '10.10.2.70',
   hashAlg: 'sha256',
   policySha256: 'cc'.repeat(32),
-  strength: { comparedPcrs: [4, 7], quotedPcrs: [], measuredBoot: true, runtime: true },
+  strength: {
+    comparedPcrs: [4, 7],
+    bootPcrs: [4, 7],
+    quotedPcrs: [],
+    measuredBootEnrolled: true,
+    measuredBoot: true,
+    runtime: true,
+  },
 }
-const CHECKS_NOTHING = { comparedPcrs: [], quotedPcrs: [4, 7], measuredBoot: false, runtime: false }
+const CHECKS_NOTHING = {
+  comparedPcrs: [],
+  bootPcrs: [],
+  quotedPcrs: [4, 7],
+  measuredBootEnrolled: false,
+  measuredBoot: false,
+  runtime: false,
+}
 
 describe('selectorsFor', () => {
   it('says who the node is and what is really checked [T54] [T79]', () => {
@@ -23,9 +37,16 @@ describe('selectorsFor', () => {
       `policy:sha256:${'cc'.repeat(32)}`,
       'policy:pcr:4',
       'policy:pcr:7',
+      'policy:measured-boot-enrolled',
       'policy:measured-boot',
       'policy:runtime',
     ])
+  })
+
+  it('says of a boot log that nobody vouches for that it is enrolled, no more [claims:policy:measured-boot]', () => {
+    const values = selectorsFor({ ...NODE, strength: { ...NODE.strength, measuredBoot: false } })
+    expect(values).toContain('policy:measured-boot-enrolled')
+    expect(values).not.toContain('policy:measured-boot')
   })
 
   it('says policy:none and nothing stronger where nothing is checked [P01]', () => {
@@ -47,7 +68,9 @@ describe('selectorsFor', () => {
 
   it('makes no selector that is not documented, and documents none that is never made', () => {
     const made = [...selectorsFor(NODE), ...selectorsFor({ ...NODE, strength: CHECKS_NOTHING })].map((value) =>
-      /^policy:(measured-boot|runtime|none)$/.test(value) ? value : value.replace(/:[^:]*$/, ':'),
+      /^policy:(measured-boot|measured-boot-enrolled|runtime|none)$/.test(value)
+        ? value
+        : value.replace(/:[^:]*$/, ':'),
     )
     const documented = SELECTOR_KINDS.map((kind) => kind.selector.replace(/<[^>]*>$/, ''))
     expect(new Set(made)).toEqual(new Set(documented))

@@ -150,8 +150,36 @@ describe('readConfig', () => {
       { tpm_policy: '{"mask": "0x90"}', require_policy: ['pcr:7', 'runtime'] },
       'tpm_policy: can never meet "pcr:7" of "require_policy"',
     ],
+    [
+      "a pinned policy that every PC passes, Keylime's own example, where PCRs must be checked [claims:policy:pcr]",
+      { tpm_policy: `{"22": ["${'f'.repeat(64)}"], "15": ["${'0'.repeat(64)}"]}`, require_policy: ['pcr'] },
+      'tpm_policy: can never meet "pcr" of "require_policy": no PCR that tells of the boot compared',
+    ],
+    [
+      'a boot log to be checked by a verifier that accepts all [claims:policy:measured-boot]',
+      { verifier_measured_boot_policy_name: 'accept-all', require_policy: ['measured-boot'] },
+      'verifier_measured_boot_policy_name: can never meet "measured-boot" of "require_policy"',
+    ],
+    [
+      'a measured boot policy that is no name',
+      { verifier_measured_boot_policy_name: '{"any": 1}' },
+      'verifier_measured_boot_policy_name: ',
+    ],
   ])('refuses %s', (_, values, message) => {
     expect(readWith(values).problems[0]).toEqual(holding(message))
+  })
+
+  it('warns that a boot log is required which nobody vouches for [claims:policy:measured-boot]', () => {
+    const unsaid = readWith({ require_policy: ['measured-boot'] })
+    expect(unsaid.problems).toEqual([])
+    expect(unsaid.warnings).toEqual([
+      matching(
+        /^require_policy: "measured-boot" is met by a reference state being enrolled; .*verifier_measured_boot_policy_name/,
+      ),
+    ])
+    expect(readWith({ require_policy: ['measured-boot-enrolled'] }).warnings).toEqual([])
+    const said = readWith({ require_policy: ['measured-boot'], verifier_measured_boot_policy_name: 'example' })
+    expect(said).toMatchObject({ problems: [], warnings: [], config: { gate: { measuredBoot: 'compares' } } })
   })
 
   it('takes several verifiers, IPv6 among them, and the registrar beside the first', () => {

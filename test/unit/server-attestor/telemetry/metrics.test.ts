@@ -26,7 +26,14 @@ function host(): { readonly sent: Sent[]; readonly metrics: () => Promise<Metric
 
 const lines: string[] = []
 const log = { debug: (message: string) => lines.push(message) }
-const STRENGTH = { comparedPcrs: [7], quotedPcrs: [], measuredBoot: false, runtime: true }
+const STRENGTH = {
+  comparedPcrs: [7],
+  bootPcrs: [7],
+  quotedPcrs: [],
+  measuredBootEnrolled: true,
+  measuredBoot: false,
+  runtime: true,
+}
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -59,7 +66,7 @@ describe('AttestationMetrics', () => {
       ['sample', 'keylime.attest_seconds', 1.5, { result: 'admitted' }],
       ['sample', 'keylime.attest_seconds', 1.5, { result: 'admitted' }],
       ['sample', 'keylime.last_success_age_seconds', 2, {}],
-      ['counter', 'keylime.policy_total', 1, { checks: 'pcr+runtime' }],
+      ['counter', 'keylime.policy_total', 1, { checks: 'pcr+measured-boot-enrolled+runtime' }],
       ['counter', 'keylime.shadow_refusals_total', 1, { code: 'KL-GATE-STALE' }],
       ['sample', 'keylime.api_seconds', 0.02, { service: 'verifier', operation: 'get_agent' }],
       ['sample', 'keylime.api_seconds', 0.02, { service: 'verifier', operation: 'get_agent' }],
