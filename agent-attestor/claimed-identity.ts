@@ -6,13 +6,13 @@
 
 import type { AgentId } from '@tower-of-omens/keylime'
 import { KeylimeError } from '@tower-of-omens/keylime'
-import type { AgentClient } from '@tower-of-omens/keylime/api'
+import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 import { RpcError } from '@tower-of-omens/spire-sdk'
 
 /** Is the part of a Keylime agent's client that attestations use. */
-export type KeylimeAgent = Pick<AgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
+export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
 
 /** Asks who this node is. Calls that come while one is under way share its answer: it says the same to each. */
 export class IdentitySource {

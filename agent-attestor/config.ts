@@ -5,7 +5,7 @@
  */
 
 import { parseAgentId } from '@tower-of-omens/keylime'
-import { AgentClient } from '@tower-of-omens/keylime/api'
+import { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin } from '@tower-of-omens/keylime/https'
 import {
   loadTlsFiles,
@@ -74,7 +74,7 @@ function newConfig(values: Values, watch: TlsWatch | undefined, report: Certific
     },
   })
   const pinned = values.keylime_agent_uuid
-  const keylimeAgent = new AgentClient(origin)
+  const keylimeAgent = new KeylimeAgentClient(origin)
   return {
     keylimeAgent,
     identity: new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned)),

@@ -46,6 +46,13 @@ describe('the rooms', () => {
     expect(wrong).toEqual([])
   })
 
+  it('leave changes at Keylime to others than the plugins, which import the reading clients alone', () => {
+    const writing = sources.filter(
+      ({ room, path }) => room.endsWith('-attestor') && importsOf(path).includes(`${NAMESPACE}keylime/admin`),
+    )
+    expect(writing.map(({ path }) => relative(root, path))).toEqual([])
+  })
+
   it('name as dependencies of their package what they import, and nothing else', () => {
     const packages = Object.keys(ARROWS).filter((room) => room.startsWith('plugins/'))
     const differing = packages.flatMap((room) => {

@@ -163,6 +163,7 @@ function isServiceFailure(error: KeylimeError): boolean {
     case 'KEYLIME_BAD_RESPONSE':
       return true
     case 'KEYLIME_AGENT_UNKNOWN':
+    case 'KEYLIME_CONFLICT':
     case 'KEYLIME_BAD_MESSAGE':
     case 'KEYLIME_QUOTE_REJECTED':
     case 'KEYLIME_CANCELLED':

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AgentClient } from '../../plugins/keylime/api/agent-client.ts'
+import { KeylimeAgentClient } from '../../plugins/keylime/api/keylime-agent-client.ts'
 import { RegistrarClient } from '../../plugins/keylime/api/registrar-client.ts'
 import { VerifierClient } from '../../plugins/keylime/api/verifier-client.ts'
 import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
@@ -151,7 +151,7 @@ describe('a real Keylime', () => {
 })
 
 const realAgent = process.env.KEYLIME_AGENT
-const info = (origin: HttpsOrigin): Promise<string> => failure(() => new AgentClient(origin).getInfo())
+const info = (origin: HttpsOrigin): Promise<string> => failure(() => new KeylimeAgentClient(origin).getInfo())
 
 describe.skipIf(!realAgent)('a real Keylime agent (skipped unless KEYLIME_AGENT names one)', () => {
   let agent: KeylimeAgent
@@ -178,7 +178,7 @@ describe.skipIf(!realAgent)('a real Keylime agent (skipped unless KEYLIME_AGENT 
 
   it('says who it is and quotes, to the one certificate it trusts', async () => {
     await withOrigin(asking(plugin), async (origin) => {
-      const client = new AgentClient(origin)
+      const client = new KeylimeAgentClient(origin)
       expect(await client.getInfo()).toEqual({ agentId: agent.agentId(), hashAlg: 'sha256' })
       const quote = await client.getIdentityQuote('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')
       expect(quote).toMatchObject({ hashAlg: 'sha256', pubkey: expect.stringContaining('BEGIN PUBLIC KEY') as string })

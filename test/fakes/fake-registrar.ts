@@ -65,6 +65,10 @@ export async function startFakeRegistrar(options: FakeRegistrarOptions = {}): Pr
     const endpoint = agentId === undefined ? 'agents' : 'agent'
     const serviceMs = 1.4
     if (request.clientName === undefined) return { endpoint, serviceMs, answer: forbidden }
+    if (request.method === 'DELETE' && agentId !== undefined) {
+      const gone = (): FakeAnswer => (agents.delete(agentId) ? success({}) : failure(404, `agent ${agentId} not found`))
+      return { endpoint: 'delete', serviceMs, answer: gone }
+    }
     if (split.version.startsWith('3')) return { endpoint, serviceMs, answer: () => ({ status: 500, ...EMPTY_HTML }) }
     const answer = (): FakeAnswer => (agentId === undefined ? success({ uuids: [...agents.keys()] }) : read(agentId))
     return { endpoint, serviceMs, answer }

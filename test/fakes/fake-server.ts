@@ -42,6 +42,8 @@ export interface FakeRequest {
   readonly query: URLSearchParams
   /** CN of a verified client certificate; undefined is an anonymous caller. */
   readonly clientName: string | undefined
+  /** What was sent; `''` for a GET. */
+  readonly body: string
 }
 
 /** Says where a request goes and how to answer it. */
@@ -117,8 +119,8 @@ export async function startFakeServer(
     return entry.fault
   }
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const asked = readRequest(request, request.method === 'GET' ? '' : await bodyOf(request))
     request.resume()
-    const asked = readRequest(request)
     const found = route(asked)
     const { endpoint } = found
     count(stats.requests, endpoint)
@@ -262,7 +264,13 @@ function clientCertificate(socket: TLSSocket): ClientCertificate {
   return certificate
 }
 
-function readRequest(request: IncomingMessage): FakeRequest {
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+function readRequest(request: IncomingMessage, body: string): FakeRequest {
   const url = new URL(request.url ?? '/', 'http://fake')
   const { socket } = request
   const isVerified = 'authorized' in socket && socket.authorized === true
@@ -272,6 +280,7 @@ function readRequest(request: IncomingMessage): FakeRequest {
     path: url.pathname,
     query: url.searchParams,
     clientName: typeof name === 'string' ? name : undefined,
+    body,
   }
 }
 

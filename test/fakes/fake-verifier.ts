@@ -11,6 +11,7 @@ import type { FakeAnswer } from './faults.ts'
 import { EMPTY_HTML, KEYLIME_RELEASES, type KeylimeRelease, splitVersion } from './keylime-release.ts'
 import { pythonJson } from './python-json.ts'
 import { checkQuote } from './quote-check.ts'
+import { agentChange, type Enrolled, policyRoute } from './verifier-admin.ts'
 import { type AgentFields, renderAgent } from './verifier-agent.ts'
 
 /** Measured on a real verifier with one worker: a read, an identity check, and one agent of a bulk read. */
@@ -43,11 +44,6 @@ export interface FakeVerifier extends FakeServer {
   setGullible(isGullible: boolean): void
 }
 
-interface Enrolled {
-  akTpm: Buffer
-  fields: AgentFields
-}
-
 const SUCCESS = { code: 200, status: 'Success' } as const
 
 /**
@@ -59,6 +55,7 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
   const { now = Date.now } = options
   const facts = KEYLIME_RELEASES[options.release ?? '7.14.3']
   const agents = new Map<string, Enrolled>()
+  const state = { agents, policies: new Map<string, string>() }
   let versions = options.versions ?? facts.versions
   let isGullible = false
 
@@ -87,10 +84,8 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
       const serviceMs = isBulk ? REAL_SERVICE_MS.bulkPerAgent * agents.size : REAL_SERVICE_MS.agent
       return { endpoint: isBulk ? 'bulk' : 'agents', serviceMs, answer: () => list(request.query) }
     }
-    if (request.method === 'PUT' && verb === 'stop') {
-      const answer = (): FakeAnswer => known(agentId, stop)
-      return { endpoint: 'stop', serviceMs: REAL_SERVICE_MS.agent, answer }
-    }
+    const change = agentChange(state, request, agentId, verb)
+    if (change !== undefined) return change
     return { endpoint: 'agent', serviceMs: REAL_SERVICE_MS.agent, answer: () => known(agentId, render) }
   }
   const route = (request: FakeRequest): FakeRoute => {
@@ -107,8 +102,9 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
       const answer = (): FakeAnswer => identity(request.query)
       return { endpoint: 'identity', serviceMs: REAL_SERVICE_MS.identity, answer }
     }
-    if (first !== 'agents') return { endpoint: 'other', answer: () => ({ status: 404, ...EMPTY_HTML }) }
-    const found = routeAgents(request, second, third)
+    const found =
+      first === 'agents' ? routeAgents(request, second, third) : policyRoute(state, request, first ?? '', second)
+    if (found === undefined) return { endpoint: 'other', answer: () => ({ status: 404, ...EMPTY_HTML }) }
     if (request.clientName === undefined) return { ...found, answer: forbidden }
     return isV3 ? { ...found, answer: () => ({ status: 500, ...EMPTY_HTML }) } : found
   }
@@ -160,11 +156,6 @@ function versionRoute(isPush: boolean, versions: readonly string[]): FakeRoute {
     supported_versions: versions,
   }
   return { endpoint: 'version', answer: () => (isPush ? failure(410, 'Gone') : success(results)) }
-}
-
-function stop(agent: Enrolled): object {
-  agent.fields = { ...agent.fields, operational_state: 10 }
-  return {}
 }
 
 function success(results: object): FakeAnswer {

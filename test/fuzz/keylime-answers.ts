@@ -5,8 +5,8 @@
  */
 
 import { parseTpmPolicy, TpmPolicyError } from '../../plugins/gate/policy.ts'
-import { parseAgentRecord } from '../../plugins/keylime/api/agent-record.ts'
 import { openEnvelope } from '../../plugins/keylime/api/envelope.ts'
+import { parseAgentRecord } from '../../plugins/keylime/api/v2/agent-record.ts'
 import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
 import { parseAgentId } from '../../plugins/keylime/basis/ids.ts'
 import { recorded } from '../fakes/recorded.ts'

@@ -8,11 +8,12 @@
  */
 
 import type { KeylimeError } from '../basis/errors.ts'
-import { newFailure } from '../basis/failures.ts'
+import { type FailureReason, newFailure } from '../basis/failures.ts'
 import type { HttpAnswer } from '../https/exchange.ts'
 import { isPage, pageInWords, refusedByProxy } from '../https/proxy-pages.ts'
 import { clientInWords } from '../https/target.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
+import { isDeeperThan, isObject, kindOf, tryJson } from './json.ts'
 
 /** Bounds how deep JSON may nest: Keylime's own answers take 4. */
 export const MAX_JSON_DEPTH = 32
@@ -27,6 +28,8 @@ export interface Call {
   readonly client?: ClientCertificate | undefined
   /** Whether a 404 stands for an unknown agent. */
   readonly unknownOn404: boolean
+  /** Whether it changes something there. */
+  readonly writes?: boolean
 }
 
 /**
@@ -57,50 +60,84 @@ export function openEnvelope(answer: HttpAnswer, call: Call): Readonly<Record<st
  * @returns The failure, not thrown.
  */
 export function explainStatus(answer: HttpAnswer, call: Call): KeylimeError {
-  const { status } = answer
-  const { who } = call
-  const facts = factsOf(answer)
-  const byProxy = refusedByProxy(answer)
-  if (byProxy !== undefined) {
-    return newFailure(byProxy.reason, `${who} ${byProxy.text}; sent was ${clientInWords(call.client)}`, { facts })
+  for (const rule of RULES) {
+    const found = rule(answer, call)
+    if (found !== undefined) {
+      return newFailure(found[0], `${call.who} ${found[1]}`, { facts: factsOf(answer) })
+    }
   }
-  if (status >= 300 && status < 400) {
-    const to = answer.location === '' ? '' : ` to ${printable(answer.location)}`
-    return newFailure(
-      'redirect',
-      `${who} answers ${status}, a redirect${to}; redirects are not followed: configure that address itself if it is right`,
-      { facts },
-    )
-  }
-  if (status === 401 || status === 403) return explainRefusal(answer, call)
-  if (status === 404 && call.unknownOn404 && isKeylimeRefusal(answer)) {
-    const missing = who.includes('registrar') ? 'not registered' : 'not enrolled'
-    return newFailure(
-      'agent-unknown',
-      `${who} does not know ${call.about}${said(answer)}; ${missing} there, or its database failed`,
-      { facts },
-    )
-  }
-  if (status === 429) return newFailure('throttled', `${who} answers 429: too many requests${said(answer)}`, { facts })
-  if (isPage(answer) && [502, 503, 504].includes(status)) {
-    return newFailure(
-      'proxy-error',
-      `${who} answers ${status} ${pageInWords(answer)}: the service behind that proxy is away or too slow`,
-      { facts },
-    )
-  }
-  if (status >= 500)
-    return newFailure('server-error', `${who} failed with ${status}${said(answer)}; its log says why`, { facts })
-  const isForeign = !isKeylimeRefusal(answer) ? '; is it the right service?' : ''
-  const hint =
-    status === 400 && answer.body === '' && who.includes('registrar')
-      ? '; its plain HTTP port (8890) answers so: a proxy must pass on to the TLS port (8891), with a client certificate'
-      : isForeign
-  return newFailure('answer-status', `${who} answers ${status} for ${call.about}${said(answer)}${hint}`, { facts })
+  const [reason, text] = explainOther(answer, call)
+  return newFailure(reason, `${call.who} ${text}`, { facts: factsOf(answer) })
 }
 
-function explainRefusal(answer: HttpAnswer, call: Call): KeylimeError {
+type Explained = readonly [FailureReason, string]
+type Rule = (answer: HttpAnswer, call: Call) => Explained | undefined
+
+// The first that knows the answer explains it, so a proxy's pages come before what Keylime means by the same status.
+const RULES: readonly Rule[] = [
+  explainProxyRefusal,
+  explainRedirect,
+  explainRefusal,
+  explainUnknown,
+  explainConflict,
+  explainThrottle,
+  explainProxyError,
+  explainServerError,
+]
+
+function explainProxyRefusal(answer: HttpAnswer, call: Call): Explained | undefined {
+  const byProxy = refusedByProxy(answer)
+  return byProxy && [byProxy.reason, `${byProxy.text}; sent was ${clientInWords(call.client)}`]
+}
+
+function explainRedirect({ status, location }: HttpAnswer): Explained | undefined {
+  if (status < 300 || status >= 400) return undefined
+  const to = location === '' ? '' : ` to ${printable(location)}`
+  const next = 'redirects are not followed: configure that address itself if it is right'
+  return ['redirect', `answers ${status}, a redirect${to}; ${next}`]
+}
+
+function explainUnknown(answer: HttpAnswer, call: Call): Explained | undefined {
+  if (!call.unknownOn404 || !isKeylimeRefusal(answer)) return undefined
+  // What a verifier says of an agent it was told to stop or reactivate and does not know.
+  const noRow = call.writes === true && answer.status === 400 && /No row was found/.test(statusText(answer) ?? '')
+  if (answer.status !== 404 && !noRow) return undefined
+  const missing = call.who.includes('registrar') ? 'not registered' : 'not enrolled'
+  return ['agent-unknown', `does not know ${call.about}${said(answer)}; ${missing} there, or its database failed`]
+}
+
+function explainConflict(answer: HttpAnswer, call: Call): Explained | undefined {
+  if (call.writes !== true || answer.status !== 409) return undefined
+  return ['conflict', `answers 409 for ${call.about}${said(answer)}: it is there already, missing, or in use`]
+}
+
+function explainThrottle(answer: HttpAnswer): Explained | undefined {
+  return answer.status === 429 ? ['throttled', `answers 429: too many requests${said(answer)}`] : undefined
+}
+
+function explainProxyError(answer: HttpAnswer): Explained | undefined {
+  if (!isPage(answer) || ![502, 503, 504].includes(answer.status)) return undefined
+  const text = `answers ${answer.status} ${pageInWords(answer)}: the service behind that proxy is away or too slow`
+  return ['proxy-error', text]
+}
+
+function explainServerError(answer: HttpAnswer): Explained | undefined {
+  if (answer.status < 500) return undefined
+  return ['server-error', `failed with ${answer.status}${said(answer)}; its log says why`]
+}
+
+function explainOther(answer: HttpAnswer, call: Call): Explained {
+  const isForeign = !isKeylimeRefusal(answer) ? '; is it the right service?' : ''
+  const hint =
+    answer.status === 400 && answer.body === '' && call.who.includes('registrar')
+      ? '; its plain HTTP port (8890) answers so: a proxy must pass on to the TLS port (8891), with a client certificate'
+      : isForeign
+  return ['answer-status', `answers ${answer.status} for ${call.about}${said(answer)}${hint}`]
+}
+
+function explainRefusal(answer: HttpAnswer, call: Call): Explained | undefined {
   const { status } = answer
+  if (status !== 401 && status !== 403) return undefined
   const [reason, meaning] =
     status === 401
       ? ([
@@ -111,11 +148,9 @@ function explainRefusal(answer: HttpAnswer, call: Call): KeylimeError {
   const proxy = /nginx|envoy|caddy|haproxy|apache|traefik/i.test(answer.server)
     ? `; ${printable(answer.server)} is in front: Keylime sees the certificate that proxy presents (proxy_ssl_certificate), not ours`
     : ''
-  return newFailure(
-    reason,
-    `${call.who} refuses us with ${status}${said(answer)}: ${meaning}; sent was ${clientInWords(call.client)}; Keylime wants one with a common name from a CA in its trusted_client_ca${proxy}`,
-    { facts: factsOf(answer) },
-  )
+  const sent = `sent was ${clientInWords(call.client)}`
+  const wanted = 'Keylime wants one with a common name from a CA in its trusted_client_ca'
+  return [reason, `refuses us with ${status}${said(answer)}: ${meaning}; ${sent}; ${wanted}${proxy}`]
 }
 
 /**
@@ -165,67 +200,6 @@ function parseBody(answer: HttpAnswer, call: Call): Readonly<Record<string, unkn
   if (isObject(body)) return body
   const found = body === undefined ? `${answer.body.length} characters that are not JSON` : kindOf(body)
   throw newFailure('answer-not-json', `${call.who} answers 200 with ${found}, expected a JSON object`, { facts })
-}
-
-/**
- * Tells whether JSON text nests deeper than a bound, without parsing it.
- *
- * @param text Any text.
- * @param depth The bound.
- * @returns True when more brackets than that are open at once, strings aside.
- */
-export function isDeeperThan(text: string, depth: number): boolean {
-  let open = 0
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text.charCodeAt(at)
-    if (char === 0x22) at = endOfString(text, at)
-    else if (char === 0x7b || char === 0x5b) open += 1
-    else if (char === 0x7d || char === 0x5d) open -= 1
-    if (open > depth) return true
-  }
-  return false
-}
-
-function endOfString(text: string, start: number): number {
-  let at = start
-  for (;;) {
-    at = text.indexOf('"', at + 1)
-    if (at < 0) return text.length
-    let slashes = 0
-    while (text.charCodeAt(at - 1 - slashes) === 0x5c) slashes += 1
-    if (slashes % 2 === 0) return at
-  }
-}
-
-/**
- * Tells whether a value is a JSON object.
- *
- * @param value Any parsed JSON.
- * @returns False for null and arrays.
- */
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/**
- * Names the kind of a JSON value, never the value.
- *
- * @param value Any parsed JSON, or undefined.
- * @returns Such as `a list`.
- */
-export function kindOf(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'a list'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function printable(text: string): string {

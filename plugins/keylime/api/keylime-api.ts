@@ -5,16 +5,24 @@
  */
 
 import { newFailure } from '../basis/failures.ts'
-import type { HttpAnswer } from '../https/exchange.ts'
+import type { HttpAnswer, HttpMethod } from '../https/exchange.ts'
 import type { HttpsOrigin } from '../https/http.ts'
-import { type Call, explainStatus, isKeylimeRefusal, openEnvelope } from './envelope.ts'
-import { type ApiVersion, chooseVersion, isAtLeast, isVersionRefused, pushModeFailure } from './version.ts'
+import type { Call } from './envelope.ts'
+import { type Generation, isAtLeast } from './generation.ts'
 
-/** Describes one call. */
-export interface ApiCall {
+/** What every call of a client takes. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One call. */
+export interface ApiCall<V extends string> extends CallOptions {
+  /** Default GET. */
+  readonly method?: HttpMethod
+  /** Sent as JSON when given. */
+  readonly body?: unknown
   /** Path after the version, percent-encoded, with query: `/agents/x`. */
   readonly path: string
-  readonly signal?: AbortSignal | undefined
   /** Name for metrics, such as `get_agent`. */
   readonly operation: string
   /** What is asked for, for messages, such as `agent x`. */
@@ -22,27 +30,37 @@ export interface ApiCall {
   /** Whether a 404 stands for an unknown agent. */
   readonly unknownOn404?: boolean
   /** Oldest version that has this call. */
-  readonly least?: ApiVersion
+  readonly least?: V
+  /** Statuses beside 200 that are a success, whose bodies nobody reads. */
+  readonly accepts?: readonly number[]
   /** Milliseconds on top of the service's time limit. */
   readonly extraTimeMs?: number
   readonly maxBodyBytes?: number
 }
 
-/** Holds an opened answer. */
-export interface ApiAnswer {
+/** An opened answer. */
+export interface ApiAnswer<V extends string> {
+  /** The version it was given under. */
+  readonly version: V
+  readonly status: number
   readonly results: Readonly<Record<string, unknown>>
   /** The `Date` header, seconds since the epoch of the server's clock. */
   readonly date?: number
 }
 
-/** Speaks Keylime's API with one service. */
-export class KeylimeApi {
+/** One generation of Keylime's API on one service. */
+export class KeylimeApi<V extends string> {
   readonly #origin: HttpsOrigin
-  #version: Promise<ApiVersion> | undefined
+  readonly #generation: Generation<V>
+  #version: Promise<V> | undefined
 
-  /** @param origin The service. */
-  constructor(origin: HttpsOrigin) {
+  /**
+   * @param origin The service.
+   * @param generation Which generation is spoken with it.
+   */
+  constructor(origin: HttpsOrigin, generation: Generation<V>) {
     this.#origin = origin
+    this.#generation = generation
   }
 
   /** The service in the words of messages. */
@@ -54,10 +72,10 @@ export class KeylimeApi {
    * Tells the version in use, and negotiates it when it is not known.
    *
    * @param signal Ends the wait, not the negotiation others wait for too.
-   * @returns One of 2.1 to 2.6.
+   * @returns One of the generation's versions.
    * @throws {KeylimeError} As {@link HttpsOrigin.request}; `KEYLIME_API_UNSUPPORTED`: none in common, or push mode.
    */
-  async version(signal?: AbortSignal): Promise<ApiVersion> {
+  async version(signal?: AbortSignal): Promise<V> {
     this.#version ??= this.#negotiate()
     const version = this.#version
     version.catch(() => {
@@ -76,29 +94,31 @@ export class KeylimeApi {
    * @throws {KeylimeError} As {@link HttpsOrigin.request} and {@link openEnvelope}; `KEYLIME_API_UNSUPPORTED`: the
    *   version in common lacks the call.
    */
-  async call(call: ApiCall): Promise<ApiAnswer> {
+  async call(call: ApiCall<V>): Promise<ApiAnswer<V>> {
     const known = this.#version
     const version = await this.version(call.signal)
     const answer = await this.#request(version, call)
-    if (!isVersionRefused(answer)) return this.#open(answer, call)
+    if (!this.#generation.isVersionRefused(answer)) return this.#open(version, answer, call)
     if (known !== undefined) {
       if (this.#version === known) this.#version = undefined
       const renewed = await this.version(call.signal)
-      if (renewed !== version) return this.#open(await this.#request(renewed, call), call)
+      if (renewed !== version) return this.#open(renewed, await this.#request(renewed, call), call)
     }
     throw this.#versionRefused(version, answer, call)
   }
 
-  async #request(version: ApiVersion, call: ApiCall): Promise<HttpAnswer> {
-    if (call.least !== undefined && !isAtLeast(version, call.least)) {
+  async #request(version: V, call: ApiCall<V>): Promise<HttpAnswer> {
+    if (call.least !== undefined && !isAtLeast(this.#generation.versions, version, call.least)) {
       throw newFailure(
         'api-version',
         `${this.name} speaks API ${version} at most, and ${call.operation} needs ${call.least} or newer`,
         { facts: { api_version: version } },
       )
     }
-    const { signal, operation, maxBodyBytes, extraTimeMs = 0 } = call
+    const { method = 'GET', body, signal, operation, maxBodyBytes, extraTimeMs = 0 } = call
     return await this.#origin.request(`/v${version}${call.path}`, {
+      method,
+      ...(body !== undefined && { body, contentType: this.#generation.contentType }),
       signal,
       operation,
       extraTimeMs,
@@ -106,17 +126,19 @@ export class KeylimeApi {
     })
   }
 
-  #open(answer: HttpAnswer, call: ApiCall): ApiAnswer {
-    const results = openEnvelope(answer, this.#describe(call))
-    return { results, ...(answer.date !== undefined && { date: answer.date }) }
+  #open(version: V, answer: HttpAnswer, call: ApiCall<V>): ApiAnswer<V> {
+    const { status } = answer
+    const accepted = call.accepts?.includes(status) === true
+    const results = accepted ? {} : this.#generation.open(answer, this.#describe(call))
+    return { version, status, results, ...(answer.date !== undefined && { date: answer.date }) }
   }
 
-  #describe(call: Pick<ApiCall, 'about' | 'unknownOn404'>): Call {
-    const { about, unknownOn404 = false } = call
-    return { who: this.name, about, unknownOn404, client: this.#origin.client }
+  #describe(call: Pick<ApiCall<V>, 'about' | 'unknownOn404' | 'method'>): Call {
+    const { about, unknownOn404 = false, method = 'GET' } = call
+    return { who: this.name, about, unknownOn404, writes: method !== 'GET', client: this.#origin.client }
   }
 
-  #versionRefused(version: ApiVersion, answer: HttpAnswer, call: ApiCall): Error {
+  #versionRefused(version: V, answer: HttpAnswer, call: ApiCall<V>): Error {
     return newFailure(
       'api-version',
       `${this.name} announces API ${version} and answers ${answer.status} for ${call.about} under it; is a proxy in front that passes only some paths, or is it another service?`,
@@ -124,16 +146,9 @@ export class KeylimeApi {
     )
   }
 
-  async #negotiate(): Promise<ApiVersion> {
+  async #negotiate(): Promise<V> {
     const answer = await this.#origin.request('/version', { operation: 'get_version' })
-    if (answer.status === 410) throw pushModeFailure(this.name)
-    if (answer.status === 200) {
-      return chooseVersion(openEnvelope(answer, this.#describe({ about: '/version' })), this.name)
-    }
-    // A registrar before Keylime 7.12 has no /version; its API is 2.1 or 2.2, and 2.2 adds nothing to its records.
-    const hasNoVersionPath = [400, 404, 405].includes(answer.status) && isKeylimeRefusal(answer)
-    if (hasNoVersionPath) return '2.1'
-    throw explainStatus(answer, this.#describe({ about: '/version' }))
+    return this.#generation.chooseVersion(answer, this.#describe({ about: '/version' }))
   }
 }
 

@@ -3,54 +3,21 @@
  *
  * @module
  */
-import * as v from 'valibot'
-import { newFailure } from '../basis/failures.ts'
 import type { AgentId } from '../basis/ids.ts'
 import type { HttpsOrigin } from '../https/http.ts'
-import { KeylimeApi } from './keylime-api.ts'
-import { parseShape } from './shape.ts'
-import type { CallOptions } from './verifier-client.ts'
-
-/** Is what a registrar knows about one agent. */
-export interface RegistrarRecord {
-  readonly agentId: AgentId
-  /** TPM2B_PUBLIC of the attestation key. */
-  readonly akTpm: Buffer
-  /** TPM2B_PUBLIC of the endorsement key. */
-  readonly ekTpm: Buffer
-  /** EK certificate, DER. */
-  readonly ekCert?: Buffer
-  readonly ip?: string
-  readonly port?: number
-}
-
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-// Anyone can register a record, and thousands of them are kept: what is large is refused. Usual are 0.4 and 1.4 KiB.
-const MAX_KEY_CHARACTERS = 4096
-const MAX_CERTIFICATE_CHARACTERS = 16_384
-const MAX_ADDRESS_CHARACTERS = 255
-const base64 = (max: number) =>
-  v.pipe(v.string(), v.nonEmpty('base64'), v.maxLength(max, `at most ${max} characters`), v.regex(BASE64, 'base64'))
-
-const RECORD = v.object({
-  agent_id: v.string(),
-  // The verifier calls the same key ak_tpm; the registrar never does.
-  aik_tpm: base64(MAX_KEY_CHARACTERS),
-  ek_tpm: base64(MAX_KEY_CHARACTERS),
-  ekcert: v.nullish(v.union([v.literal(''), base64(MAX_CERTIFICATE_CHARACTERS)])),
-  ip: v.nullish(
-    v.pipe(v.string(), v.maxLength(MAX_ADDRESS_CHARACTERS, `at most ${MAX_ADDRESS_CHARACTERS} characters`)),
-  ),
-  port: v.nullish(v.number()),
-})
+import { type CallOptions, KeylimeApi } from './keylime-api.ts'
+import { LIST_BYTES, parseAgentIds } from './v2/agent-ids.ts'
+import { V2 } from './v2/generation.ts'
+import { parseRegistrarRecord, type RegistrarRecord } from './v2/registrar-record.ts'
+import type { ApiVersion } from './v2/versions.ts'
 
 /** Asks one registrar. */
 export class RegistrarClient {
-  readonly #api: KeylimeApi
+  readonly #api: KeylimeApi<ApiVersion>
 
   /** @param origin The registrar's TLS port, with a client certificate it takes for an administrator's. */
   constructor(origin: HttpsOrigin) {
-    this.#api = new KeylimeApi(origin)
+    this.#api = new KeylimeApi(origin, V2)
   }
 
   /** The registrar in the words of messages, such as `keylime registrar 127.0.0.1:8891`. */
@@ -76,21 +43,24 @@ export class RegistrarClient {
       about: `agent ${agentId}`,
       unknownOn404: true,
     })
-    const read = parseShape(RECORD, results, this.name, `record of agent ${agentId}`)
-    if (read.agent_id !== agentId) {
-      const other = JSON.stringify(read.agent_id.slice(0, 80))
-      throw newFailure(
-        'answer-other-agent',
-        `${this.name} was asked for agent ${agentId} and answers with the record of ${other}`,
-      )
-    }
-    return {
-      agentId,
-      akTpm: Buffer.from(read.aik_tpm, 'base64'),
-      ekTpm: Buffer.from(read.ek_tpm, 'base64'),
-      ...(read.ekcert && { ekCert: Buffer.from(read.ekcert, 'base64') }),
-      ...(typeof read.ip === 'string' && { ip: read.ip }),
-      ...(typeof read.port === 'number' && { port: read.port }),
-    }
+    return parseRegistrarRecord(results, agentId, this.name)
+  }
+
+  /**
+   * Lists the agents that are registered and activated.
+   *
+   * @param options `signal`: the caller's.
+   * @returns Their IDs; those that could not stand in a SPIFFE ID are left out.
+   * @throws {KeylimeError} As {@link KeylimeApi.call}.
+   */
+  async getAgentIds(options: CallOptions = {}): Promise<readonly AgentId[]> {
+    const { results } = await this.#api.call({
+      path: '/agents/',
+      signal: options.signal,
+      operation: 'list_registered_agents',
+      about: 'the list of agents',
+      maxBodyBytes: LIST_BYTES,
+    })
+    return parseAgentIds(results, this.name)
   }
 }

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot'
 import { newFailure } from '../basis/failures.ts'
-import { kindOf } from './envelope.ts'
+import { kindOf } from './json.ts'
 
 /**
  * Parses a value by a schema; fields the schema does not name are dropped, so secrets among them go no further.

@@ -4,13 +4,15 @@
  * @module
  */
 import * as v from 'valibot'
-import { newFailure } from '../basis/failures.ts'
-import { type AgentId, isAgentId } from '../basis/ids.ts'
+import type { AgentId } from '../basis/ids.ts'
 import type { HttpsOrigin } from '../https/http.ts'
-import { type AgentRecord, parseAgentRecord } from './agent-record.ts'
-import { isObject } from './envelope.ts'
-import { KeylimeApi } from './keylime-api.ts'
+import { isObject } from './json.ts'
+import { type CallOptions, KeylimeApi } from './keylime-api.ts'
 import { parseShape } from './shape.ts'
+import { LIST_BYTES, parseAgentIds } from './v2/agent-ids.ts'
+import { type AgentRecord, parseAgentRecord } from './v2/agent-record.ts'
+import { V2 } from './v2/generation.ts'
+import type { ApiVersion } from './v2/versions.ts'
 
 /** Bounds a bulk answer when nobody knows how many agents there are. */
 export const BULK_BASE_BYTES = 16 * 1024 * 1024
@@ -23,11 +25,6 @@ export const BULK_MS_PER_AGENT = 2
 
 /** Bounds a bulk answer whatever is expected. */
 export const BULK_MAX_BYTES = 256 * 1024 * 1024
-
-/** Holds what every call takes. */
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined
-}
 
 /** Holds the evidence of one identity quote. */
 export interface IdentityQuestion {
@@ -65,11 +62,11 @@ const VERDICT = v.object({
 
 /** Asks one verifier. */
 export class VerifierClient {
-  readonly #api: KeylimeApi
+  readonly #api: KeylimeApi<ApiVersion>
 
   /** @param origin The verifier, with a client certificate it takes for an administrator's. */
   constructor(origin: HttpsOrigin) {
-    this.#api = new KeylimeApi(origin)
+    this.#api = new KeylimeApi(origin, V2)
   }
 
   /** The verifier in the words of messages, such as `keylime verifier 127.0.0.1:8881`. */
@@ -138,12 +135,9 @@ export class VerifierClient {
       signal: options.signal,
       operation: 'list_agents',
       about: 'the list of agents',
-      maxBodyBytes: BULK_BASE_BYTES,
+      maxBodyBytes: LIST_BYTES,
     })
-    const uuids = results['uuids']
-    if (!Array.isArray(uuids)) throw newFailure('answer-shape', `${this.name} lists its agents without uuids`)
-    // The verifier gives each ID in a list of its own: [["id"], ["id"]].
-    return uuids.flat().filter((id: unknown): id is AgentId => typeof id === 'string' && isAgentId(id))
+    return parseAgentIds(results, this.name)
   }
 
   /**

@@ -8,7 +8,7 @@
  * Names every kind of failure; each attestor's `status.ts` maps each one to a gRPC status.
  *
  * `UNREACHABLE`: refused, reset, DNS. `TIMEOUT`: our own deadline. `UNAVAILABLE`: 429 or 5xx. `CLIENT_REFUSED`: 401, 403
- * or a TLS alert about our certificate. `PEER_UNTRUSTED`: their certificate. `AGENT_UNKNOWN`: 404. `API_UNSUPPORTED`: no
+ * or a TLS alert about our certificate. `PEER_UNTRUSTED`: their certificate. `AGENT_UNKNOWN`: 404. `CONFLICT`: 409 to a change. `API_UNSUPPORTED`: no
  * common version, or a push-mode service. `BAD_RESPONSE`: an answer or a record that breaks Keylime's contract.
  * `BAD_MESSAGE`: bytes of the other half that do not parse. `QUOTE_REJECTED`: the local proof failed. `CANCELLED`: the
  * caller's signal aborted.
@@ -20,6 +20,7 @@ export type KeylimeErrorCode =
   | 'KEYLIME_CLIENT_REFUSED'
   | 'KEYLIME_PEER_UNTRUSTED'
   | 'KEYLIME_AGENT_UNKNOWN'
+  | 'KEYLIME_CONFLICT'
   | 'KEYLIME_API_UNSUPPORTED'
   | 'KEYLIME_BAD_RESPONSE'
   | 'KEYLIME_BAD_MESSAGE'

@@ -127,6 +127,11 @@ export const FAILURES = {
     'the service answers 403: it does not know us as an administrator',
     'use a client certificate with a common name from a CA in its trusted_client_ca',
   ),
+  conflict: kind(
+    'KEYLIME_CONFLICT',
+    'the service answers 409 to a change: what it names is there already, is missing, or is in use',
+    'read what is there; remove it, or choose another name',
+  ),
   'agent-unknown': kind(
     'KEYLIME_AGENT_UNKNOWN',
     'the service answers 404 for this agent',

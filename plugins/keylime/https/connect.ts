@@ -7,6 +7,7 @@ import type { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type { KeylimeError } from '../basis/errors.ts'
+import type { HostPort } from '../basis/host-port.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import { explainConnectFailure } from './network-failures.ts'
 import { describeNoPeer, presentedBy, whyNotNamed } from './peer-certificates.ts'
@@ -37,14 +38,27 @@ export interface Connector {
   open(): Promise<Connection>
 }
 
-/** Holds what every connection of a pool has in common. */
+/**
+ * Another way to a service than TCP from here: a tunnel, a jump host, a door into another network.
+ *
+ * @param address Where the service listens, as seen at the far end.
+ * @returns A connected stream; TLS, when spoken, runs through it end to end.
+ * @throws {Error} With the system's `code` (`ECONNREFUSED` and the like), which decides what an operator is told.
+ */
+export type Dial = (address: HostPort) => Promise<net.Socket>
+
+/** What every connection of a pool has in common. */
 export interface ConnectorOptions {
   readonly target: Target
+  /** Absent: TCP from here. */
+  readonly dial?: Dial | undefined
   /** Absent for plain HTTP. */
   readonly material?: TlsMaterial
   /** Milliseconds for DNS, TCP and TLS together. */
   readonly timeoutMs: number
 }
+
+type Done = (...result: [null, Connection] | [KeylimeError]) => void
 
 interface Session {
   readonly ticket: Buffer
@@ -87,53 +101,70 @@ export function newConnector(options: ConnectorOptions): Connector {
   const opening = new Set<Connection>()
   const sessions = newSessions()
 
-  const start = (done: (error: Error | null, connection: Connection) => void): void => {
+  const startOn = (raw: net.Socket | undefined, done: Done): void => {
     const used = sessions.offer()
-    const connection = dial(options, used?.ticket)
+    const connection = connectionOn(raw, options, used?.ticket)
     const { socket } = connection
     opening.add(connection)
-    let settled = false
-    let late = false
-    const settle = (error: KeylimeError | null): void => {
-      if (settled) return
-      settled = true
-      clearTimeout(timer)
+    socket.on('error', (error) => origins.set(error, connection))
+    socket.on('session', (ticket: Buffer) => sessions.keep(connection, ticket, used))
+    whenOpen(connection, options, (error, late) => {
       opening.delete(connection)
       if (error !== null && used !== undefined && connection.phase === 'handshake' && !late) {
         // The Rust agent answers every resumed session with the alert "internal error": ask anew, without one.
         sessions.drop(used, 'tls_error' in error.facts)
         start(done)
-      } else done(error, connection)
-    }
-    const timer = setTimeout(() => {
-      late = true
-      socket.destroy(new ConnectTimeout())
-    }, options.timeoutMs)
-    socket.on('error', (error) => {
-      origins.set(error, connection)
-      settle(explainConnectFailure(error, { ...options, connection }))
+      } else if (error === null) done(null, connection)
+      else done(error)
     })
-    socket.once('close', () => settle(explainConnectFailure(new Error('closed'), { ...options, connection })))
-    socket.once(options.material === undefined ? 'connect' : 'secureConnect', () => {
-      connection.phase = 'open'
-      settle(null)
-    })
-    socket.on('session', (ticket: Buffer) => sessions.keep(connection, ticket, used))
+  }
+  const start = (done: Done): void => {
+    if (options.dial === undefined) startOn(undefined, done)
+    else dialInTime(options.dial, options, (error, raw) => (error === null ? startOn(raw, done) : done(error)))
   }
 
   return {
     connect: (_options, callback) =>
-      start((error, { socket }) => {
-        if (error === null) callback(null, socket)
-        else callback(error, null)
+      start((...result) => {
+        if (result[0] === null) callback(null, result[1].socket)
+        else callback(result[0], null)
       }),
     connectionOf: (error) => (typeof error === 'object' && error !== null ? origins.get(error) : undefined),
     opening: () => [...opening].at(0)?.phase,
     open: () =>
       new Promise((resolve, reject) => {
-        start((error, connection) => (error === null ? resolve(connection) : reject(error)))
+        start((...result) => (result[0] === null ? resolve(result[1]) : reject(result[0])))
       }),
   }
+}
+
+/** Calls back once, when a connection is open or has failed; `late` when it was given up. */
+function whenOpen(
+  connection: Connection,
+  options: ConnectorOptions,
+  done: (error: KeylimeError | null, late: boolean) => void,
+): void {
+  const { socket } = connection
+  let settled = false
+  let late = false
+  const settle = (error: KeylimeError | null): void => {
+    if (settled) return
+    settled = true
+    clearTimeout(timer)
+    done(error, late)
+  }
+  const timer = setTimeout(() => {
+    late = true
+    socket.destroy(new ConnectTimeout())
+  }, options.timeoutMs)
+  socket.on('error', (error) => settle(explainConnectFailure(error, { ...options, connection })))
+  socket.once('close', () => settle(explainConnectFailure(new Error('closed'), { ...options, connection })))
+  const opened = (): void => {
+    connection.phase = 'open'
+    settle(null)
+  }
+  if (connection.phase === 'open') opened()
+  else socket.once(options.material === undefined ? 'connect' : 'secureConnect', opened)
 }
 
 /** Marks a connection that was not open in time. */
@@ -141,15 +172,45 @@ export class ConnectTimeout extends Error {
   override readonly name = 'ConnectTimeout'
 }
 
-function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined): Connection {
+function dialInTime(
+  dial: Dial,
+  options: ConnectorOptions,
+  done: (...result: [null, net.Socket] | [KeylimeError, null]) => void,
+): void {
+  const { host, port } = options.target
+  const fail = (error: unknown): void => done(explainConnectFailure(asError(error), options), null)
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    fail(new ConnectTimeout())
+  }, options.timeoutMs)
+  const dialled = async (): Promise<void> => {
+    try {
+      const raw = await dial({ host, port })
+      clearTimeout(timer)
+      // A stream that comes too late is nobody's any more.
+      if (late) raw.destroy()
+      else done(null, raw)
+    } catch (error) {
+      clearTimeout(timer)
+      if (!late) fail(error)
+    }
+  }
+  void dialled()
+}
+
+function connectionOn(
+  raw: net.Socket | undefined,
+  { target, material }: ConnectorOptions,
+  ticket: Buffer | undefined,
+): Connection {
   const { host, port } = target
   if (material === undefined) {
-    const socket = net.connect({ host, port, noDelay: true, keepAlive: true })
-    return { phase: 'connecting', socket, resumed: false, presented: [] }
+    const socket = raw ?? net.connect({ host, port, noDelay: true, keepAlive: true })
+    return { phase: raw === undefined ? 'connecting' : 'open', socket, resumed: false, presented: [] }
   }
   const socket = tls.connect({
-    host,
-    port,
+    ...(raw === undefined ? { host, port } : { socket: raw }),
     secureContext: material.secureContext,
     // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes nothing.
     rejectUnauthorized: true,
@@ -161,7 +222,8 @@ function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined
   })
   describeNoPeer(socket)
   socket.setNoDelay(true).setKeepAlive(true, 60_000)
-  const connection: Connection = { phase: 'connecting', socket, resumed: false, presented: [] }
+  const phase = raw === undefined ? 'connecting' : 'handshake'
+  const connection: Connection = { phase, socket, resumed: false, presented: [] }
   socket.once('connect', () => {
     connection.phase = 'handshake'
   })
@@ -176,4 +238,8 @@ function dial({ target, material }: ConnectorOptions, ticket: Buffer | undefined
       connection.presented = presentedBy(socket)
   })
   return connection
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

@@ -8,7 +8,7 @@ import type { Pool } from 'undici'
 import { formatHostPort } from '../basis/host-port.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { TlsSource } from '../tls-files/tls-watch.ts'
-import { type Connector, newConnector } from './connect.ts'
+import { type Connector, type Dial, newConnector } from './connect.ts'
 import type { Target } from './target.ts'
 
 // Below the 5 s after which a Keylime agent (actix) closes an idle connection.
@@ -27,6 +27,8 @@ export interface ConnectionPoolOptions {
   readonly target: Target
   /** Absent for plain HTTP. */
   readonly tls: TlsSource | undefined
+  /** Absent: TCP from here. */
+  readonly dial?: Dial | undefined
   readonly maxConnections: number
   /** Milliseconds for DNS, TCP and TLS of one connection. */
   readonly timeoutMs: number
@@ -78,8 +80,8 @@ export class ConnectionPool {
   }
 
   #newPool(PoolClass: typeof Pool, material: TlsMaterial | undefined): PoolInUse {
-    const { target, timeoutMs, maxConnections } = this.#options
-    const connector = newConnector({ target, timeoutMs, ...(material !== undefined && { material }) })
+    const { target, dial, timeoutMs, maxConnections } = this.#options
+    const connector = newConnector({ target, dial, timeoutMs, ...(material !== undefined && { material }) })
     const pool = new PoolClass(`${target.tls ? 'https' : 'http'}://${formatHostPort(target)}`, {
       connect: connector.connect,
       connections: maxConnections,

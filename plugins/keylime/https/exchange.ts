@@ -21,10 +21,16 @@ export interface HttpAnswer {
   readonly location: string
 }
 
-/** Describes one GET request. */
+/** Methods of Keylime's API. */
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** One request as it is sent. */
 export interface Exchange {
+  readonly method: HttpMethod
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  /** Text sent as it is; the headers say what it is. */
+  readonly body?: string | undefined
   readonly maxBodyBytes: number
   /** Begins messages, such as `keylime verifier 127.0.0.1:8881`. */
   readonly who: string
@@ -60,9 +66,9 @@ export function sendExchange(
       controller?.abort(error)
     })
     const reader = new AnswerReader(exchange)
-    const { path, headers } = exchange
+    const { method, path, headers, body } = exchange
     pool.dispatch(
-      { path, method: 'GET', headers: { ...headers } },
+      { path, method, headers: { ...headers }, ...(body !== undefined && { body }) },
       {
         onRequestStart(started) {
           controller = started

@@ -9,8 +9,9 @@ import { newFailure } from '../basis/failures.ts'
 import { formatHostPort } from '../basis/host-port.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 import type { TlsSource } from '../tls-files/tls-watch.ts'
+import type { Dial } from './connect.ts'
 import { ConnectionPool, type PoolInUse } from './connection-pool.ts'
-import { type Exchange, type ExchangeProgress, type HttpAnswer, sendExchange } from './exchange.ts'
+import { type Exchange, type ExchangeProgress, type HttpAnswer, type HttpMethod, sendExchange } from './exchange.ts'
 import { errorCode, explainConnectFailure, phaseInWords } from './network-failures.ts'
 import { RequestScope } from './request-scope.ts'
 import { RequestSlots, type SlotCounts } from './request-slots.ts'
@@ -43,6 +44,8 @@ export interface HttpsOriginOptions {
   readonly serverName?: string | undefined
   /** CA, certificate and key; absent: plain HTTP. */
   readonly tls?: TlsSource | undefined
+  /** Another way there than TCP from here. */
+  readonly dial?: Dial | undefined
   /** Milliseconds for one request; also for a wait in the queue without anybody being answered. */
   readonly timeoutMs: number
   readonly maxConnections?: number
@@ -65,8 +68,14 @@ export interface RequestSeen {
   readonly error?: KeylimeError
 }
 
-/** Describes one request; all are GET, and may be sent again. */
+/** One request; only a GET may be sent again. */
 export interface HttpRequestOptions {
+  /** Default GET. */
+  readonly method?: HttpMethod
+  /** Sent as JSON when given. */
+  readonly body?: unknown
+  /** Media type of the body; default `application/json`. */
+  readonly contentType?: string
   readonly signal?: AbortSignal | undefined
   /** Names the request for metrics; default `request`. */
   readonly operation?: string
@@ -88,13 +97,13 @@ export class HttpsOrigin {
   /** @param options The service. */
   constructor(options: HttpsOriginOptions) {
     this.#options = options
-    const { role, host, port, tls, settings = {} } = options
+    const { role, host, port, tls, dial, settings = {} } = options
     const expectedName = options.serverName ?? host
     this.target = { role, host, port, tls: tls !== undefined, expectedName, settings }
     this.#who = targetInWords(this.target)
     const { maxConnections = DEFAULT_MAX_CONNECTIONS, maxWaiting = DEFAULT_MAX_WAITING, timeoutMs } = options
     this.#slots = new RequestSlots(maxConnections, maxWaiting)
-    this.#pool = new ConnectionPool({ target: this.target, tls, maxConnections, timeoutMs })
+    this.#pool = new ConnectionPool({ target: this.target, tls, dial, maxConnections, timeoutMs })
   }
 
   /** The service in the words of messages, such as `keylime verifier 127.0.0.1:8881`. */
@@ -166,14 +175,18 @@ export class HttpsOrigin {
     const host = isDefaultPort
       ? formatHostPort({ host: named, port: 0 }).slice(0, -2)
       : formatHostPort({ ...target, host: named })
+    const { method = 'GET', body, contentType = 'application/json' } = request
     return {
+      method,
       path,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
       // Never an Authorization header: Keylime then looks at nothing else, the client certificate included.
       headers: {
         host,
         accept: 'application/json',
         // A cache in front must not hand out a record from before the proof.
         'cache-control': 'no-cache',
+        ...(body !== undefined && { 'content-type': contentType }),
       },
       maxBodyBytes: request.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       who: this.#who,
@@ -218,7 +231,8 @@ export class HttpsOrigin {
       } catch (error) {
         if (scope.ended !== undefined) throw scope.ended
         const failure = await this.#explain(error, use, scope, { timeoutMs, answered: progress.answered })
-        if (attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, progress, use)) throw failure
+        if (exchange.method !== 'GET' || attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, progress, use))
+          throw failure
       }
     }
   }

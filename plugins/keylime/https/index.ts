@@ -4,4 +4,5 @@
  * @module
  */
 
-export { HttpsOrigin, type RequestSeen } from './http.ts'
+export type { Dial } from './connect.ts'
+export { HttpsOrigin, type HttpsOriginOptions, type RequestSeen } from './http.ts'

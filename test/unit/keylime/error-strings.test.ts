@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AgentClient } from '../../../plugins/keylime/api/agent-client.ts'
+import { KeylimeAgentClient } from '../../../plugins/keylime/api/keylime-agent-client.ts'
 import { RegistrarClient } from '../../../plugins/keylime/api/registrar-client.ts'
 import { VerifierClient } from '../../../plugins/keylime/api/verifier-client.ts'
 import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
@@ -149,7 +149,7 @@ describe('an error an operator has met', { timeout: 30_000 }, () => {
       role: 'keylime agent',
       files: { caFile: agent.caFile, certFile, keyFile },
     })
-    const { code, message } = await failureOf(new AgentClient(origin).getInfo())
+    const { code, message } = await failureOf(new KeylimeAgentClient(origin).getInfo())
     expect(code).toBe('KEYLIME_CLIENT_REFUSED')
     expect(message).toContain(
       `sent was our client certificate CN=client (issued by CN=Keylime Certificate Authority, expires`,
@@ -186,7 +186,7 @@ describe('an error an operator has met', { timeout: 30_000 }, () => {
   it('"AllAPIVersionsRejected": plain HTTP spoken to an HTTPS port', async () => {
     const agent = await keylime.startAgent()
     await using origin = originFor(agent.port, { role: 'keylime agent', settings: { useTls: 'keylime_agent_use_tls' } })
-    const { message } = await failureOf(new AgentClient(origin).getInfo())
+    const { message } = await failureOf(new KeylimeAgentClient(origin).getInfo())
     expect(message).toContain('set keylime_agent_use_tls = true')
   })
 

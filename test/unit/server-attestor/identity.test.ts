@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RegistrarRecord } from '../../../plugins/keylime/api/registrar-client.ts'
+import type { RegistrarRecord } from '../../../plugins/keylime/api/v2/registrar-record.ts'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
 import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-chain.ts'

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Call, explainStatus, isDeeperThan, openEnvelope } from '../../../../plugins/keylime/api/envelope.ts'
+import { type Call, explainStatus, openEnvelope } from '../../../../plugins/keylime/api/envelope.ts'
+import { isDeeperThan } from '../../../../plugins/keylime/api/json.ts'
 import { KeylimeError } from '../../../../plugins/keylime/basis/errors.ts'
 import type { HttpAnswer } from '../../../../plugins/keylime/https/exchange.ts'
 import { recorded, recordedResults } from '../../../fakes/recorded.ts'

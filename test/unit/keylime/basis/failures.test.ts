@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { VerifierAdmin } from '../../../../plugins/keylime/admin/verifier-admin.ts'
 import { RegistrarClient } from '../../../../plugins/keylime/api/registrar-client.ts'
 import { VerifierClient } from '../../../../plugins/keylime/api/verifier-client.ts'
 import { FAILURES, type FailureReason, failureReason } from '../../../../plugins/keylime/basis/failures.ts'
@@ -138,6 +139,15 @@ const CAUSES: Readonly<Record<FailureReason, () => Promise<Outcome>>> = {
   'client-unauthorized': () => askAnswering(401, '{"errors": [{"detail": "Invalid authentication token"}]}'),
   'client-forbidden': () => askAnswering(403, '{"errors": [{"detail": "Action read_agent requires authentication"}]}'),
   'agent-unknown': () => askAnswering(404, '{"code": 404, "status": "agent id not found", "results": {}}'),
+  conflict: async () => {
+    const text = '{"code": 409, "status": "Agent of uuid node already exists", "results": {}}'
+    await using listening = await startHttps(server, (request, response) => {
+      response.writeHead(request.url === '/version' ? 200 : 409, { 'content-type': 'application/json' })
+      response.end(request.url === '/version' ? '{"results": {"supported_versions": ["2.6"]}}' : text)
+    })
+    await using origin = originFor(listening.port, { files })
+    return await failureOf(new VerifierAdmin(origin).stop(parseAgentId('node')))
+  },
   'api-version': () => askAnswering(404, '', html),
   'push-mode': () =>
     askHttps({}, (_request, response) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AgentRecord } from '../../../../plugins/keylime/api/agent-record.ts'
+import type { AgentRecord } from '../../../../plugins/keylime/api/v2/agent-record.ts'
 import type { AgentRecords } from '../../../../plugins/keylime/api/verifier-client.ts'
 import { KeylimeError } from '../../../../plugins/keylime/basis/errors.ts'
 import { type AgentId, parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'

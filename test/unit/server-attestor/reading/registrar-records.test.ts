@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RegistrarRecord } from '../../../../plugins/keylime/api/registrar-client.ts'
+import type { RegistrarRecord } from '../../../../plugins/keylime/api/v2/registrar-record.ts'
 import { KeylimeError } from '../../../../plugins/keylime/basis/errors.ts'
 import { type AgentId, parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
 import { RECORD_TTL_MS, RegistrarRecords } from '../../../../server-attestor/reading/registrar-records.ts'

@@ -4,27 +4,16 @@
  * @module
  */
 
-import type { KeylimeError } from '../basis/errors.ts'
-import { newFailure } from '../basis/failures.ts'
-import type { HttpAnswer } from '../https/exchange.ts'
-import { statusText } from './envelope.ts'
+import type { KeylimeError } from '../../basis/errors.ts'
+import { newFailure } from '../../basis/failures.ts'
+import type { HttpAnswer } from '../../https/exchange.ts'
+import { statusText } from '../envelope.ts'
 
 /** Lists the versions we speak, highest first. Under 3.x the calls we need do not exist. */
 export const API_VERSIONS = ['2.6', '2.5', '2.4', '2.3', '2.2', '2.1'] as const
 
 /** Is one version we speak. */
 export type ApiVersion = (typeof API_VERSIONS)[number]
-
-/**
- * Tells whether one version is at least another.
- *
- * @param version The version in use.
- * @param least The version needed.
- * @returns True when `version` is `least` or newer.
- */
-export function isAtLeast(version: ApiVersion, least: ApiVersion): boolean {
-  return API_VERSIONS.indexOf(version) <= API_VERSIONS.indexOf(least)
-}
 
 /**
  * Chooses the version from the answer to `GET /version`.

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { API_VERSIONS, chooseVersion, isAtLeast, isVersionRefused } from '../../../../plugins/keylime/api/version.ts'
-import { recorded, recordedResults } from '../../../fakes/recorded.ts'
+import { isAtLeast } from '../../../../../plugins/keylime/api/generation.ts'
+import { API_VERSIONS, chooseVersion, isVersionRefused } from '../../../../../plugins/keylime/api/v2/versions.ts'
+import { recorded, recordedResults } from '../../../../fakes/recorded.ts'
 
 const who = 'keylime verifier 10.0.0.1:8881'
 
@@ -48,7 +49,14 @@ describe('chooseVersion', () => {
 
 describe('isAtLeast', () => {
   it('orders the versions', () => {
-    expect(API_VERSIONS.map((version) => isAtLeast(version, '2.3'))).toEqual([true, true, true, true, false, false])
+    expect(API_VERSIONS.map((version) => isAtLeast(API_VERSIONS, version, '2.3'))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ])
   })
 })
 

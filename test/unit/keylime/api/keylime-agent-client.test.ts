@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AgentClient } from '../../../../plugins/keylime/api/agent-client.ts'
+import { KeylimeAgentClient } from '../../../../plugins/keylime/api/keylime-agent-client.ts'
 import { type FakeKeylime, type FakeNodeAgent, startFakeKeylime } from '../../../fakes/fake-keylime.ts'
 import { recordedResults } from '../../../fakes/recorded.ts'
 import { failureOf, originFor, startHttp } from '../https-fixture.ts'
@@ -7,12 +7,12 @@ import { playRecorded } from '../recorded-server.ts'
 
 const NONCE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
-describe('AgentClient, with the answers of a real agent', { timeout: 30_000 }, () => {
+describe('KeylimeAgentClient, with the answers of a real agent', { timeout: 30_000 }, () => {
   it('asks who it is, and for a quote over a nonce', async () => {
     const seen: string[] = []
     await using listener = await startHttp(playRecorded(['agent-version', 'agent-info-v2.6', 'agent-quote'], seen))
     await using origin = originFor(listener.port, { role: 'keylime agent' })
-    const client = new AgentClient(origin)
+    const client = new KeylimeAgentClient(origin)
     expect(await client.getInfo()).toEqual({
       agentId: '1d0cc2c1c1213b7c9391a275e06046eeda3aa3c86f6a3106ebada2f581dc2d47',
       hashAlg: 'sha256',
@@ -36,14 +36,14 @@ describe('AgentClient, with the answers of a real agent', { timeout: 30_000 }, (
       playRecorded(['agent-version', name])(request, response)
     })
     await using origin = originFor(listener.port, { role: 'keylime agent' })
-    const { code, message } = await failureOf(new AgentClient(origin).getIdentityQuote(nonce))
+    const { code, message } = await failureOf(new KeylimeAgentClient(origin).getIdentityQuote(nonce))
     expect(code).toBe('KEYLIME_BAD_RESPONSE')
     expect(message).toContain(text)
     expect(message).not.toContain(nonce)
   })
 })
 
-describe('AgentClient', { timeout: 30_000 }, () => {
+describe('KeylimeAgentClient', { timeout: 30_000 }, () => {
   let keylime: FakeKeylime
   let agent: FakeNodeAgent
   beforeAll(async () => {
@@ -55,12 +55,12 @@ describe('AgentClient', { timeout: 30_000 }, () => {
   it('speaks mutual TLS with an agent that certifies itself [T22] [T74]', async () => {
     const files = { caFile: agent.caFile, certFile: agent.clientCertFile, keyFile: agent.clientKeyFile }
     await using origin = originFor(agent.port, { role: 'keylime agent', files })
-    expect((await new AgentClient(origin).getInfo()).agentId).toBe(keylime.node().agentId)
+    expect((await new KeylimeAgentClient(origin).getInfo()).agentId).toBe(keylime.node().agentId)
   })
 
   it('says that the agent demands a client certificate', async () => {
     await using origin = originFor(agent.port, { role: 'keylime agent', files: { caFile: agent.caFile } })
-    const { code, message } = await failureOf(new AgentClient(origin).getInfo())
+    const { code, message } = await failureOf(new KeylimeAgentClient(origin).getInfo())
     expect(code).toBe('KEYLIME_CLIENT_REFUSED')
     expect(message).toContain('demands a client certificate, and none is configured')
   })
@@ -71,7 +71,7 @@ describe('AgentClient', { timeout: 30_000 }, () => {
       role: 'keylime agent',
       files: { caFile: agent.caFile, certFile, keyFile },
     })
-    const { code, message } = await failureOf(new AgentClient(origin).getInfo())
+    const { code, message } = await failureOf(new KeylimeAgentClient(origin).getInfo())
     expect(code).toBe('KEYLIME_CLIENT_REFUSED')
     expect(message).toContain('closed the connection after our certificate')
     expect(message).toContain('CN=client (issued by CN=Keylime Certificate Authority')
@@ -79,7 +79,7 @@ describe('AgentClient', { timeout: 30_000 }, () => {
 
   it('refuses an agent of another CA [T22]', async () => {
     await using origin = originFor(agent.port, { role: 'keylime agent', files: { caFile: keylime.caFile } })
-    const { code, message } = await failureOf(new AgentClient(origin).getInfo())
+    const { code, message } = await failureOf(new KeylimeAgentClient(origin).getInfo())
     expect(code).toBe('KEYLIME_PEER_UNTRUSTED')
     expect(message).toContain('presents a self-signed certificate')
     expect(message).toContain('add it there if it is the right one')
@@ -94,7 +94,7 @@ describe('AgentClient', { timeout: 30_000 }, () => {
       response.end(JSON.stringify({ code: 200, status: 'Success', results }))
     })
     await using origin = originFor(old.port, { role: 'keylime agent' })
-    const client = new AgentClient(origin)
+    const client = new KeylimeAgentClient(origin)
     expect(await client.hasInfo()).toBe(false)
     const { code, message } = await failureOf(client.getInfo())
     expect(code).toBe('KEYLIME_API_UNSUPPORTED')
@@ -111,7 +111,7 @@ describe('AgentClient', { timeout: 30_000 }, () => {
       response.end(JSON.stringify({ code: status, status: `TPM is busy, nonce ${NONCE}`, results }))
     })
     await using origin = originFor(busy.port, { role: 'keylime agent' })
-    const { code, reason, message } = await failureOf(new AgentClient(origin).getIdentityQuote(NONCE))
+    const { code, reason, message } = await failureOf(new KeylimeAgentClient(origin).getIdentityQuote(NONCE))
     expect({ code, reason }).toEqual({ code: 'KEYLIME_UNAVAILABLE', reason: 'server-error' })
     expect(message).toContain('failed with 503 ("TPM is busy, nonce (nonce)")')
   })
@@ -127,7 +127,7 @@ describe('AgentClient', { timeout: 30_000 }, () => {
       response.end(JSON.stringify({ code: 200, status: 'Success', results: body }))
     })
     await using origin = originFor(listener.port, { role: 'keylime agent' })
-    const { code, message } = await failureOf(new AgentClient(origin).getInfo())
+    const { code, message } = await failureOf(new KeylimeAgentClient(origin).getInfo())
     expect(code).toBe('KEYLIME_BAD_RESPONSE')
     expect(message).toContain(text)
   })

@@ -4,8 +4,8 @@
  * @module
  */
 import * as v from 'valibot'
-import type { AgentId } from '../basis/ids.ts'
-import { parseShape } from './shape.ts'
+import type { AgentId } from '../../basis/ids.ts'
+import { parseShape } from '../shape.ts'
 
 /** Is what a verifier knows about one agent, at one moment of the verifier's clock. */
 export interface AgentRecord {

@@ -8,10 +8,11 @@ import { isKeylimeError, KeylimeError } from '../basis/errors.ts'
 import { newFailure } from '../basis/failures.ts'
 import { type AgentId, isAgentId } from '../basis/ids.ts'
 import type { HttpsOrigin } from '../https/http.ts'
-import { KeylimeApi } from './keylime-api.ts'
+import { isAtLeast } from './generation.ts'
+import { type CallOptions, KeylimeApi } from './keylime-api.ts'
 import { parseShape } from './shape.ts'
-import type { CallOptions } from './verifier-client.ts'
-import { isAtLeast } from './version.ts'
+import { V2 } from './v2/generation.ts'
+import { API_VERSIONS, type ApiVersion } from './v2/versions.ts'
 
 /** Is what a Keylime agent says of itself. */
 export interface AgentInfo {
@@ -41,12 +42,12 @@ const QUOTE = v.object({
 })
 
 /** Asks one Keylime agent. */
-export class AgentClient {
-  readonly #api: KeylimeApi
+export class KeylimeAgentClient {
+  readonly #api: KeylimeApi<ApiVersion>
 
   /** @param origin The agent, over TLS with a client certificate from its `trusted_client_ca`, or plain HTTP. */
   constructor(origin: HttpsOrigin) {
-    this.#api = new KeylimeApi(origin)
+    this.#api = new KeylimeApi(origin, V2)
   }
 
   /** The agent in the words of messages, such as `keylime agent 127.0.0.1:9002`. */
@@ -62,7 +63,7 @@ export class AgentClient {
    * @throws {KeylimeError} As {@link KeylimeApi.version}.
    */
   async hasInfo(options: CallOptions = {}): Promise<boolean> {
-    return isAtLeast(await this.#api.version(options.signal), '2.2')
+    return isAtLeast(API_VERSIONS, await this.#api.version(options.signal), '2.2')
   }
 
   /**

@@ -1,0 +1,27 @@
+/**
+ * Generation 2 of Keylime's API, as verifier, registrar and agent speak it from Keylime 7.10 on.
+ *
+ * @module
+ */
+import type { HttpAnswer } from '../../https/exchange.ts'
+import { type Call, explainStatus, isKeylimeRefusal, openEnvelope } from '../envelope.ts'
+import type { Generation } from '../generation.ts'
+import { API_VERSIONS, type ApiVersion, chooseVersion, isVersionRefused, pushModeFailure } from './versions.ts'
+
+/** Generation 2: answers are `{code, status, results}`. */
+export const V2: Generation<ApiVersion> = {
+  versions: API_VERSIONS,
+  contentType: 'application/json',
+  chooseVersion: chooseFrom,
+  isVersionRefused,
+  open: openEnvelope,
+}
+
+function chooseFrom(answer: HttpAnswer, call: Call): ApiVersion {
+  if (answer.status === 410) throw pushModeFailure(call.who)
+  if (answer.status === 200) return chooseVersion(openEnvelope(answer, call), call.who)
+  // A registrar before Keylime 7.12 has no /version; its API is 2.1 or 2.2, and 2.2 adds nothing to its records.
+  const hasNoVersionPath = [400, 404, 405].includes(answer.status) && isKeylimeRefusal(answer)
+  if (hasNoVersionPath) return '2.1'
+  throw explainStatus(answer, call)
+}
