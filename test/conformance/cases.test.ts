@@ -4,7 +4,7 @@
  * @module
  */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { buildAll } from './build.ts'
+import { buildAll, judgeName } from './build.ts'
 import { CASES } from './cases.ts'
 import { E2E_CASES } from './e2e-cases.ts'
 import { judge, type Run } from './judge.ts'
@@ -21,9 +21,12 @@ describe('a plugin, as hosts that nobody here wrote see it', () => {
     runs = await playAll(PLAYED, executables)
   })
 
-  it.each(PLAYED.map((each) => ({ title: `${each.case} [${each.id}] (${each.via})`, each })))('$title', ({ each }) => {
-    expect(judge(each, runs).differences).toEqual([])
-  })
+  it.each(PLAYED.map((each) => ({ title: `${each.case} [${each.id}] (${judgeName(each.via)})`, each })))(
+    '$title',
+    ({ each }) => {
+      expect(judge(each, runs).differences).toEqual([])
+    },
+  )
 })
 
 describe('the cases', () => {

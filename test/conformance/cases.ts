@@ -11,63 +11,63 @@ import type { ConformanceCase } from './conformance-case.ts'
 export const CASES: readonly ConformanceCase[] = [
   {
     id: 'C01',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'no cookie',
     plugins: ['server', 'agent', 'example'],
     expected: ['exit 1', 'stdout ""', 'stderr says that it is a plugin: true'],
   },
   {
     id: 'C02',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'wrong cookie value',
     plugins: ['server', 'agent', 'example'],
     expected: ['exit 1', 'stdout ""', 'stderr says that it is a plugin: true'],
   },
   {
     id: 'C03',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'PLUGIN_PROTOCOL_VERSIONS unset',
     plugins: ['server', 'agent', 'example'],
     expected: ['version 1'],
   },
   {
     id: 'C04',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'versions "2"',
     plugins: ['server', 'agent', 'example'],
     expected: ['version 1', 'host: incompatible API version with plugin. Plugin version: 1, Client versions: [2]'],
   },
   {
     id: 'C05',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'versions "x,1" / "1,2"',
     plugins: ['server', 'agent', 'example'],
     expected: ['x,1: version 1, stderr speaks: true', '1,2: version 1, stderr speaks: false'],
   },
   {
     id: 'C06',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'byte-exact line without TLS',
     plugins: ['server', 'agent', 'example'],
     expected: ['"1|1|unix|<path>|grpc|\\n"', 'ping SERVING', 'afterwards on stdout ""'],
   },
   {
     id: 'C07',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'dial in the same millisecond as the line',
     plugins: ['server', 'agent', 'example'],
     expected: ['first call succeeds in all runs: true'],
   },
   {
     id: 'C08',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'StartTimeout 2 s on a loaded 2-core machine',
     plugins: ['server', 'agent', 'example'],
     expected: ['OK', 'OK', 'OK'],
   },
   {
     id: 'C09',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'TMPDIR and PLUGIN_UNIX_SOCKET_DIR set',
     plugins: ['server', 'agent', 'example'],
     expected: [
@@ -79,7 +79,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C10',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'PLUGIN_UNIX_SOCKET_GROUP=<gid> and =<name>',
     plugins: ['server', 'agent', 'example'],
     expected: [
@@ -90,14 +90,14 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C11',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'TMPDIR of 120 chars',
     plugins: ['server', 'agent', 'example'],
     expected: ['exit 1, stdout "", JSON errors 1', 'host says that the plugin exited early: true'],
   },
   {
     id: 'C12',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'PLUGIN_MULTIPLEX_GRPC=true',
     plugins: ['example'],
     expected: [
@@ -112,14 +112,14 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C13',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'mux unset',
     plugins: ['server', 'agent', 'example'],
     expected: ['6 fields'],
   },
   {
     id: 'C14',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'AutoMTLS',
     plugins: ['server', 'agent', 'example'],
     expected: [
@@ -133,14 +133,14 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C15',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'AutoMTLS + AcceptAndServe on the host, plugin dials',
     plugins: ['example'],
     expected: ['plugin calls host: 42, OK', 'host calls plugin: pong, OK'],
   },
   {
     id: 'C16',
-    via: 'go-plugin 1.0.1',
+    via: 'old go-plugin',
     case: 'old host (go-plugin 1.0.1)',
     plugins: ['example'],
     expected: [
@@ -153,7 +153,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C17',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'health Check plugin / "" / nope; Watch',
     plugins: ['server', 'agent', 'example'],
     expected: [
@@ -167,7 +167,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C18',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'reflection ListServices v1, v1alpha; every service described by its descriptors',
     plugins: ['server', 'agent', 'example'],
     expected: [
@@ -179,21 +179,21 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C19',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'SyncStdout set, plugin prints to console',
     plugins: ['example'],
     expected: ['both channels complete and in order: true', 'on file descriptor 1: ""'],
   },
   {
     id: 'C20',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'nobody reads StreamStdio, plugin prints 50 MiB',
     plugins: ['example'],
     expected: ['after 50 MiB nobody reads: Double(21) = 42, OK', 'another 200 MiB cost less than 64 MiB: true'],
   },
   {
     id: 'C21',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'log lines all levels, nested values, unicode, newline in message',
     plugins: ['example'],
     expected: [
@@ -206,7 +206,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C22',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: '"@message" given a number/object by user code',
     plugins: ['example'],
     expected: [
@@ -219,21 +219,21 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C23',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: '200 KiB log message',
     plugins: ['example'],
     expected: ['level warn, below 64 KiB: true'],
   },
   {
     id: 'C24',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'timestamp format',
     plugins: ['server', 'agent', 'example'],
     expected: ['a line was logged: true, host can parse its time: true'],
   },
   {
     id: 'C25',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'uncaught exception in a handler / unhandled rejection',
     plugins: ['example'],
     expected: [
@@ -248,7 +248,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C26',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'bidirectional Counter example',
     plugins: ['example'],
     expected: [
@@ -264,7 +264,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C27',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'ConnInfo dialed 10 s after arrival',
     plugins: ['example'],
     expected: [
@@ -274,14 +274,14 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C28',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'two broker ids, 20 in parallel',
     plugins: ['example'],
     expected: ['20 of 20 reached their own server'],
   },
   {
     id: 'C29',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'Kill during an idle plugin',
     plugins: ['server', 'agent', 'example'],
     expected: [
@@ -292,7 +292,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C30',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'Kill during 50 open streams and a child process',
     plugins: ['example'],
     expected: [
@@ -303,14 +303,14 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C31',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'SIGINT x3, SIGUSR1, SIGUSR2 to the plugin',
     plugins: ['server', 'agent', 'example'],
     expected: ['still serving: OK', 'debugger: false'],
   },
   {
     id: 'C32',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'SIGTERM then Shutdown within grace',
     plugins: ['example'],
     expected: [
@@ -324,42 +324,42 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C33',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'SIGKILL the host (no Pdeathsig)',
     plugins: ['server', 'agent', 'example'],
     expected: ['plugin runs: true', 'gone within 2 s: true, socket gone: true'],
   },
   {
     id: 'C34',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'host stdin closed / null',
     plugins: ['server', 'agent', 'example'],
     expected: ['with stdin at its end: OK', 'with stdin on the null device: SERVING'],
   },
   {
     id: 'C35',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'stderr reader gone (EPIPE)',
     plugins: ['example'],
     expected: ['Double(21) = 42, OK'],
   },
   {
     id: 'C36',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'reattach: probe connection, then 2 clients',
     plugins: ['server', 'agent', 'example'],
     expected: ['client 1: OK', 'client 2: OK'],
   },
   {
     id: 'C37',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'host connection dropped and re-dialed',
     plugins: ['server', 'agent', 'example'],
     expected: ['connection 1: SERVING', 'connection 2: SERVING', 'connection 3: SERVING'],
   },
   {
     id: 'C38',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: '16 MiB unary both ways; 1000 concurrent streams',
     plugins: ['example'],
     expected: [
@@ -370,7 +370,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C39',
-    via: 'go-plugin 1.7.0',
+    via: 'go-plugin',
     case: 'deadline exceeded / client cancel mid-handler',
     plugins: ['example'],
     expected: [
@@ -382,7 +382,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C40',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'load successful',
     plugins: ['catalog'],
     expected: [
@@ -394,7 +394,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C41',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'checksum good / none / "NOT_A_CHECKSUM" / "DEADBEEF" / 64 zeros',
     plugins: ['catalog'],
     expected: [
@@ -407,7 +407,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C42',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'mode bad (other cookie)',
     plugins: ['catalog'],
     expected: [
@@ -418,7 +418,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C43',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'configure GOOD / BAD',
     plugins: ['catalog'],
     expected: [
@@ -428,21 +428,21 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C44',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'data given, Config not announced',
     plugins: ['catalog'],
     expected: ['failed to configure plugin "test": no supported configuration interface found'],
   },
   {
     id: 'C45',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'file data, Reconfigure after change / no change',
     plugins: ['catalog'],
     expected: ['unchanged: info', 'changed: info', 'broken: error', 'CONFIGURED with [GOOD1 GOOD2 BAD]'],
   },
   {
     id: 'C46',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'plugin disabled; unknown type; wrong announced service',
     plugins: ['catalog'],
     expected: [
@@ -453,7 +453,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C47',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'plugin needs a host service the host lacks',
     plugins: ['catalog'],
     expected: [
@@ -462,7 +462,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C48',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'Configure concurrent with 100 Attest',
     plugins: ['server-attestor'],
     expected: [
@@ -472,7 +472,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C49',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'server facade: no challenge / three challenges / selectors / can_reattest',
     plugins: ['server-attestor'],
     expected: [
@@ -485,7 +485,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C50',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'server facade errors: ends early, throws plain error, status error, empty ID, neither oneof',
     plugins: ['server-attestor'],
     expected: [
@@ -498,14 +498,14 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C51',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'server facade: fail at once ("not configured")',
     plugins: ['server-attestor', 'server', 'agent-attestor', 'agent'],
     expected: ['map[FailedPrecondition: nodeattestor(test): not configured:1000]'],
   },
   {
     id: 'C52',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'agent facade: the 11 cases of v1_test.go',
     plugins: ['agent-attestor'],
     expected: [
@@ -525,7 +525,7 @@ export const CASES: readonly ConformanceCase[] = [
   },
   {
     id: 'C53',
-    via: 'SPIRE catalog 1.13.3',
+    via: 'SPIRE catalog',
     case: 'Validate: valid, invalid, unknown key, empty',
     plugins: ['server-attestor', 'agent'],
     expected: [

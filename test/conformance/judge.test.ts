@@ -4,7 +4,7 @@ import { judge, type Run } from './judge.ts'
 
 const subject: ConformanceCase = {
   id: 'C00',
-  via: 'go-plugin 1.7.0',
+  via: 'go-plugin',
   case: 'two plugins say hello',
   plugins: ['one', 'two'],
   expected: ['hello', 'goodbye'],

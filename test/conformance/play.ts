@@ -28,7 +28,7 @@ export async function playAll(
     ...Object.entries(plugins).flatMap(([name, path]) => ['-plugin', `${name}=${path}`]),
     ...Object.entries(exampleHosts).flatMap(([name, path]) => ['-host', `${name}=${path}`]),
   ]
-  const old = cases.filter((each) => each.via === 'go-plugin 1.0.1')
+  const old = cases.filter((each) => each.via === 'old go-plugin')
   const current = cases.filter((each) => !old.includes(each)).map((each) => each.id)
   const runs: Run[] = []
   const collect = (run: Run): void => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { styleText } from 'node:util'
-import { buildAll } from './build.ts'
+import { buildAll, judgeName } from './build.ts'
 import { CASES } from './cases.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 import { E2E_CASES } from './e2e-cases.ts'
@@ -32,7 +32,8 @@ if (process.stderr.isTTY) process.stderr.write('\r\u001B[K')
 
 const verdicts = chosen.map((each) => judge(each, runs))
 for (const [index, verdict] of verdicts.entries()) row(chosen[index], verdict)
-if (wanted.length === 0) for (const each of E2E_CASES) say(`${each.id}  e2e    ${pad(each.via)} ${each.case}`)
+if (wanted.length === 0)
+  for (const each of E2E_CASES) say(`${each.id}  e2e    ${pad(judgeName(each.via))} ${each.case}`)
 
 const failed = verdicts.filter((verdict) => !verdict.passed)
 const elsewhere = wanted.length === 0 ? `, ${E2E_CASES.length} are played by the e2e tests` : ''
@@ -43,10 +44,12 @@ process.exitCode = failed.length === 0 && runs.length > 0 ? 0 : 1
 function row(subject: ConformanceCase | undefined, verdict: Verdict): void {
   if (subject === undefined) return
   const mark = verdict.passed ? styleText('green', 'pass') : styleText('red', 'FAIL')
-  say(`${subject.id}  ${mark}   ${pad(subject.via)} ${subject.case}  (${subject.plugins.join(', ')}; ${verdict.ms} ms)`)
+  say(
+    `${subject.id}  ${mark}   ${pad(judgeName(subject.via))} ${subject.case}  (${subject.plugins.join(', ')}; ${verdict.ms} ms)`,
+  )
   for (const difference of verdict.differences) say(`       ${difference}`)
 }
 
 function pad(text: string): string {
-  return text.padEnd('SPIRE catalog 1.13.3'.length)
+  return text.padEnd('SPIRE catalog 1.15.3'.length)
 }

@@ -1,8 +1,9 @@
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rig } from '../lab/one-host/rig.ts'
 import type { ServerChange } from '../lab/one-host/spire-maker.ts'
+import { SPIRE_VERSION } from '../lab/parts/spire.ts'
 import { renderHcl, renderJson } from '../lab/services/hcl-text.ts'
 import type { SpireServer } from '../lab/services/spire-server.ts'
 import { Swtpm } from '../lab/services/swtpm.ts'
@@ -102,6 +103,27 @@ describe('a configuration with a mistake', () => {
   it('names the file that cannot be read [T29]', async () => {
     const log = await failedStart({ name: 'no-file', plugin: { data: { keylime_tls_key_file: '/no/such.key' } } })
     expect(log).toMatch(/InvalidArgument[^\n]*keylime_tls_key_file[^\n]*\/no\/such\.key/)
+  })
+})
+
+// SPIRE asks the plugins themselves from 1.14 on.
+describe.skipIf(SPIRE_VERSION.startsWith('1.13.'))('spire-server validate', () => {
+  it('finds nothing wrong with a good configuration, and starts nothing', async () => {
+    const server = await rig.newServer({ name: 'valid' })
+    expect(await server.validate()).toMatchObject({ code: 0, stdout: expect.stringContaining('valid') as string })
+    expect(existsSync(server.socketPath)).toBe(false)
+  })
+
+  it('prints the unknown key with its place and the likely one, and each other problem, and fails [T80]', async () => {
+    const data = { keylime_tls_ca_cert: '/x', keylime_tls_key_file: '/no/such.key', request_timeout: 'soon' }
+    const server = await rig.newServer({ name: 'invalid', plugin: { data } })
+    const { code, stdout, stderr } = await server.validate()
+    expect(code).toBe(1)
+    expect(stdout + stderr).toMatch(
+      /^\s+\d+:1: keylime_tls_ca_cert: unknown key; did you mean "keylime_tls_ca_cert_file"\?$/m,
+    )
+    expect(stdout + stderr).toMatch(/^\s+\d+:\d+: request_timeout: the string "soon" is not a duration/m)
+    expect(stdout + stderr).toMatch(/^\s+keylime_tls_key_file \/no\/such\.key: does not exist/m)
   })
 })
 

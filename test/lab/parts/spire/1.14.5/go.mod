@@ -1,6 +1,6 @@
 module tower-of-omens/test/lab/parts/spire
 
-go 1.26.8
+go 1.26.6
 
 tool (
 	github.com/spiffe/spire/cmd/spire-agent

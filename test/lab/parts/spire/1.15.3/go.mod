@@ -1,6 +1,6 @@
 module tower-of-omens/test/lab/parts/spire
 
-go 1.26.8
+go 1.26.6
 
 replace github.com/Keyfactor/ejbca-go-client-sdk => github.com/Keyfactor/ejbca-go-client-sdk v1.0.2
 
