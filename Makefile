@@ -5,7 +5,7 @@ DEPS := node_modules/.package-lock.json
 SOURCES := $(shell find plugins server-attestor agent-attestor -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tower tower gen gen-check docs build release lint format fuzz bench soak conformance clean
+.PHONY: help demo test test-tower tower gen gen-check docs build release pack lint format fuzz bench soak conformance clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ build: dist/SHA256SUMS ## Build dist/: one executable file for each half
 
 release: $(DEPS) ## Build everything that is shipped: executables, .deb, licences, bill of materials, sums
 	@node scripts/release.ts
+
+pack: $(DEPS) ## Build the npm packages into dist/npm: one folder and one tarball each
+	@node scripts/pack.ts
 
 dist/SHA256SUMS: $(DEPS) $(SOURCES)
 	@node scripts/build.ts

@@ -3,4 +3,4 @@ import { servePlugin } from '@tower-of-omens/spire-sdk'
 import { AGENT_PLUGIN } from './plugin.ts'
 
 // The build writes the version in; the sources have none.
-void servePlugin({ ...AGENT_PLUGIN, version: process.env['TOWER_VERSION'] ?? 'unbuilt' })
+void servePlugin({ ...AGENT_PLUGIN, version: process.env['PLUGIN_VERSION'] ?? 'unbuilt' })

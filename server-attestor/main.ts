@@ -7,4 +7,4 @@ import { servePlugin } from '@tower-of-omens/spire-sdk'
 import { serverPlugin } from './plugin.ts'
 
 // The build writes the version in; the sources have none.
-void servePlugin({ ...serverPlugin(), version: process.env['TOWER_VERSION'] ?? 'unbuilt' })
+void servePlugin({ ...serverPlugin(), version: process.env['PLUGIN_VERSION'] ?? 'unbuilt' })

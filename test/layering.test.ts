@@ -9,7 +9,7 @@ const NAMESPACE = '@tower-of-omens/'
 
 /** Which room may import which: the arrows of CONTRIBUTING.md. `node:` is open to all, and a room to itself. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  'plugins/go-plugin': ['@bufbuild/protobuf', '@grpc/grpc-js'],
+  'plugins/go-plugin': ['@bufbuild/protobuf', '@grpc/grpc-js', 'esbuild'],
   'plugins/spire-sdk': ['plugins/go-plugin', '@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/tpm': [],
   'plugins/tpm-device': ['plugins/tpm'],
@@ -22,6 +22,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
 const sources = Object.keys(ARROWS).flatMap((room) => filesOf(join(root, room)).map((path) => ({ room, path })))
@@ -59,8 +60,10 @@ describe('the rooms', () => {
       const targets = filesOf(join(root, room)).flatMap((path) => importsOf(path).map((each) => roomOf(path, each)))
       const imported = new Set(targets.filter((target) => target !== 'node:' && target !== room))
       const names = [...imported].map((target) => target.replace(/^plugins\//, NAMESPACE)).toSorted()
-      const { dependencies = {} } = JSON.parse(readFileSync(join(root, room, 'package.json'), 'utf8')) as Manifest
-      const declared = Object.keys(dependencies).toSorted()
+      const { dependencies, peerDependencies } = JSON.parse(
+        readFileSync(join(root, room, 'package.json'), 'utf8'),
+      ) as Manifest
+      const declared = Object.keys({ ...dependencies, ...peerDependencies }).toSorted()
       return names.join() === declared.join() ? [] : [`${room} imports ${names.join()}, declares ${declared.join()}`]
     })
     expect(differing).toEqual([])

@@ -4,8 +4,17 @@
  * @module
  */
 
-export type { Broker } from './broker/broker.ts'
-export { type BidiStream, CallCancelledError, serveBidi } from './grpc/bidi.ts'
-export { serveUnary } from './grpc/unary.ts'
-export type { HclogLogger } from './log/hclog.ts'
-export { type DescriptorSource, type GoPluginContext, type GoPluginService, serveGoPlugin } from './serve/server.ts'
+export type { Broker, BrokeredServer, DialTarget } from './broker/broker.ts'
+export { type BidiStream, CallCancelledError, serveBidi, type WireStatus } from './grpc/bidi.ts'
+export { serveUnary, type UnaryCall } from './grpc/unary.ts'
+export type { HclogFields, HclogLogger } from './log/hclog.ts'
+export type { MagicCookie } from './serve/handshake.ts'
+export { type ReattachableServer, type ReattachConfig, serveReattachable } from './serve/reattach.ts'
+export {
+  type DescriptorSource,
+  type GoPluginContext,
+  type GoPluginOptions,
+  type GoPluginServer,
+  type GoPluginService,
+  serveGoPlugin,
+} from './serve/server.ts'

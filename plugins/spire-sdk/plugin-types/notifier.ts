@@ -1,6 +1,8 @@
 /**
- * Notifier: is told what happens to the trust bundle of spire-server.
+ * Notifier: is told what happens to the trust bundle of spire-server. SPIRE deprecates the type: a new plugin should be a
+ * BundlePublisher.
  *
+ * @see spiffe/spire#7222
  * @module
  */
 import type {

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { withoutDebugSections } from '../../../scripts/release/slim-elf.ts'
+import { withoutDebugSections } from '../../../../plugins/go-plugin/bundle/slim-elf.ts'
 
 const node = readFileSync(process.execPath)
 const slim = withoutDebugSections(node)

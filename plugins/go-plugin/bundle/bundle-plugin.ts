@@ -1,0 +1,101 @@
+/**
+ * A plugin and everything it imports, in one script and in one executable.
+ *
+ * Two runs over the same sources give the same bytes: esbuild is deterministic, and Node makes the code cache from
+ * relative paths.
+ *
+ * @module
+ */
+import { chmod, mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type * as esbuild from 'esbuild'
+import { type ExecutableOptions, makeExecutable } from './executable.ts'
+
+/** What to bundle, and into what. */
+export interface BundleOptions extends ExecutableOptions {
+  /** Main module, TypeScript or JavaScript; it calls `serveGoPlugin` or `servePlugin`. */
+  readonly entry: string
+  /** Path of the executable to make. */
+  readonly out: string
+  /** Path of the script; default `out` with `.cjs` at its end. */
+  readonly script?: string
+  /** Becomes `process.env.PLUGIN_VERSION` of the bundle. */
+  readonly version?: string | undefined
+  /** Oldest Node that shall run the script, in esbuild's spelling; default `node22`. */
+  readonly target?: string
+  /** False: only the script is made. Default true. */
+  readonly executable?: boolean
+  /** Folder that paths are relative to; default the working directory. */
+  readonly folder?: string
+}
+
+/** What was made. */
+export interface Bundled {
+  /** The script, with a shebang line. */
+  readonly script: string
+  /** The executable; absent when none was wanted. */
+  readonly executable?: string
+  /** Files that went in, relative to the folder. */
+  readonly inputs: readonly string[]
+}
+
+/**
+ * Bundles a plugin.
+ *
+ * @param options See `BundleOptions`.
+ * @returns Absolute paths of what was made, and what went in.
+ * @throws {Error} esbuild is not installed, the sources do not build, or this Node cannot make executables.
+ */
+export async function bundlePlugin(options: BundleOptions): Promise<Bundled> {
+  const folder = resolve(options.folder ?? '.')
+  const out = resolve(folder, options.out)
+  const script = resolve(folder, options.script ?? `${out}.cjs`)
+  await mkdir(dirname(out), { recursive: true })
+  const inputs = await bundleScript(options, folder, script)
+  if (options.executable === false) return { script, inputs }
+  await makeExecutable(script, out, options)
+  return { script, executable: out, inputs }
+}
+
+async function bundleScript(options: BundleOptions, folder: string, script: string): Promise<readonly string[]> {
+  const { build } = await loadEsbuild()
+  const { metafile } = await build({
+    absWorkingDir: folder,
+    entryPoints: [options.entry],
+    outfile: script,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: options.target ?? 'node22',
+    legalComments: 'none',
+    banner: { js: '#!/usr/bin/env node' },
+    define: options.version === undefined ? {} : { 'process.env.PLUGIN_VERSION': JSON.stringify(options.version) },
+    plugins: [withoutProtoLoader],
+    metafile: true,
+    logLevel: 'warning',
+  })
+  await chmod(script, 0o755)
+  return Object.keys(metafile.inputs)
+}
+
+async function loadEsbuild(): Promise<typeof esbuild> {
+  try {
+    return await import('esbuild')
+  } catch (error) {
+    throw new Error('esbuild is not installed beside this package: run `npm install --save-dev esbuild`', {
+      cause: error,
+    })
+  }
+}
+
+// grpc-js loads proto-loader only to serve channelz, which we switch off; without it the program is smaller and starts sooner.
+const withoutProtoLoader: esbuild.Plugin = {
+  name: 'without-proto-loader',
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^@grpc\/proto-loader$/ }, (args) => ({ path: args.path, namespace: 'left-out' }))
+    pluginBuild.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
+      contents: 'module.exports = {}',
+      loader: 'js',
+    }))
+  },
+}

@@ -1,0 +1,78 @@
+/**
+ * One executable file of a bundled script: Node with the program inside.
+ *
+ * @see Node.js 26, doc/api/single-executable-applications.md
+ * @module
+ */
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { withoutDebugSections } from './slim-elf.ts'
+
+/** How an executable is made. */
+export interface ExecutableOptions {
+  /** Node binary for Linux to put the program into; default the one that runs this. */
+  readonly node?: string
+  /** Node binary that does the work, 25.5 or newer; default the one that runs this. */
+  readonly builder?: string
+  /** Whether `node` is for another processor than this machine's: then it can have no code cache. Default false. */
+  readonly foreign?: boolean
+  /** Flags of Node and V8 that the program always runs with, besides the fixed ones. */
+  readonly flags?: readonly string[]
+}
+
+/**
+ * Flags of every executable. The inspector must not open when a signal for the host reaches its process group, and
+ * Node's warnings are no lines a host could read.
+ */
+const FIXED_FLAGS = ['--disable-sigusr1', '--no-warnings']
+
+/**
+ * Makes an executable.
+ *
+ * @param script Bundled CommonJS script, with or without a shebang line.
+ * @param out Path of the executable. It is replaced at once: a plugin that runs from the old file goes on.
+ * @param options See `ExecutableOptions`.
+ * @throws {Error} The binary is no Node for Linux, or `builder` cannot make executables.
+ */
+export async function makeExecutable(script: string, out: string, options: ExecutableOptions): Promise<void> {
+  const { node = process.execPath, builder = process.execPath, foreign = false, flags = [] } = options
+  const name = basename(out)
+  const work = join(dirname(out), `.sea-${name}`)
+  await mkdir(work, { recursive: true })
+  try {
+    await writeFile(join(work, 'node'), withoutDebugSections(await readFile(node)))
+    // Without the shebang line, and by a relative path, so that neither the folder nor the form changes the bytes.
+    await writeFile(join(work, 'main.cjs'), (await readFile(script, 'utf8')).replace(/^#!.*\n/, ''))
+    await writeFile(join(work, 'sea.json'), JSON.stringify(seaConfig(name, !foreign, [...flags, ...FIXED_FLAGS])))
+    await buildSea(builder, work)
+    await chmod(join(work, name), 0o755)
+    await rename(join(work, name), out)
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+function seaConfig(output: string, useCodeCache: boolean, execArgv: readonly string[]): object {
+  return {
+    main: 'main.cjs',
+    output,
+    executable: 'node',
+    disableExperimentalSEAWarning: true,
+    // A code cache is bound to the processor that made it.
+    useCodeCache,
+    execArgv,
+    execArgvExtension: 'none',
+  }
+}
+
+async function buildSea(builder: string, work: string): Promise<void> {
+  try {
+    const env = { PATH: process.env['PATH'] }
+    await promisify(execFile)(builder, ['--predictable', '--build-sea', 'sea.json'], { cwd: work, env })
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error)
+    throw new Error(`${builder} cannot make an executable, Node.js 25.5 or newer can: ${said.trim()}`, { cause: error })
+  }
+}
