@@ -123,7 +123,10 @@ export async function startServerPlugin(
   throw new Error(`not configured: ${configured.status} ${configured.message}`)
 }
 
-/** Finds how to start a half: the built file under `$TOWER_DIST`, else Node with its source. */
+/**
+ * Finds how to start a half: the built file under `$TOWER_DIST`, else Node with its source. With `$TOWER_NODE`, a Node.js
+ * of another version, it is the built `.cjs` file that runs, under that.
+ */
 export function executable(
   built: string,
   source: string,
@@ -132,6 +135,8 @@ export function executable(
   if (dist === undefined) {
     return { command: process.execPath, args: [fileURLToPath(new URL(`../../${source}`, import.meta.url))] }
   }
+  const other = process.env['TOWER_NODE']
+  if (other !== undefined) return { command: other, args: [resolve(dist, `${built}.cjs`)] }
   const command = resolve(dist, built)
   if (!existsSync(command)) throw new Error(`TOWER_DIST is set, but ${command} is missing`)
   return { command, args: [] }

@@ -10,6 +10,7 @@
 import { ACCEPTANCE } from './acceptance.ts'
 import { CLAIMS } from './claims.ts'
 import { CONFORMANCE } from './conformance.ts'
+import { ENVIRONMENT } from './environment.ts'
 import { INCIDENTS } from './incidents.ts'
 import { OPERATOR } from './operator.ts'
 import { PACKAGES } from './packages.ts'
@@ -25,6 +26,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   ...ACCEPTANCE,
   ...INCIDENTS,
   ...CLAIMS,
+  ...ENVIRONMENT,
   ...TPM_EVIDENCE,
   ...OPERATOR,
   ...PACKAGES,

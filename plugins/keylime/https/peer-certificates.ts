@@ -6,8 +6,7 @@
  */
 import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import type * as tls from 'node:tls'
-import { domainToASCII } from 'node:url'
+import * as tls from 'node:tls'
 
 /** Bounds the chain kept for messages; OpenSSL takes 100 KiB of certificates. */
 const MAX_PRESENTED = 10
@@ -53,9 +52,28 @@ export function whyNotNamed(leaf: X509Certificate | undefined, expectedName: str
 }
 
 function isNamed(leaf: X509Certificate, expectedName: string): boolean {
-  if (isIP(expectedName) !== 0) return leaf.checkIP(expectedName.replace(/%.*$/, '')) !== undefined
-  const bare = expectedName.replace(/\.$/, '')
-  const name = domainToASCII(bare) || bare
   // A name that begins with a dot would stand for every name below it.
-  return !name.startsWith('.') && leaf.checkHost(name, { subject: 'default' }) !== undefined
+  if (expectedName.startsWith('.')) return false
+  if (tls.checkServerIdentity(expectedName, alternativeNamesOf(leaf)) === undefined) return true
+  // A certificate without alternative names counts by its common name.
+  if (isIP(expectedName) !== 0) return false
+  return leaf.checkHost(expectedName.replace(/\.$/, ''), { subject: 'default' }) !== undefined
+}
+
+/** Describes a certificate by its alternative names; its subject and its key are left out. */
+function alternativeNamesOf(leaf: X509Certificate): tls.PeerCertificate {
+  const { ca, raw, validFrom, validTo, serialNumber, fingerprint, fingerprint256, fingerprint512 } = leaf
+  return {
+    ca,
+    raw,
+    serialNumber,
+    fingerprint,
+    fingerprint256,
+    fingerprint512,
+    valid_from: validFrom,
+    valid_to: validTo,
+    subject: {},
+    issuer: {},
+    subjectaltname: leaf.subjectAltName ?? '',
+  }
 }

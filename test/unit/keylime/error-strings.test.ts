@@ -7,9 +7,10 @@ import { loadTlsFiles, type TlsFiles } from '../../../plugins/keylime/tls-files/
 import { fixedTls } from '../../../plugins/keylime/tls-files/tls-watch.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { answerWith, editResults, nginxError } from '../../fakes/faults.ts'
+import { hasOpenssl } from '../../fakes/openssl-pki.ts'
 import type { TestCa } from '../../fakes/pki.ts'
 import { failureOf, freePort, originFor, startHttps } from './https-fixture.ts'
-import { hasOpenssl, startOpenssl } from './openssl-server.ts'
+import { startOpenssl } from './openssl-server.ts'
 
 let keylime: FakeKeylime
 let root: TestCa

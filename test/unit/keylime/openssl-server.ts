@@ -1,10 +1,7 @@
 // `openssl s_server`, the outside judge of what a server built on OpenSSL says to a client it does not like.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { freePort } from './https-fixture.ts'
-
-/** Tells whether the openssl program is installed here. */
-export const hasOpenssl = spawnSync('openssl', ['version']).error === undefined
 
 /**
  * Starts `openssl s_server -www`, which answers each request with a page.

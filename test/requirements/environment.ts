@@ -1,0 +1,20 @@
+/**
+ * What the plugins meet outside Keylime's answers: strangers' certificates, networks, files, their own process.
+ *
+ * @module
+ */
+import type { Requirement } from './requirement.ts'
+
+/** These promises, in the order in which they are met. */
+export const ENVIRONMENT: readonly Requirement[] = [
+  {
+    id: 'tls:stranger:survived',
+    promise:
+      'Whatever certificates a port shows, both halves live on, answer with the right status and name what they saw',
+  },
+  {
+    id: 'tls:rollover:ends',
+    promise:
+      'Cross-signed certificates of a CA rollover, in a CA file or sent by a server, are verified in finite time',
+  },
+]
