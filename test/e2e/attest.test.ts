@@ -8,7 +8,6 @@ import type { Rig } from '../lab/one-host/rig.ts'
 import { TRUST_DOMAIN } from '../lab/one-host/spire-maker.ts'
 import { tryCommand } from '../lab/processes/commands.ts'
 import { pollUntil } from '../lab/processes/poll.ts'
-import type { VerifierRecord } from '../lab/services/keylime-admin.ts'
 import type { SpireAgent } from '../lab/services/spire-agent.ts'
 import type { SpireServer } from '../lab/services/spire-server.ts'
 import { linesOf, pluginOf, refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
@@ -52,10 +51,8 @@ describe('a host on its way to an identity', () => {
 
   it('attests by itself once it is enrolled, under the SPIFFE ID the Go plugin gives [T02] [T04] [T05] [T09]', async () => {
     await rig.enrol()
-    const entry = (await rig.keylime.admin.enrolled(rig.agentId)) as VerifierRecord & {
-      last_successful_attestation: number
-    }
-    seenAt.continuous = entry.last_successful_attestation * 1000
+    const entry = await rig.keylime.admin.enrolled(rig.agentId)
+    seenAt.continuous = (entry?.lastSuccessfulAttestation ?? 0) * 1000
     await rig.spireAgent.healthy()
     seenAt.attested = Date.now()
     const log = rig.spireAgent.readLog()
@@ -95,7 +92,7 @@ describe('a host on its way to an identity', () => {
 
   it('bears the hash of its EK as its name [T15]', async () => {
     const registered = await rig.keylime.admin.registered(rig.agentId)
-    const certificate = new X509Certificate(Buffer.from(registered?.ekcert ?? '', 'base64'))
+    const certificate = new X509Certificate(registered?.ekCert ?? '')
     const pem = certificate.publicKey.export({ type: 'spki', format: 'pem' })
     expect(createHash('sha256').update(pem).digest('hex')).toBe(rig.agentId)
   })
@@ -164,7 +161,7 @@ describe('a host on its way to an identity', () => {
 
   it('is quoted at least 25 times in about a minute while SPIRE uses the same TPM, and no descriptor stays open [T16]', async () => {
     const passedQuotes = async (): Promise<number> =>
-      (await rig.keylime.admin.enrolled(rig.agentId))?.attestation_count ?? 0
+      (await rig.keylime.admin.enrolled(rig.agentId))?.attestationCount ?? 0
     const before = await passedQuotes()
     const descriptors = openDescriptors()
     let returns = 0

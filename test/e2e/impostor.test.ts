@@ -80,7 +80,7 @@ describe('an attestation made by hand', () => {
   it("is refused with a quote by another TPM's AK under the registered name [T14]", async () => {
     const tpm = openStandInTpm(other.tcti, dir)
     const { akTpm } = await tpm.identity()
-    expect(akTpm).not.toBe((await rig.keylime.admin.registered(rig.agentId))?.aik_tpm)
+    expect(akTpm).not.toBe((await rig.keylime.admin.registered(rig.agentId))?.akTpm.toString('base64'))
     const pubkey = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ type: 'spki', format: 'pem' })
     const outcome = await attestWith(rig.agentId, async (nonce) => ({
       quote: await tpm.quote(nonce, 0, pubkey),

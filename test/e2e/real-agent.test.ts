@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rig } from '../lab/one-host/rig.ts'
 import { TRUST_DOMAIN } from '../lab/one-host/spire-maker.ts'
+import { quotesOf } from '../lab/services/keylime-admin.ts'
 import { STATE } from '../lab/services/keylime-states.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
@@ -27,7 +28,7 @@ describe.skipIf(absent)('a host with the real Keylime agent (skipped unless KEYL
     await rig.enrol()
     await startAndAttest(rig.spireAgent)
     const registered = await rig.keylime.admin.registered(rig.agentId)
-    const certificate = new X509Certificate(Buffer.from(registered?.ekcert ?? '', 'base64'))
+    const certificate = new X509Certificate(registered?.ekCert ?? '')
     const hash = createHash('sha256')
       .update(certificate.publicKey.export({ type: 'spki', format: 'pem' }))
       .digest('hex')
@@ -42,8 +43,8 @@ describe.skipIf(absent)('a host with the real Keylime agent (skipped unless KEYL
       await rig.spireAgent.waitForLog(new RegExp(`^[\\s\\S]{${before}}[\\s\\S]*Successfully reattested node`), 15_000)
       expect(refusalsIn(rig.spireAgent.readLog())).toEqual([])
       // Two quotes apart, so that no sync of the SPIRE agent is cut off in the middle.
-      const { attestation_count: count = 0 } = (await rig.keylime.admin.enrolled(rig.agentId)) ?? {}
-      await rig.keylime.admin.waitFor(rig.agentId, 'two quotes', (entry) => entry.attestation_count >= count + 2)
+      const count = quotesOf(await rig.keylime.admin.enrolled(rig.agentId))
+      await rig.keylime.admin.waitForQuotes(rig.agentId, count + 1)
     }
   })
 

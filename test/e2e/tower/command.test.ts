@@ -46,7 +46,7 @@ onTower('./test/lab/tower/tower', () => {
     const table = await ok('status')
     expect(table).toMatch(/^HOST\s+TPM\s+KEYLIME\s+FRESH\s+SPIRE AGENT\s+SVID UNTIL\s+CERTIFICATES\n/)
     expect(table).toMatch(
-      /^auth\s+answers\s+(get quote \(3\)|provide v \(5\)) \d+\s+\d+ s\s+attested\s+[\d:]{8}\s+\d+% \d+%$/m,
+      /^auth\s+answers\s+passes, state [35], \d+ quotes\s+\d+ s\s+attested\s+[\d:]{8}\s+\d+% \d+%$/m,
     )
     line.mark('status: exit 0')
     expect(await ok('run', 'auth', 'ip', 'route')).toBe(
@@ -58,11 +58,11 @@ onTower('./test/lab/tower/tower', () => {
     line.mark('add')
     expect(await ok('tamper', 'auth')).toContain('auth: done')
     await pollUntil('the table to show it', async () => (await tower('status')).code === 2)
-    expect((await tower('status')).stdout).toMatch(/^auth\s.*invalid quote \(9\)/m)
+    expect((await tower('status')).stdout).toMatch(/^auth\s.*KL-GATE-INVALID-QUOTE, state 9/m)
     line.mark('tamper: exit 2 of status')
     await ok('reboot', 'auth')
     await ok('powercut', 'ca')
-    await pollUntil('the cut to be seen', async () => (await tower('status')).stdout.includes('invalid quote (9)'))
+    await pollUntil('the cut to be seen', async () => (await tower('status')).stdout.includes('KL-GATE-INVALID-QUOTE'))
     await ok('heal', 'ca')
     line.mark('reboot, powercut, heal')
     await ok('partition', 'ca')

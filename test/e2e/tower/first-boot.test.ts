@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { expect, it } from 'vitest'
 import { pollUntil } from '../../lab/processes/poll.ts'
-import type { VerifierRecord } from '../../lab/services/keylime-admin.ts'
 import { FULL_POLICY } from '../../lab/tower/full-policy.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { DOMAIN } from '../../lab/tower/hosts.ts'
@@ -15,7 +15,7 @@ const PER_MINUTE = 25
 
 const tower = useTower('twfirst')
 
-function standings(): Promise<readonly (VerifierRecord | undefined)[]> {
+function standings(): Promise<readonly (AgentRecord | undefined)[]> {
   return Promise.all([...tower().hosts.values()].map(({ agentId }) => tower().keylime.admin.enrolled(agentId)))
 }
 
@@ -89,14 +89,14 @@ onTower('the first boot of a fleet', () => {
         const after = await standings()
         const minutes = (performance.now() - began) / 60_000
         const perMinute = after.map(
-          (now, index) => ((now?.attestation_count ?? 0) - (before[index]?.attestation_count ?? 0)) / minutes,
+          (now, index) => ((now?.attestationCount ?? 0) - (before[index]?.attestationCount ?? 0)) / minutes,
         )
         if (Math.min(...perMinute) >= PER_MINUTE) return true
         throw new Error(`${perMinute.map((rate) => Math.round(rate)).join(', ')} a minute`)
       },
       { deadlineMs: 180_000 },
     )
-    expect((await standings()).every((now) => now?.attestation_status === 'PASS')).toBe(true)
+    expect((await standings()).every((now) => now?.attestationStatus === 'PASS')).toBe(true)
   })
 
   it('takes an evicted healthy host back under the same ID by itself [T35]', async () => {

@@ -14,7 +14,7 @@ const tower = useTower('twpower')
 const PATIENCE_MS = 6_000
 
 async function countOf(host: TowerHost): Promise<number> {
-  return (await tower().keylime.admin.enrolled(host.agentId))?.attestation_count ?? 0
+  return (await tower().keylime.admin.enrolled(host.agentId))?.attestationCount ?? 0
 }
 
 onTower('power, outages and expiry', () => {
@@ -27,7 +27,7 @@ onTower('power, outages and expiry', () => {
     line.mark('Keylime went on quoting; nobody did anything')
     await svidReturns(host)
     line.mark('the workload has its SVID')
-    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operational_state)
+    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operationalState)
     line.end()
   })
 
@@ -54,7 +54,7 @@ onTower('power, outages and expiry', () => {
     const line = new Timeline('power cut')
     await line.step('power cut and back: the TPM clock jumped back', () => powerCut(host))
     const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
-    line.mark(`Keylime: state 9, ${standing.last_event_id}`)
+    line.mark(`Keylime: state 9, ${standing.lastEventId}`)
     await tower()
       .spire.evict(host.spiffeId)
       .catch(() => undefined)

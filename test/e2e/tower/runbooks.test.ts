@@ -99,7 +99,7 @@ onTower('the commands of the runbooks', () => {
     line.mark('auth is tampered with, and refused')
     await rehearse('attestation-failure', host, line)
     await svidReturns(host)
-    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operational_state)
+    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operationalState)
   })
 
   it('renew certificates, with which the node attests [T65]', async () => {
@@ -111,7 +111,7 @@ onTower('the commands of the runbooks', () => {
     const serial = await serialOf(tower(), host)
     await tower().spire.evict(host.spiffeId)
     await attestedAgain(tower(), host, serial)
-    expect((await tower().keylime.admin.enrolled(host.agentId))?.attestation_status).toBe('PASS')
+    expect((await tower().keylime.admin.enrolled(host.agentId))?.attestationStatus).toBe('PASS')
   })
 
   it('bring the tower back after a disaster [T65]', async () => {

@@ -21,7 +21,7 @@ onTower('a TPM with three places for keys', () => {
       // Leaves a session: the tool ends without flushing it.
       await tpm.run('tpm2_startauthsession', ['-S', `${tower().dir}/session-${start}.ctx`, '--hmac-session'])
       await tpm.extendPcr(FREE_PCR, createHash('sha256').update(String(start)).digest('hex'))
-      const before = (await tower().keylime.admin.enrolled(host.agentId))?.attestation_count ?? 0
+      const before = (await tower().keylime.admin.enrolled(host.agentId))?.attestationCount ?? 0
       await tower().keylime.admin.waitForQuotes(host.agentId, before)
       line.mark(`start ${start}: registered, and a new quote has passed (${host.agentKind} agent)`)
     }
@@ -31,7 +31,7 @@ onTower('a TPM with three places for keys', () => {
     await svidReturns(host)
     const loaded = (await tpm.run('tpm2_getcap', ['handles-transient'])).match(/0x8/g) ?? []
     expect(loaded.length).toBeLessThanOrEqual(3)
-    expect((await tower().keylime.admin.enrolled(host.agentId))?.attestation_status).toBe('PASS')
+    expect((await tower().keylime.admin.enrolled(host.agentId))?.attestationStatus).toBe('PASS')
     line.mark(`attested again; objects loaded now: ${loaded.length}`)
     line.end()
   })

@@ -31,7 +31,7 @@ async function refusedBeforeEnrolment(tell: Narrator, rig: Rig): Promise<void> {
 async function enrol(tell: Narrator, rig: Rig): Promise<void> {
   await rig.enrol()
   const entry = await rig.keylime.admin.enrolled(rig.agentId)
-  tell.say(`policy: ${entry?.tpm_policy}`)
+  tell.say(`policy: ${entry?.tpmPolicy}`)
   tell.say(`the verifier's record: ${entry === undefined ? 'none' : describeRecord(entry)}`)
 }
 

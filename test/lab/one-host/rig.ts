@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
 import { newLogDir } from '../parts/cache.ts'
 import type { Parts } from '../parts/parts.ts'
@@ -16,7 +17,7 @@ import { freePorts } from '../processes/ports.ts'
 import { Processes } from '../processes/processes.ts'
 import { writeSelfSigned } from '../services/certificates.ts'
 import { Keylime } from '../services/keylime.ts'
-import type { EnrolmentAddress, EnrolmentPolicy, VerifierRecord } from '../services/keylime-admin.ts'
+import type { EnrolmentPolicy } from '../services/keylime-admin.ts'
 import { KeylimeAgent } from '../services/keylime-agent.ts'
 import { STATE } from '../services/keylime-states.ts'
 import type { SpireAgent } from '../services/spire-agent.ts'
@@ -118,24 +119,25 @@ export class Rig {
    * Enrols the Keylime agent at the verifier.
    *
    * @param options `policy`: TPM policy, by default PCR 7 pinned to its present value; `wait`: whether for the first
-   *   passed quote, default true; where the verifier finds the agent.
+   *   passed quote, default true; `port`: where the verifier finds the agent.
    */
   async enrol({
     policy,
     wait = true,
-    ...address
-  }: EnrolmentAddress & {
+    port,
+  }: {
+    readonly port?: number
     readonly policy?: EnrolmentPolicy['tpmPolicy']
     readonly wait?: boolean
   } = {}): Promise<void> {
     const mask = `0x${(1 << PINNED_PCR).toString(16)}`
     const tpmPolicy = policy ?? { mask, [PINNED_PCR]: [await this.tpm.readPcr(PINNED_PCR)] }
-    await this.keylime.admin.enrol(this.agentId, { tpmPolicy }, address)
+    await this.keylime.admin.enrol(this.agentId, { tpmPolicy }, port === undefined ? {} : { port })
     if (wait) await this.keylime.admin.waitForQuotes(this.agentId)
   }
 
   /** Extends the pinned PCR and waits until Keylime has failed the node for it. */
-  async tamper(): Promise<VerifierRecord> {
+  async tamper(): Promise<AgentRecord> {
     await this.tpm.extendPcr(PINNED_PCR, createHash('sha256').update(`tampered ${randomUUID()}`).digest('hex'))
     return this.keylime.admin.waitForState(this.agentId, [STATE.invalidQuote])
   }

@@ -1,50 +1,25 @@
 /**
- * What an operator does at Keylime: reads records, enrols, stops, reactivates and removes agents, over mutual TLS.
+ * What an operator does at Keylime, by the product's own clients: reads records, enrols, stops, reactivates, removes.
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
+import { type AgentId, isKeylimeError, parseAgentId } from '@tower-of-omens/keylime'
+import {
+  type Enrolment,
+  RegistrarAdmin,
+  type Registration,
+  unenrol,
+  VerifierAdmin,
+} from '@tower-of-omens/keylime/admin'
+import { type AgentRecord, VerifierClient } from '@tower-of-omens/keylime/api'
+import { HttpsOrigin } from '@tower-of-omens/keylime/https'
+import { loadTlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { RigError } from '../processes/errors.ts'
-import { askHttps, type HttpsAnswer } from '../processes/https.ts'
+import { connectThrough } from '../processes/https.ts'
 import { pollUntil } from '../processes/poll.ts'
-import { STATE } from './keylime-states.ts'
-
-/** The registrar's record, as far as tests use it. */
-export interface RegistrarRecord {
-  readonly agent_id: string
-  readonly aik_tpm: string
-  readonly ek_tpm: string
-  readonly ekcert: string | null
-  readonly mtls_cert: string | null
-  readonly ip: string
-  readonly port: number
-}
-
-/** The verifier's record, as far as tests use it. */
-export interface VerifierRecord {
-  readonly operational_state: number
-  readonly attestation_count: number
-  readonly last_successful_attestation: number | null
-  readonly attestation_status?: string
-  readonly last_event_id: string | null
-  readonly tpm_policy: string
-}
 
 /** What to enrol an agent with. */
-export interface EnrolmentPolicy {
-  /** `mask` names the PCRs of the quote, the other keys give a PCR's allowed values. */
-  readonly tpmPolicy: Readonly<Record<string, string | readonly string[]>>
-  /** Base64 runtime policy; needs PCR 10 in the mask. */
-  readonly runtimePolicy?: string
-  /** JSON text of a measured-boot policy; needs PCRs 0 to 9 in the mask. */
-  readonly measuredBootPolicy?: string
-}
-
-/** Where the verifier finds the agent; default: where it registered from. */
-export interface EnrolmentAddress {
-  readonly ip?: string
-  readonly port?: number
-}
+export type EnrolmentPolicy = Pick<Enrolment, 'tpmPolicy' | 'runtimePolicy' | 'measuredBootPolicy'>
 
 /** One of the two services. */
 export type KeylimeService = 'verifier' | 'registrar'
@@ -54,11 +29,12 @@ export interface KeylimeAdminOptions {
   readonly services: Readonly<Record<KeylimeService, { readonly host: string; readonly port: number }>>
   /** Unix socket of a portal into their network; default: this host's own. */
   readonly portal?: string
-  /** PEM files, read at each call, so they need not exist yet. */
-  readonly files: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** PEM files, read at each call: they may not exist yet, and they are renewed. */
+  readonly files: { readonly caFile: string; readonly certFile: string; readonly keyFile: string }
 }
 
-const API = '/v2.6'
+const REQUEST_MS = 15_000
+const UNENROL_MS = 30_000
 
 /** Keylime's two services, as an administrator reaches them. */
 export class KeylimeAdmin {
@@ -69,21 +45,19 @@ export class KeylimeAdmin {
     this.#options = options
   }
 
-  /** Sends one request; the path begins with "/". Throws for no status. */
-  ask(service: KeylimeService, method: string, path: string, body?: unknown): Promise<HttpsAnswer> {
-    const { services, portal, files } = this.#options
-    const [ca, cert, key] = [files.ca, files.cert, files.key].map((file) => readFileSync(file, 'utf8'))
-    return askHttps({ portal, ...services[service], method, path, body, ca, cert, key, timeoutMs: 15_000 })
+  /** Lists the agents that a service knows: whoever answers this is up. */
+  agentIds(service: KeylimeService): Promise<readonly AgentId[]> {
+    return this.#at(service, (origin) => new VerifierClient(origin).getAgentIds())
   }
 
   /** Reads the registrar's record; `undefined` before registration. */
-  async registered(id: string): Promise<RegistrarRecord | undefined> {
-    return (await this.#record('registrar', id)) as RegistrarRecord | undefined
+  registered(id: string): Promise<Registration | undefined> {
+    return known(this.#at('registrar', (origin) => new RegistrarAdmin(origin).getRegistration(parseAgentId(id))))
   }
 
   /** Reads the verifier's record; `undefined` when it does not know the agent. */
-  async enrolled(id: string): Promise<VerifierRecord | undefined> {
-    return (await this.#record('verifier', id)) as VerifierRecord | undefined
+  enrolled(id: string): Promise<AgentRecord | undefined> {
+    return known(this.#at('verifier', (origin) => new VerifierClient(origin).getAgent(parseAgentId(id))))
   }
 
   /**
@@ -91,44 +65,38 @@ export class KeylimeAdmin {
    *
    * @param id Which agent.
    * @param policy What its quotes are compared with.
-   * @param address Where the verifier finds it.
-   * @throws {RigError} It is not registered, or the verifier refuses.
+   * @param contact Where the verifier finds it; default: where it registered from.
+   * @throws {RigError} It is not registered.
+   * @throws {KeylimeError} The verifier refuses.
    */
-  async enrol(id: string, policy: EnrolmentPolicy, address: EnrolmentAddress = {}): Promise<void> {
-    const record = await this.registered(id)
-    if (record === undefined) throw new RigError(`the registrar does not know agent ${id}: is its Keylime agent up?`)
-    const body = enrolment({ ...record, ...address }, policy, this.#options.services.verifier)
-    await this.#must('POST', `${API}/agents/${id}`, `enrol agent ${id}`, body)
+  async enrol(id: string, policy: EnrolmentPolicy, contact: Enrolment['contact'] = {}): Promise<void> {
+    const registration = await this.registered(id)
+    if (registration === undefined) throw new RigError(`the registrar does not know agent ${id}: is its agent up?`)
+    const enrolment = { ...policy, registration, contact, verifier: this.#options.services.verifier }
+    await this.#command((admin) => admin.enrol(parseAgentId(id), enrolment))
   }
 
   /** Stops polling an agent. */
-  async stopAgent(id: string): Promise<void> {
-    await this.#must('PUT', `${API}/agents/${id}/stop`, `stop agent ${id}`)
+  stopAgent(id: string): Promise<void> {
+    return this.#command((admin) => admin.stop(parseAgentId(id)))
   }
 
   /** Begins anew with an agent in state 7 or 9: one that is polled already would be polled twice. */
-  async reactivate(id: string): Promise<void> {
-    await this.#must('PUT', `${API}/agents/${id}/reactivate`, `reactivate agent ${id}`)
+  reactivate(id: string): Promise<void> {
+    return this.#command((admin) => admin.reactivate(parseAgentId(id)))
   }
 
   /** Stops and removes an agent; resolves when the verifier no longer knows it. */
   async unenrol(id: string): Promise<void> {
-    if ((await this.enrolled(id)) === undefined) return
-    await this.stopAgent(id)
-    // Stopped first: a record deleted while a quote is in flight goes on being polled with its old policy.
-    await this.waitForState(id, [STATE.stopped])
-    await this.#must('DELETE', `${API}/agents/${id}`, `remove agent ${id}`)
-    await pollUntil('the verifier to forget the agent', async () => (await this.enrolled(id)) === undefined)
+    const signal = AbortSignal.timeout(UNENROL_MS)
+    await this.#at('verifier', (origin) =>
+      unenrol(parseAgentId(id), { verifier: new VerifierClient(origin), admin: new VerifierAdmin(origin), signal }),
+    )
   }
 
   /** Waits until the verifier's record satisfies a test. */
-  waitFor(
-    id: string,
-    what: string,
-    test: (record: VerifierRecord) => boolean,
-    deadlineMs = 30_000,
-  ): Promise<VerifierRecord> {
-    const look = async (): Promise<VerifierRecord> => {
+  waitFor(id: string, what: string, test: (record: AgentRecord) => boolean, deadlineMs = 30_000): Promise<AgentRecord> {
+    const look = async (): Promise<AgentRecord> => {
       const record = await this.enrolled(id)
       if (record !== undefined && test(record)) return record
       throw new Error(record === undefined ? 'the verifier does not know the agent' : describeRecord(record))
@@ -137,60 +105,51 @@ export class KeylimeAdmin {
   }
 
   /** Waits until an agent is in one of these states. */
-  waitForState(id: string, states: readonly number[], deadlineMs?: number): Promise<VerifierRecord> {
-    const test = (record: VerifierRecord): boolean => states.includes(record.operational_state)
+  waitForState(id: string, states: readonly number[], deadlineMs?: number): Promise<AgentRecord> {
+    const test = ({ operationalState: state }: AgentRecord): boolean => state !== null && states.includes(state)
     return this.waitFor(id, `state ${states.join(' or ')} of agent ${id}`, test, deadlineMs)
   }
 
   /** Waits until an agent has passed more quotes than these. */
-  waitForQuotes(id: string, more = 0): Promise<VerifierRecord> {
-    return this.waitFor(
-      id,
-      `more than ${more} passed quotes of agent ${id}`,
-      (record) => record.attestation_count > more,
-    )
+  waitForQuotes(id: string, more = 0): Promise<AgentRecord> {
+    return this.waitFor(id, `more than ${more} passed quotes of agent ${id}`, (record) => quotesOf(record) > more)
   }
 
-  async #record(service: KeylimeService, id: string): Promise<unknown> {
-    const answer = await this.ask(service, 'GET', `${API}/agents/${id}`)
-    if (answer.status === 404) return undefined
-    requireSuccess(answer, `read the ${service}'s record of agent ${id}`)
-    return (answer.body as { readonly results?: unknown }).results
+  #command(act: (admin: VerifierAdmin) => Promise<void>): Promise<void> {
+    return this.#at('verifier', (origin) => act(new VerifierAdmin(origin)))
   }
 
-  async #must(method: string, path: string, what: string, body?: unknown): Promise<void> {
-    requireSuccess(await this.ask('verifier', method, path, body), what)
+  async #at<T>(service: KeylimeService, use: (origin: HttpsOrigin) => Promise<T>): Promise<T> {
+    const { services, portal, files } = this.#options
+    const { material, problems } = loadTlsFiles(files)
+    if (material === undefined) throw new RigError(problems.join('; '))
+    const origin = new HttpsOrigin({
+      role: `keylime ${service}`,
+      ...services[service],
+      tls: { current: () => material, recheck: () => material },
+      ...(portal === undefined ? {} : { dial: ({ host, port }) => connectThrough(portal, host, port) }),
+      timeoutMs: REQUEST_MS,
+    })
+    try {
+      return await use(origin)
+    } finally {
+      await origin.close()
+    }
   }
 }
 
-/** The body of `POST /agents/{id}`, with every key the handler reads. */
-function enrolment(
-  record: RegistrarRecord,
-  policy: EnrolmentPolicy,
-  verifier: { readonly host: string; readonly port: number },
-): unknown {
-  return {
-    v: null,
-    cloudagent_ip: record.ip,
-    cloudagent_port: record.port,
-    verifier_ip: verifier.host,
-    verifier_port: String(verifier.port),
-    tpm_policy: JSON.stringify(policy.tpmPolicy),
-    runtime_policy: policy.runtimePolicy ?? '',
-    runtime_policy_name: null,
-    runtime_policy_key: '',
-    mb_policy: policy.measuredBootPolicy ?? null,
-    mb_policy_name: null,
-    ima_sign_verification_keys: '',
-    metadata: '{}',
-    revocation_key: '',
-    accept_tpm_hash_algs: ['sha256', 'sha384', 'sha512'],
-    accept_tpm_encryption_algs: ['rsa2048', 'rsa', 'ecc'],
-    accept_tpm_signing_algs: ['rsassa', 'ecdsa'],
-    ak_tpm: record.aik_tpm,
-    mtls_cert: record.mtls_cert,
-    supported_version: '2.6',
+async function known<T>(record: Promise<T>): Promise<T | undefined> {
+  try {
+    return await record
+  } catch (error) {
+    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return undefined
+    throw error
   }
+}
+
+/** Counts the quotes that have passed. */
+export function quotesOf(record: AgentRecord | undefined): number {
+  return record?.attestationCount ?? 0
 }
 
 /**
@@ -199,13 +158,7 @@ function enrolment(
  * @param record From the verifier.
  * @returns For instance "state 9, 12 passed quotes, last event pcr_validation.invalid_pcr_7".
  */
-export function describeRecord(record: VerifierRecord): string {
-  const event = record.last_event_id ? `, last event ${record.last_event_id}` : ''
-  return `state ${record.operational_state}, ${record.attestation_count} passed quotes${event}`
-}
-
-function requireSuccess({ status, body }: HttpsAnswer, what: string): void {
-  if (status === 200 || status === 202) return
-  const said = typeof body === 'object' && body !== null && 'status' in body ? String(body.status) : ''
-  throw new RigError(`cannot ${what}: keylime answered ${status} ${said}`.trimEnd())
+export function describeRecord(record: AgentRecord): string {
+  const event = record.lastEventId === undefined ? '' : `, last event ${record.lastEventId}`
+  return `state ${record.operationalState}, ${quotesOf(record)} passed quotes${event}`
 }

@@ -67,7 +67,7 @@ export class Keylime {
         registrar: { host: hosts.registrar, port: options.ports.registrarTls },
       },
       ...(portal === undefined ? {} : { portal }),
-      files: { ca: at(administrator.ca), cert: at(administrator.cert), key: at(administrator.key) },
+      files: { caFile: at(administrator.ca), certFile: at(administrator.cert), keyFile: at(administrator.key) },
     })
   }
 
@@ -109,8 +109,7 @@ export class Keylime {
       leftovers: (pid) => [`/run/keylime/shared_data.${pid}.sock`],
     })
     this.#running.set(service, process)
-    const answers = async (): Promise<boolean> => (await this.admin.ask(service, 'GET', '/version')).status === 200
-    await pollUntil(`the keylime ${service} to answer /version`, answers, {
+    await pollUntil(`the keylime ${service} to answer`, () => this.admin.agentIds(service), {
       deadlineMs: 90_000,
       logFile: process.logFile,
       abort: () => process.requireRunning(),

@@ -48,17 +48,17 @@ export async function heal(tower: Tower, host: TowerHost): Promise<void> {
   const before = await admin.enrolled(host.agentId)
   if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
   // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.
-  if (before.operational_state === STATE.invalidQuote && before.last_event_id === CLOCK_EVENT) {
+  if (before.operationalState === STATE.invalidQuote && before.lastEventId === CLOCK_EVENT) {
     await host.measured.tpm.run('tpm2_setclock', [String(Date.now() - CLOCK_EPOCH_MS)])
   }
   // Only when it is not polled: a second poller would be started beside the first.
-  if (GIVEN_UP.includes(before.operational_state)) await admin.reactivate(host.agentId)
+  if (GIVEN_UP.includes(before.operationalState)) await admin.reactivate(host.agentId)
   await admin.waitFor(
     host.agentId,
     `${host.name} to pass a new quote`,
     (now) =>
-      (now.last_successful_attestation ?? 0) > (before.last_successful_attestation ?? 0) &&
-      PASSING.includes(now.operational_state),
+      (now.lastSuccessfulAttestation ?? 0) > (before.lastSuccessfulAttestation ?? 0) &&
+      PASSING.includes(now.operationalState),
   )
 }
 

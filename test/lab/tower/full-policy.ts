@@ -15,6 +15,6 @@ export const FULL_POLICY: EnrolmentPolicy = {
     mask: '0xffff',
     ...Object.fromEntries([0, 4, 7].map((pcr) => [String(pcr), [bootPcrs(GOOD_BOOT).get(pcr) ?? '']])),
   },
-  runtimePolicy: runtimePolicy([...GOOD_FILES, { path: 'boot_aggregate', digest: '0'.repeat(64) }]),
-  measuredBootPolicy: '{"any": 1}',
+  runtimePolicy: { text: runtimePolicy([...GOOD_FILES, { path: 'boot_aggregate', digest: '0'.repeat(64) }]) },
+  measuredBootPolicy: { text: '{"any": 1}' },
 }

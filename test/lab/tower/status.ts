@@ -5,7 +5,10 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { attestationAge, type GateRules, judge } from '@tower-of-omens/gate'
+import { lifeLeftShare } from '@tower-of-omens/keylime/tls-files'
 import { reasonOf } from '../processes/errors.ts'
+import { quotesOf } from '../services/keylime-admin.ts'
 import type { TowerHost } from './host.ts'
 import type { Tower } from './tower.ts'
 
@@ -14,7 +17,7 @@ export interface StatusRow {
   readonly host: string
   /** `answers`, or why not. */
   readonly tpm: string
-  /** Name and number of the verifier's state, and how many quotes have passed. */
+  /** What the gate says of the verifier's record, its state, and how many quotes have passed. */
   readonly keylime: string
   /** Seconds since the last quote that passed, as text. */
   readonly fresh: string
@@ -28,22 +31,8 @@ export interface StatusRow {
   readonly ok: boolean
 }
 
-/** Seconds after which a last success is not fresh any more: five quotes. */
-const FRESH_SECONDS = 10
-
-const STATES = [
-  'registered',
-  'start',
-  'saved',
-  'get quote',
-  'retry',
-  'provide v',
-  'retry v',
-  'failed',
-  'terminated',
-  'invalid quote',
-  'stopped',
-]
+/** The server half's own rules, without a wish of the operator's. */
+const RULES: GateRules = { requirePolicy: [], enforce: true }
 
 /**
  * Looks at every host.
@@ -73,8 +62,10 @@ export function renderStatus(rows: readonly StatusRow[]): string {
 }
 
 async function rowOf(tower: Tower, host: TowerHost, now: number): Promise<StatusRow> {
-  const [tpm, keylime, spire] = await Promise.all([tpmOf(host), keylimeOf(tower, host, now), spireOf(tower, host)])
-  const certificates = [host.files.agentCert, host.files.pluginCert].map((file) => lifeLeft(file, now))
+  const [tpm, keylime, spire] = await Promise.all([tpmOf(host), keylimeOf(tower, host), spireOf(tower, host)])
+  const certificates = [host.files.agentCert, host.files.pluginCert].map((file) =>
+    lifeLeftShare(new X509Certificate(readFileSync(file)), now),
+  )
   return {
     host: host.name,
     tpm,
@@ -97,17 +88,17 @@ async function tpmOf(host: TowerHost): Promise<string> {
 async function keylimeOf(
   tower: Tower,
   host: TowerHost,
-  now: number,
 ): Promise<{ keylime: string; fresh: string; keylimeOk: boolean }> {
   try {
-    const standing = await tower.keylime.admin.enrolled(host.agentId)
-    if (standing === undefined) return { keylime: 'not enrolled', fresh: '-', keylimeOk: false }
-    const { operational_state: state, attestation_count: count, last_successful_attestation: last } = standing
-    const age = last ? Math.round(now / 1000 - last) : undefined
+    const record = await tower.keylime.admin.enrolled(host.agentId)
+    if (record === undefined) return { keylime: 'not enrolled', fresh: '-', keylimeOk: false }
+    const decision = judge(record, 'sha256', RULES)
+    const why = decision.kind === 'admit' ? 'passes' : decision.clauses[0].code
+    const age = attestationAge(record)
     return {
-      keylime: `${STATES[state] ?? 'unknown'} (${state}) ${count}`,
-      fresh: age === undefined ? 'never' : `${age} s`,
-      keylimeOk: (state === 3 || state === 5) && age !== undefined && age <= FRESH_SECONDS,
+      keylime: `${why}, state ${record.operationalState}, ${quotesOf(record)} quotes`,
+      fresh: age === undefined ? 'never' : `${Math.round(age)} s`,
+      keylimeOk: decision.kind === 'admit',
     }
   } catch (error) {
     return { keylime: reasonOf(error), fresh: '-', keylimeOk: false }
@@ -129,12 +120,4 @@ async function spireOf(tower: Tower, host: TowerHost): Promise<{ spire: string; 
   } catch (error) {
     return { spire: reasonOf(error), svid: '-', spireOk: false }
   }
-}
-
-/** Share of a certificate's life that is left, at most 1; zero or less when it has ended. */
-function lifeLeft(file: string, now: number): number {
-  const certificate = new X509Certificate(readFileSync(file))
-  const from = certificate.validFromDate.getTime()
-  const to = certificate.validToDate.getTime()
-  return Math.min(1, (to - now) / (to - from))
 }
