@@ -5,7 +5,7 @@
  */
 
 import type { AgentId } from '@tower-of-omens/keylime'
-import { KeylimeError } from '@tower-of-omens/keylime'
+import { KeylimeError, untilAborted } from '@tower-of-omens/keylime'
 import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
@@ -41,7 +41,7 @@ export class IdentitySource {
     this.#underWay ??= this.#ask().finally(() => {
       this.#underWay = undefined
     })
-    return untilAborted(this.#underWay, signal)
+    return untilAborted(signal, this.#underWay, () => new KeylimeError('KEYLIME_CANCELLED', 'spire agent gave up'))
   }
 
   async #ask(): Promise<ClaimedIdentity> {
@@ -63,17 +63,5 @@ export class IdentitySource {
     // There its hash algorithm stands only beside a quote.
     const { hashAlg } = await keylimeAgent.getIdentityQuote(newNonce())
     return { agentId: pinnedId, hashAlg }
-  }
-}
-
-async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(new KeylimeError('KEYLIME_CANCELLED', 'spire agent gave up'))
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([answer, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isAgentId, isHost } from '@tower-of-omens/keylime'
+import { hostProblem, isAgentId } from '@tower-of-omens/keylime'
 import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 
 /** Holds every key; `config.ts` makes a configuration of the values. */
@@ -61,10 +61,6 @@ export const AGENT_SCHEMA = defineSchema({
   },
   tpm_path: { ignored: 'the agent half uses no TPM itself; the Keylime agent does' },
 })
-
-function hostProblem(value: string): string | undefined {
-  return isHost(value) ? undefined : 'expected a host name or an IP address, without scheme, port or brackets'
-}
 
 function idProblem(value: string): string | undefined {
   if (isAgentId(value)) return undefined

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import { KeylimeError, type KeylimeErrorCode } from '@tower-of-omens/keylime'
+import { abortReason, KeylimeError, type KeylimeErrorCode, sleep } from '@tower-of-omens/keylime'
 import type { Logger } from '@tower-of-omens/spire-sdk'
 
 /** Bounds the waiting. */
@@ -76,10 +75,7 @@ function withWait(error: KeylimeError, waited: number): KeylimeError {
   })
 }
 
-async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal })
-  } catch (cause) {
-    throw new KeylimeError('KEYLIME_CANCELLED', 'spire agent gave up while the keylime agent was not up', { cause })
-  }
+function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  const gaveUp = 'spire agent gave up while the keylime agent was not up'
+  return sleep(ms, signal, () => new KeylimeError('KEYLIME_CANCELLED', gaveUp, { cause: abortReason(signal) }))
 }

@@ -3,26 +3,28 @@
  *
  * @module
  */
-import { formatHostPort, sleep } from '@tower-of-omens/keylime'
+import { formatHostPort, Limiter, sleep } from '@tower-of-omens/keylime'
 import type { BuildContext, ConfigOutcome, ConfigRequest } from '@tower-of-omens/spire-sdk'
 import { readConfig, type ServerConfig } from './config.ts'
 import type { Attestor } from './context.ts'
 import { AdmittedNodes } from './identity.ts'
 import { openClients } from './reading/clients.ts'
-import { HeldStreams } from './reading/held-streams.ts'
 import { AttestationMetrics } from './telemetry/metrics.ts'
 import { PolicyWatch } from './telemetry/policy-watch.ts'
+
+/** How many nodes are held by `wait_for_attestation` at a time: a fleet of 5,000 that boots together. */
+const MAX_HELD = 5_000
 
 /** Holds what one process remembers through all its configurations. */
 export interface Memory {
   readonly admitted: AdmittedNodes
   readonly policies: PolicyWatch
-  readonly held: HeldStreams
+  readonly held: Limiter
 }
 
 /** Makes an empty memory. @returns The memory, bounded. */
 export function newMemory(): Memory {
-  return { admitted: new AdmittedNodes(), policies: new PolicyWatch(), held: new HeldStreams() }
+  return { admitted: new AdmittedNodes(), policies: new PolicyWatch(), held: new Limiter(MAX_HELD, 0) }
 }
 
 /**

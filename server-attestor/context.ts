@@ -4,10 +4,10 @@
  * @module
  */
 
+import type { Limiter } from '@tower-of-omens/keylime'
 import type { ServerConfig } from './config.ts'
 import type { AdmittedNodes } from './identity.ts'
 import type { KeylimeClients } from './reading/clients.ts'
-import type { HeldStreams } from './reading/held-streams.ts'
 import type { AttestationMetrics } from './telemetry/metrics.ts'
 import type { PolicyWatch } from './telemetry/policy-watch.ts'
 
@@ -23,8 +23,8 @@ export interface Attestor {
   readonly admitted: AdmittedNodes
   /** Which policies were warned of; shared by all configurations of the process. */
   readonly policies: PolicyWatch
-  /** How many nodes wait for their attestation; shared by all configurations of the process. */
-  readonly held: HeldStreams
+  /** How many nodes wait for their attestation: who finds no place is answered at once. Outlives a configuration. */
+  readonly held: Limiter
   /** Tells the time for certificates. */
   readonly now: () => Date
   /** Sleeps between two looks at a node that is not attested yet. */

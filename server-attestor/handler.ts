@@ -60,8 +60,18 @@ function settle(error: unknown, { signal }: AttestStream, notes: AttestationNote
     const message = 'keylime did not answer within the time of one attestation: it is slow, or too many nodes wait'
     return new KeylimeError('KEYLIME_TIMEOUT', message, { cause: error })
   }
-  if (!(error instanceof Refusal) || notes.agentId === undefined) return error
-  return new Refusal(error.reasons, { cause: error.cause, facts: { agent_id: notes.agentId, ...error.facts } })
+  const own = isQueueFull(error) ? busy(error) : error
+  if (!(own instanceof Refusal) || notes.agentId === undefined) return own
+  return new Refusal(own.reasons, { cause: own.cause, facts: { agent_id: notes.agentId, ...own.facts } })
+}
+
+function isQueueFull(error: unknown): error is KeylimeError {
+  return failureReason(error) === 'queue-full'
+}
+
+/** Those that wait are attestations, to whoever reads it. */
+function busy(error: KeylimeError): Refusal {
+  return refusal('KL-BUSY', { limit: Number(error.facts['limit']) }, { cause: error.cause })
 }
 
 /** A rejected quote is no proof, also when it comes at the end of a wait, after one that held. */

@@ -5,8 +5,15 @@
  */
 
 import type { Reason } from '@tower-of-omens/gate'
-import { type IdentityCode, type MessageFacts, messageOf, oneLine } from '@tower-of-omens/gate'
-import { type AgentId, BoundedMap, DEFAULT_AGENT_UUID, isKeylimeError, KeylimeError } from '@tower-of-omens/keylime'
+import { type IdentityCode, type MessageFacts, messageOf } from '@tower-of-omens/gate'
+import {
+  type AgentId,
+  BoundedMap,
+  DEFAULT_AGENT_UUID,
+  isKeylimeError,
+  KeylimeError,
+  oneLine,
+} from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
 import { type EkAnchors, type EkChain, registeredKeys, verifyEkChain } from '@tower-of-omens/keylime/evidence'
 

@@ -5,7 +5,7 @@
  */
 
 import { parseRequirement, parseTpmPolicy, TpmPolicyError } from '@tower-of-omens/gate'
-import { isHost, parseHostPort } from '@tower-of-omens/keylime'
+import { hostProblem, parseHostPort } from '@tower-of-omens/keylime'
 import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 
 /** Is where Keylime's verifier writes the certificates it makes at first start. */
@@ -144,10 +144,6 @@ export const SERVER_SCHEMA = defineSchema({
   },
   tpm_path: { ignored: 'the server half uses no TPM; the nodes are quoted by their Keylime agents' },
 })
-
-function hostProblem(value: string): string | undefined {
-  return isHost(value) ? undefined : 'expected a host name or an IP address, without scheme, port or brackets'
-}
 
 function hostPortProblem(value: string): string | undefined {
   const address = parseHostPort(value, 0)

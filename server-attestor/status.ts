@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type ErrorCode, entryOf, oneLine, Refusal } from '@tower-of-omens/gate'
+import { type ErrorCode, entryOf, Refusal } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
-import { FAILURES, failureReason, KeylimeError, type KeylimeErrorCode } from '@tower-of-omens/keylime'
+import { FAILURES, failureReason, KeylimeError, type KeylimeErrorCode, oneLine } from '@tower-of-omens/keylime'
 import { RpcError } from '@tower-of-omens/spire-sdk'
 
 /** Maps each failure of the Keylime room to a code of the catalogue; a forgotten one does not compile. */

@@ -11,7 +11,6 @@ export {
   type IdentityCode,
   type MessageFacts,
   messageOf,
-  oneLine,
 } from './catalogue/catalogue.ts'
 export { type LogFacts, type Reason, Refusal, refusal } from './decision.ts'
 export { attestationAge, type Decision, type EnrolledPolicy, type GateRules, judge } from './judge.ts'

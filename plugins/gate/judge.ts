@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { agentState, cut, stateInWords } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { entryOf, type GateCode, type MessageFacts, messageOf } from './catalogue/catalogue.ts'
 import { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
@@ -176,31 +177,33 @@ function isAbsent(value: unknown): boolean {
   return value === null || value === undefined
 }
 
-/** The states of Keylime by number. @see keylime 9b1f6e6a, keylime/common/states.py */
-const STATE_NAMES: Readonly<Record<number, string>> = {
-  0: 'REGISTERED',
-  1: 'START',
-  2: 'SAVED',
-  4: 'GET_QUOTE_RETRY',
-  6: 'PROVIDE_V_RETRY',
-  8: 'TERMINATED',
-}
-
 function stateClause(record: AgentRecord): Clause | undefined {
   const state = record.operationalState
   const event = record.lastEventId ?? 'none'
-  if (state === 3 || state === 5) return undefined
-  if (state === 7) return clause(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
-  if (state === 9) return clause('KL-GATE-INVALID-QUOTE', { event })
-  if (state === 10) return clause('KL-GATE-STOPPED', {})
-  const name = state === null ? undefined : STATE_NAMES[state]
-  if (name === undefined) return clause('KL-GATE-UNKNOWN-STATE', { state: String(state) })
-  return clause('KL-GATE-PENDING', { state: `${String(state)} ${name}` })
+  const meaning = agentState(state)?.meaning
+  if (meaning === undefined) return clause('KL-GATE-UNKNOWN-STATE', { state: String(state) })
+  switch (meaning) {
+    case 'polled':
+      return undefined
+    case 'failed':
+      return clause(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
+    case 'rejected':
+      return clause('KL-GATE-INVALID-QUOTE', { event })
+    case 'stopped':
+      return clause('KL-GATE-STOPPED', {})
+    case 'pending':
+      return clause('KL-GATE-PENDING', { state: stateInWords(state) })
+    default:
+      return meaning satisfies never
+  }
 }
 
 // Only in state 7: the event is never reset, so elsewhere it may be an old one.
 function isUnreachable(record: AgentRecord): boolean {
-  return record.operationalState === 7 && record.lastEventId?.startsWith('internal.verifier.not_reachable') === true
+  return (
+    agentState(record.operationalState)?.meaning === 'failed' &&
+    record.lastEventId?.startsWith('internal.verifier.not_reachable') === true
+  )
 }
 
 function countClause(record: AgentRecord): Clause | undefined {
@@ -257,9 +260,5 @@ function weakPolicyClause({ policy, strength }: EnrolledPolicy, rules: GateRules
 function pinnedPolicyClause({ policy }: EnrolledPolicy, { pinnedPolicy }: GateRules): Clause | undefined {
   if (policy === undefined || pinnedPolicy === undefined || policy.canonical === pinnedPolicy.canonical)
     return undefined
-  return clause('KL-POLICY-DIFFERS', { enrolled: cut(policy.canonical), pinned: cut(pinnedPolicy.canonical) })
-}
-
-function cut(text: string): string {
-  return text.length > 200 ? `${text.slice(0, 200)}...` : text
+  return clause('KL-POLICY-DIFFERS', { enrolled: cut(policy.canonical, 200), pinned: cut(pinnedPolicy.canonical, 200) })
 }

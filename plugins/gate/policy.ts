@@ -3,7 +3,9 @@
  *
  * @module
  */
+
 import { createHash } from 'node:crypto'
+import { cut } from '@tower-of-omens/keylime'
 
 /** The highest PCR that a TPM 2.0 of a PC has. */
 export const LAST_PCR = 23
@@ -99,8 +101,7 @@ function parseValues(key: string, value: unknown): readonly string[] {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing'
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text
+  return cut(JSON.stringify(value) ?? 'nothing', 60)
 }
 
 function canonicalText(mask: number, allowed: ReadonlyMap<number, readonly string[]>): string {

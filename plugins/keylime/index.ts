@@ -5,6 +5,13 @@
  */
 
 export { BoundedMap } from './basis/bounded-map.ts'
+export { isKeylimeError, KeylimeError, type KeylimeErrorCode } from './basis/errors.ts'
+export { FAILURES, type FailureReason, failureReason } from './basis/failures.ts'
+export { formatHostPort, type HostPort, hostProblem, isHost, parseHostPort } from './basis/host-port.ts'
+export { type AgentId, DEFAULT_AGENT_UUID, isAgentId, MAX_AGENT_ID_CHARACTERS, parseAgentId } from './basis/ids.ts'
+export { DEFAULT_MAX_WAITING, Limiter, queueFull } from './basis/limiter.ts'
+export type { Log } from './basis/log.ts'
+export { cut, nameInOneLine, oneLine } from './basis/printable.ts'
 export {
   abortReason,
   CallerGone,
@@ -13,8 +20,5 @@ export {
   sleep,
   untilAborted,
   withDeadline,
-} from './basis/deadline.ts'
-export { isKeylimeError, KeylimeError, type KeylimeErrorCode } from './basis/errors.ts'
-export { FAILURES, type FailureReason, failureReason } from './basis/failures.ts'
-export { formatHostPort, type HostPort, isHost, parseHostPort } from './basis/host-port.ts'
-export { type AgentId, DEFAULT_AGENT_UUID, isAgentId, MAX_AGENT_ID_CHARACTERS, parseAgentId } from './basis/ids.ts'
+} from './basis/signals.ts'
+export { agentState, stateInWords } from './basis/states.ts'

@@ -3,17 +3,16 @@
  *
  * @module
  */
-import type { AgentId, HostPort, KeylimeError } from '@tower-of-omens/keylime'
+import { type AgentId, type HostPort, type KeylimeError, Limiter, type Log } from '@tower-of-omens/keylime'
 import { RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin, type RequestSeen } from '@tower-of-omens/keylime/https'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '@tower-of-omens/keylime/tls-files'
-import { type TlsLog, type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
+import { type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { CertificateWatch } from '../telemetry/certificate-watch.ts'
 import { RecordReader } from './record-reader.ts'
 import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
 import { ServiceGroup } from './service-group.ts'
-import { Turnstile } from './turnstile.ts'
 
 /** Is how many records are asked of one registrar at a time; the rest waits with us. */
 const AT_A_TIME = 12
@@ -61,11 +60,7 @@ export const TLS_FILE_NAMES: TlsFileNames = {
  * @param observe Called after each request.
  * @returns The services; close them when the last attestation that uses them has ended.
  */
-export function openClients(
-  settings: ServiceSettings,
-  log: TlsLog,
-  observe: (seen: RequestSeen) => void,
-): KeylimeClients {
+export function openClients(settings: ServiceSettings, log: Log, observe: (seen: RequestSeen) => void): KeylimeClients {
   const { files, material } = settings.tls
   const watch = watchTlsFiles(files, material, { names: TLS_FILE_NAMES, log })
   const certificates = new CertificateWatch(watch, log)
@@ -129,22 +124,22 @@ function releaseVerifier({ reader, opinion }: Verifier, failure: KeylimeError): 
 
 interface Registrar {
   readonly client: RegistrarClient
-  readonly turnstile: Turnstile
+  readonly limiter: Limiter
 }
 
 function newRegistrar(origin: HttpsOrigin): Registrar {
-  return { client: new RegistrarClient(origin), turnstile: new Turnstile(AT_A_TIME) }
+  return { client: new RegistrarClient(origin), limiter: new Limiter(AT_A_TIME) }
 }
 
-function newRegistrarRecords(registrars: readonly Registrar[], log: TlsLog): RegistrarRecords {
+function newRegistrarRecords(registrars: readonly Registrar[], log: Log): RegistrarRecords {
   const members = registrars.map((service) => ({ name: service.client.name, service }))
   // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
   const group = new ServiceGroup(members, log, {
     sticky: false,
-    release: ({ turnstile }, failure) => turnstile.release(failure),
+    release: ({ limiter }, failure) => limiter.release(failure),
   })
-  const readFrom = ({ client, turnstile }: Registrar, agentId: AgentId, signal: AbortSignal) =>
-    turnstile.run(signal, () => client.getAgent(agentId, { signal }))
+  const readFrom = ({ client, limiter }: Registrar, agentId: AgentId, signal: AbortSignal) =>
+    limiter.run(signal, () => client.getAgent(agentId, { signal }))
   return new RegistrarRecords(
     (agentId, signal) => group.first(agentId, signal, (one) => readFrom(one, agentId, signal)),
     undefined,

@@ -6,12 +6,17 @@
  * @module
  */
 
-import { refusal } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
-import { abortReason, isKeylimeError, KeylimeError } from '@tower-of-omens/keylime'
+import {
+  abortReason,
+  DEFAULT_MAX_WAITING,
+  isKeylimeError,
+  KeylimeError,
+  Limiter,
+  queueFull,
+} from '@tower-of-omens/keylime'
 import type { AgentRecord, AgentRecords } from '@tower-of-omens/keylime/api'
 import { StormWatch } from './storm-watch.ts'
-import { MAX_WAITING } from './turnstile.ts'
 
 /** Is what is asked of a verifier here; `VerifierClient` fits. */
 export interface RecordSource {
@@ -42,7 +47,7 @@ export class RecordReader {
   /** In order of asking; the waiters of one agent share one read, so that no node can crowd out the others. */
   #queue = new Map<AgentId, Set<Waiter>>()
   #waiting = 0
-  #singles = 0
+  readonly #singles = new Limiter(SINGLE_READS, 0)
   /** Whether a count or a shared read is under way; single reads wait for its end, since the verifier would too. */
   #sharing = false
   #enrolled: { readonly count: number; readonly at: number } | undefined
@@ -77,12 +82,11 @@ export class RecordReader {
    * @param agentId Whose record.
    * @param options Signal that ends the wait.
    * @returns The record.
-   * @throws {KeylimeError} As the verifier's client. `KEYLIME_AGENT_UNKNOWN`: not enrolled here.
-   * @throws {Refusal} `KL-BUSY`: too many reads wait.
+   * @throws {KeylimeError} As the verifier's client. `KEYLIME_AGENT_UNKNOWN`: not enrolled here. Of reason `queue-full`: too many reads wait.
    */
   read(agentId: AgentId, { signal }: { readonly signal: AbortSignal }): Promise<AgentRecord> {
     if (signal.aborted) return Promise.reject(abortReason(signal))
-    if (this.#waiting >= MAX_WAITING) return Promise.reject(refusal('KL-BUSY', { limit: MAX_WAITING }))
+    if (this.#waiting >= DEFAULT_MAX_WAITING) return Promise.reject(queueFull(DEFAULT_MAX_WAITING))
     return new Promise((resolve, reject) => {
       const done = (): void => signal.removeEventListener('abort', abort)
       const waiter: Waiter = {
@@ -144,7 +148,7 @@ export class RecordReader {
       return
     }
     for (const [agentId, waiters] of this.#queue) {
-      if (this.#singles >= SINGLE_READS) return
+      if (!this.#singles.enter()) return
       this.#queue.delete(agentId)
       this.#waiting -= waiters.size
       void this.#readOne(agentId, waiters)
@@ -210,7 +214,6 @@ export class RecordReader {
   }
 
   async #readOne(agentId: AgentId, waiters: Set<Waiter>): Promise<void> {
-    this.#singles += 1
     const controller = new AbortController()
     const abortIfAllGone = (): void => {
       if ([...waiters].every((waiter) => waiter.signal.aborted)) controller.abort()
@@ -224,7 +227,7 @@ export class RecordReader {
       if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) this.#enrolled = undefined
     } finally {
       for (const { signal } of waiters) signal.removeEventListener('abort', abortIfAllGone)
-      this.#singles -= 1
+      this.#singles.leave()
       this.#next()
     }
   }

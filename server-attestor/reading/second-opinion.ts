@@ -4,12 +4,11 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { oneLine, refusal } from '@tower-of-omens/gate'
+import { refusal } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
-import { BoundedMap, untilAborted } from '@tower-of-omens/keylime'
+import { BoundedMap, Limiter, oneLine, untilAborted } from '@tower-of-omens/keylime'
 import type { IdentityQuestion, IdentityVerdict } from '@tower-of-omens/keylime/api'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
-import { Turnstile } from './turnstile.ts'
 
 /** Is what is asked of a verifier here; `VerifierClient` fits. */
 export interface OpinionSource {
@@ -27,7 +26,7 @@ export class SecondOpinion {
   readonly #source: OpinionSource
   readonly #ttlMs: number
   readonly #clock: () => number
-  readonly #turnstile = new Turnstile(AT_A_TIME)
+  readonly #limiter = new Limiter(AT_A_TIME)
   /** Agent ID and AK to the opinion that stands. */
   readonly #standing = new BoundedMap<string, { readonly until: number; attestationCount?: number }>(MAX_OPINIONS)
   /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
@@ -66,14 +65,14 @@ export class SecondOpinion {
   ): Promise<void> {
     const key = keyOf(evidence.agentId, akTpm)
     const { signal } = options
-    if (options.afresh === true) return this.#turnstile.run(signal, () => this.#ask(evidence, akTpm, options))
+    if (options.afresh === true) return this.#limiter.run(signal, () => this.#ask(evidence, akTpm, options))
     if (this.#stands(key)) return
     // What another call learns of this AK counts for this one too; what it fails of is its own affair.
     for (let other = this.#asking.get(key); other !== undefined; other = this.#asking.get(key)) {
       await untilAborted(signal, other)
       if (this.#stands(key)) return
     }
-    const asking = this.#turnstile.run(signal, () => this.#ask(evidence, akTpm, options)).then(() => this.#keep(key))
+    const asking = this.#limiter.run(signal, () => this.#ask(evidence, akTpm, options)).then(() => this.#keep(key))
     if (this.#ttlMs > 0) this.#share(key, asking)
     await asking
   }
@@ -105,7 +104,7 @@ export class SecondOpinion {
    * @param error What each of them fails with.
    */
   release(error: unknown): void {
-    this.#turnstile.release(error)
+    this.#limiter.release(error)
   }
 
   #keep(key: string): void {

@@ -5,19 +5,20 @@
  */
 
 import type { AgentId } from '@tower-of-omens/keylime'
-import { abortReason, BoundedMap, type FailureReason, failureReason, KeylimeError } from '@tower-of-omens/keylime'
+import {
+  abortReason,
+  BoundedMap,
+  type FailureReason,
+  failureReason,
+  KeylimeError,
+  type Log,
+} from '@tower-of-omens/keylime'
 
 /** Is one service of a group. */
 export interface GroupMember<S> {
   /** Such as `keylime verifier 10.0.0.1:8881`. */
   readonly name: string
   readonly service: S
-}
-
-/** Takes the log lines of a group; the SDK's logger fits. */
-export interface GroupLog {
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
 }
 
 /** Is how long a service that failed is asked last. */
@@ -42,7 +43,7 @@ interface Health {
 /** Asks the services of a group until one of them answers for the agent. */
 export class ServiceGroup<S> {
   readonly #members: readonly (GroupMember<S> & { readonly health: Health })[]
-  readonly #log: GroupLog
+  readonly #log: Pick<Log, 'info' | 'warn'>
   readonly #clock: () => number
   readonly #sticky: boolean
   readonly #release: (service: S, failure: KeylimeError) => void
@@ -55,7 +56,7 @@ export class ServiceGroup<S> {
    */
   constructor(
     members: readonly GroupMember<S>[],
-    log: GroupLog,
+    log: Pick<Log, 'info' | 'warn'>,
     { clock = () => performance.now(), sticky = true, release = () => undefined }: GroupOptions<S> = {},
   ) {
     this.#members = members.map((member) => ({ ...member, health: { failedAt: undefined } }))
@@ -153,6 +154,8 @@ function isAboutOneRecord(error: KeylimeError): boolean {
 
 /** Tells failures of the service or of the way to it from answers about the agent. */
 function isServiceFailure(error: KeylimeError): boolean {
+  // Too many wait with us: the next service would be asked by all of them at once.
+  if (failureReason(error) === 'queue-full') return false
   switch (error.code) {
     case 'KEYLIME_UNREACHABLE':
     case 'KEYLIME_TIMEOUT':

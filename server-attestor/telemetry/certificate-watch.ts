@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { TlsLog, TlsSource } from '@tower-of-omens/keylime/tls-files'
-import { lifeInWords, lifeLeftShare, nameInOneLine } from '@tower-of-omens/keylime/tls-files'
+import { type Log, nameInOneLine } from '@tower-of-omens/keylime'
+import type { TlsSource } from '@tower-of-omens/keylime/tls-files'
+import { lifeInWords, lifeLeftShare } from '@tower-of-omens/keylime/tls-files'
 
 /** Is how often certificates are looked at; certificates of a day change stage within hours. */
 const LOOK_EVERY_MS = 600_000
@@ -15,7 +16,7 @@ const STAGES = [1 / 3, 1 / 10, 0] as const
 /** Watches the certificates in force. */
 export class CertificateWatch {
   readonly #tls: TlsSource
-  readonly #log: TlsLog
+  readonly #log: Pick<Log, 'warn' | 'error'>
   readonly #timer: NodeJS.Timeout
   /** Fingerprint to the number of stages spoken of. */
   readonly #said = new Map<string, number>()
@@ -25,7 +26,7 @@ export class CertificateWatch {
    * @param log Told.
    * @param now Milliseconds since the epoch. Of what is true already nothing is said: Configure has warned of it.
    */
-  constructor(tls: TlsSource, log: TlsLog, now: number = Date.now()) {
+  constructor(tls: TlsSource, log: Pick<Log, 'warn' | 'error'>, now: number = Date.now()) {
     this.#tls = tls
     this.#log = log
     this.look(now, true)

@@ -5,6 +5,7 @@
  */
 
 import type { ErrorCode, PolicyStrength } from '@tower-of-omens/gate'
+import type { Log } from '@tower-of-omens/keylime'
 import type { RequestSeen } from '@tower-of-omens/keylime/https'
 import type { TlsSource } from '@tower-of-omens/keylime/tls-files'
 import type { HostServices } from '@tower-of-omens/spire-sdk'
@@ -90,15 +91,10 @@ interface Series {
   seen: number
 }
 
-/** Takes the one warning when metrics cannot be delivered. */
-export interface MetricsLog {
-  debug(message: string, fields?: Readonly<Record<string, unknown>>): void
-}
-
 /** Collects metrics and sends them. Nothing here ever throws or waits. */
 export class AttestationMetrics {
   readonly #hosts: Pick<HostServices, 'metrics'>
-  readonly #log: MetricsLog
+  readonly #log: Pick<Log, 'debug'>
   readonly #series = new Map<string, Series>()
   #tls: TlsSource | undefined
   #timer: NodeJS.Timeout | undefined
@@ -110,7 +106,7 @@ export class AttestationMetrics {
    * @param hosts The host's services; first used with the first attestation, since SPIRE is not ready before.
    * @param log Told once that metrics are not delivered.
    */
-  constructor(hosts: Pick<HostServices, 'metrics'>, log: MetricsLog) {
+  constructor(hosts: Pick<HostServices, 'metrics'>, log: Pick<Log, 'debug'>) {
     this.#hosts = hosts
     this.#log = log
   }

@@ -6,15 +6,10 @@
 import { createHash } from 'node:crypto'
 import type { EnrolledPolicy } from '@tower-of-omens/gate'
 import { checksNothing, describeStrength } from '@tower-of-omens/gate'
-import { BoundedMap } from '@tower-of-omens/keylime'
+import { BoundedMap, type Log } from '@tower-of-omens/keylime'
 
 /** Is for how many nodes the last warning is remembered. */
 const MAX_WARNED = 20_000
-
-/** Takes the warnings; the SDK's logger fits. */
-export interface PolicyLog {
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
-}
 
 /** Remembers what was warned of. Outlives a new configuration. */
 export class PolicyWatch {
@@ -27,7 +22,7 @@ export class PolicyWatch {
    * @param enrolled Its policy, from the gate.
    * @param log Warned when the policy checks nothing and this is news.
    */
-  look(agentId: string, enrolled: EnrolledPolicy, log: PolicyLog): void {
+  look(agentId: string, enrolled: EnrolledPolicy, log: Pick<Log, 'warn'>): void {
     if (!checksNothing(enrolled.strength)) {
       this.#warned.delete(agentId)
       return

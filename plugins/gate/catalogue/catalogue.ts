@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { oneLine } from '@tower-of-omens/keylime'
 import { FAULT_ENTRIES } from './faults.ts'
 import { GATE_ENTRIES } from './gate.ts'
 import { IDENTITY_ENTRIES } from './identity.ts'
@@ -50,9 +51,6 @@ export type MessageFacts<C extends ErrorCode> = Readonly<
   Record<Placeholders<(typeof CATALOGUE)[C]['message']>, string | number>
 >
 
-/** Is the longest message a caller gets: one line of a log, and far under gRPC's header limit. */
-const MAX_MESSAGE_CHARACTERS = 1_000
-
 /**
  * Looks an entry up.
  *
@@ -73,16 +71,4 @@ export function entryOf(code: ErrorCode): CatalogueEntry {
 export function messageOf<C extends ErrorCode>(code: C, facts: MessageFacts<C>): string {
   const values: Readonly<Record<string, string | number>> = facts
   return oneLine(CATALOGUE[code].message.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? '?')))
-}
-
-/**
- * Makes a text fit to be a status message: one line, bounded, and read as it stands.
- *
- * @param text Any text.
- * @returns The text with control and invisible characters (such as those that turn the direction of writing) replaced
- *   by spaces, at most 1,000 characters.
- */
-export function oneLine(text: string): string {
-  const line = text.replace(/[\p{C}\u2028\u2029]+/gu, ' ')
-  return line.length > MAX_MESSAGE_CHARACTERS ? `${line.slice(0, MAX_MESSAGE_CHARACTERS - 3)}...` : line
 }

@@ -6,10 +6,11 @@
 
 import type { AgentRecord } from '../api/v2/agent-record.ts'
 import type { VerifierClient } from '../api/verifier-client.ts'
-import { sleep } from '../basis/deadline.ts'
 import { isKeylimeError } from '../basis/errors.ts'
 import { newFailure } from '../basis/failures.ts'
 import type { AgentId } from '../basis/ids.ts'
+import { sleep } from '../basis/signals.ts'
+import { agentState } from '../basis/states.ts'
 import type { VerifierAdmin } from './verifier-admin.ts'
 
 /** What unenrolling takes. */
@@ -23,8 +24,6 @@ export interface UnenrolOptions {
   /** Milliseconds between two looks; default 200. */
   readonly intervalMs?: number
 }
-
-const TENANT_FAILED = 10
 
 /**
  * Stops and removes an agent; done when the verifier no longer knows it.
@@ -48,7 +47,7 @@ export async function unenrol(agentId: AgentId, options: UnenrolOptions): Promis
 }
 
 function hasStopped(record?: AgentRecord): boolean {
-  return (record?.operationalState ?? TENANT_FAILED) === TENANT_FAILED
+  return record === undefined || agentState(record.operationalState)?.meaning === 'stopped'
 }
 
 async function until(

@@ -9,6 +9,7 @@
 
 import type { KeylimeError } from '../basis/errors.ts'
 import { type FailureReason, newFailure } from '../basis/failures.ts'
+import { excerpt } from '../basis/printable.ts'
 import type { HttpAnswer } from '../https/exchange.ts'
 import { isPage, pageInWords, refusedByProxy } from '../https/proxy-pages.ts'
 import { clientInWords } from '../https/target.ts'
@@ -92,7 +93,7 @@ function explainProxyRefusal(answer: HttpAnswer, call: Call): Explained | undefi
 
 function explainRedirect({ status, location }: HttpAnswer): Explained | undefined {
   if (status < 300 || status >= 400) return undefined
-  const to = location === '' ? '' : ` to ${printable(location)}`
+  const to = location === '' ? '' : ` to ${excerpt(location)}`
   const next = 'redirects are not followed: configure that address itself if it is right'
   return ['redirect', `answers ${status}, a redirect${to}; ${next}`]
 }
@@ -146,7 +147,7 @@ function explainRefusal(answer: HttpAnswer, call: Call): Explained | undefined {
         ] as const)
       : (['client-forbidden', 'it does not take us for an administrator'] as const)
   const proxy = /nginx|envoy|caddy|haproxy|apache|traefik/i.test(answer.server)
-    ? `; ${printable(answer.server)} is in front: Keylime sees the certificate that proxy presents (proxy_ssl_certificate), not ours`
+    ? `; ${excerpt(answer.server)} is in front: Keylime sees the certificate that proxy presents (proxy_ssl_certificate), not ours`
     : ''
   const sent = `sent was ${clientInWords(call.client)}`
   const wanted = 'Keylime wants one with a common name from a CA in its trusted_client_ca'
@@ -165,7 +166,7 @@ export function statusText(answer: HttpAnswer): string | undefined {
   if (!isObject(body)) return undefined
   const [first] = Array.isArray(body['errors']) ? (body['errors'] as readonly unknown[]) : []
   const text = isObject(first) ? (first['detail'] ?? first['title']) : body['status']
-  return typeof text === 'string' && text !== '' ? printable(text) : undefined
+  return typeof text === 'string' && text !== '' ? excerpt(text) : undefined
 }
 
 /**
@@ -202,15 +203,10 @@ function parseBody(answer: HttpAnswer, call: Call): Readonly<Record<string, unkn
   throw newFailure('answer-not-json', `${call.who} answers 200 with ${found}, expected a JSON object`, { facts })
 }
 
-function printable(text: string): string {
-  const line = text.replace(/[\p{C}\s]+/gu, ' ').trim()
-  return line.length > 160 ? `${line.slice(0, 160)}...` : line
-}
-
 function factsOf(answer: HttpAnswer): Record<string, string | number> {
   return {
     http_status: answer.status,
     content_type: answer.contentType,
-    ...(answer.server !== '' && { http_server: printable(answer.server) }),
+    ...(answer.server !== '' && { http_server: excerpt(answer.server) }),
   }
 }

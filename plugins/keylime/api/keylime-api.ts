@@ -5,6 +5,7 @@
  */
 
 import { newFailure } from '../basis/failures.ts'
+import { untilAborted } from '../basis/signals.ts'
 import type { HttpAnswer, HttpMethod } from '../https/exchange.ts'
 import type { HttpsOrigin } from '../https/http.ts'
 import type { Call } from './envelope.ts'
@@ -81,7 +82,7 @@ export class KeylimeApi<V extends string> {
     version.catch(() => {
       if (this.#version === version) this.#version = undefined
     })
-    return await unlessAborted(version, signal, this.name)
+    return await untilAborted(signal, version, () => newFailure('cancelled', `${this.name}: the caller went away`))
   }
 
   /**
@@ -150,23 +151,4 @@ export class KeylimeApi<V extends string> {
     const answer = await this.#origin.request('/version', { operation: 'get_version' })
     return this.#generation.chooseVersion(answer, this.#describe({ about: '/version' }))
   }
-}
-
-/**
- * Waits for a promise that others wait for too, unless the signal aborts first.
- *
- * @param promise The shared work.
- * @param signal One waiter's signal.
- * @param who The service, for the message.
- * @returns What the promise gives.
- * @throws {KeylimeError} `KEYLIME_CANCELLED`: the signal aborted.
- */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, who: string): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(newFailure('cancelled', `${who}: the caller went away`))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

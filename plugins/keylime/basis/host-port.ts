@@ -48,3 +48,13 @@ export function parseHostPort(text: string, defaultPort: number): HostPort | und
 export function isHost(text: string): boolean {
   return isIP(text) !== 0 || (text.length <= 253 && /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/.test(text))
 }
+
+/**
+ * Finds out what is wrong with a host in a configuration.
+ *
+ * @param value Text of a configuration.
+ * @returns What is expected there; undefined for a usable host.
+ */
+export function hostProblem(value: string): string | undefined {
+  return isHost(value) ? undefined : 'expected a host name or an IP address, without scheme, port or brackets'
+}

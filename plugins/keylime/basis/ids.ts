@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { KeylimeError } from './errors.ts'
+import { cut } from './printable.ts'
 
 /** Names a Keylime agent; only {@link parseAgentId} makes one, so it is safe in a URL and as a SPIFFE ID segment. */
 export type AgentId = string & { readonly __brand: 'AgentId' }
@@ -35,7 +36,7 @@ export function isAgentId(text: string): text is AgentId {
  */
 export function parseAgentId(text: string): AgentId {
   if (isAgentId(text)) return text
-  const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+  const shown = JSON.stringify(cut(text, 80))
   throw new KeylimeError(
     'KEYLIME_BAD_MESSAGE',
     `agent id ${shown} is not usable: expected 1 to 80 of A-Z, a-z, 0-9, ".", "_", "-", beginning with a letter or digit`,

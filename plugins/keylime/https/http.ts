@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import { KeylimeError } from '../basis/errors.ts'
 import { newFailure } from '../basis/failures.ts'
 import { formatHostPort } from '../basis/host-port.ts'
+import { Limiter, type LimiterCounts } from '../basis/limiter.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 import type { TlsSource } from '../tls-files/tls-watch.ts'
 import type { Dial } from './connect.ts'
@@ -14,7 +15,6 @@ import { ConnectionPool, type PoolInUse } from './connection-pool.ts'
 import { type Exchange, type ExchangeProgress, type HttpAnswer, type HttpMethod, sendExchange } from './exchange.ts'
 import { errorCode, explainConnectFailure, phaseInWords } from './network-failures.ts'
 import { RequestScope } from './request-scope.ts'
-import { RequestSlots, type SlotCounts } from './request-slots.ts'
 import { explainSilentClose } from './silent-close.ts'
 import { type Target, type TargetSettings, targetInWords } from './target.ts'
 
@@ -88,7 +88,7 @@ export interface HttpRequestOptions {
 export class HttpsOrigin {
   readonly target: Target
   readonly #options: HttpsOriginOptions
-  readonly #slots: RequestSlots
+  readonly #limiter: Limiter
   readonly #who: string
   readonly #pool: ConnectionPool
   /** When the service last answered, by the monotonic clock. */
@@ -102,7 +102,7 @@ export class HttpsOrigin {
     this.target = { role, host, port, tls: tls !== undefined, expectedName, settings }
     this.#who = targetInWords(this.target)
     const { maxConnections = DEFAULT_MAX_CONNECTIONS, maxWaiting = DEFAULT_MAX_WAITING, timeoutMs } = options
-    this.#slots = new RequestSlots(maxConnections, maxWaiting)
+    this.#limiter = new Limiter(maxConnections, maxWaiting)
     this.#pool = new ConnectionPool({ target: this.target, tls, dial, maxConnections, timeoutMs })
   }
 
@@ -117,8 +117,8 @@ export class HttpsOrigin {
   }
 
   /** Requests under way and waiting. */
-  get counts(): SlotCounts {
-    return this.#slots.counts
+  get counts(): LimiterCounts {
+    return this.#limiter.counts
   }
 
   /**
@@ -152,7 +152,7 @@ export class HttpsOrigin {
         this.#options.observe?.({ ...seen(), status: answer.status })
         return answer
       } finally {
-        this.#slots.release()
+        this.#limiter.leave()
       }
     } catch (error) {
       if (error instanceof KeylimeError) this.#options.observe?.({ ...seen(), error })
@@ -199,16 +199,17 @@ export class HttpsOrigin {
         reject(scope.ended)
         return
       }
-      const taken = this.#slots.take(resolve)
-      if (taken === true) resolve()
-      else if (taken === 'full') {
-        const { waiting } = this.#slots.counts
-        reject(newFailure('queue-full', `${this.#who} is overloaded: ${waiting} requests already wait for it`))
+      const place = this.#limiter.queue({ begin: resolve, sendAway: reject })
+      if (place === 'entered') resolve()
+      else if (place === 'full') {
+        const { waiting } = this.#limiter.counts
+        const text = `${this.#who} is overloaded: ${waiting} requests already wait for it`
+        reject(newFailure('queue-full', text, { facts: { limit: waiting } }))
       } else {
         // A place in the queue is kept as long as the service answers others: slow is not dead.
         scope.limit(timeoutMs, () => timeoutMs - (performance.now() - this.#answeredAt))
         scope.waitFor((error) => {
-          taken()
+          place()
           reject(error)
         })
       }
@@ -270,7 +271,7 @@ export class HttpsOrigin {
 
   #explainEnd(why: 'timeout' | 'cancelled', timeoutMs: number, progress: ExchangeProgress): KeylimeError {
     if (why === 'cancelled') return newFailure('cancelled', `${this.#who}: the caller went away`)
-    const { waiting } = this.#slots.counts
+    const { waiting } = this.#limiter.counts
     const phase = progress.started ? 'open' : this.#pool.latest?.connector.opening()
     const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(this.target, phase)
     return newFailure('timeout', `${this.#who} did not answer within ${timeoutMs} ms: ${waitedFor}`, {

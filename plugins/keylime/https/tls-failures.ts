@@ -3,17 +3,12 @@
  *
  * @module
  */
+
 import type { X509Certificate } from 'node:crypto'
 import type { KeylimeError } from '../basis/errors.ts'
 import { type FailureReason, newFailure } from '../basis/failures.ts'
-import {
-  chainOf,
-  isSelfIssued,
-  lifeInWords,
-  lifeStage,
-  nameInOneLine,
-  shortFingerprint,
-} from '../tls-files/certificates.ts'
+import { nameInOneLine } from '../basis/printable.ts'
+import { chainOf, isSelfIssued, lifeInWords, lifeStage, shortFingerprint } from '../tls-files/certificates.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import { clientInWords, type Target, targetInWords } from './target.ts'
 

@@ -54,19 +54,6 @@ function parseCertificate(bytes: string | Buffer): X509Certificate | undefined {
 }
 
 /**
- * Writes a distinguished name in one line, most particular part first, safe for logs.
- *
- * @param name A name as Node prints it: one attribute a line, or undefined when the certificate has none.
- * @returns Such as `CN=Book of Omens, O=Funlab.Casa`; at most 200 characters, control characters replaced.
- */
-export function nameInOneLine(name: string | undefined): string {
-  const parts = (name ?? '').split('\n').filter((part) => part !== '')
-  const line = parts.toReversed().join(', ').replace(/\p{C}/gu, '?')
-  if (line === '') return '(no name)'
-  return line.length > 200 ? `${line.slice(0, 200)}...` : line
-}
-
-/**
  * Tells where in its life a certificate is.
  *
  * @param certificate The certificate.

@@ -3,8 +3,10 @@
  *
  * @module
  */
+
 import type { KeyObject, X509Certificate } from 'node:crypto'
-import { chainOf, isSelfIssued, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
+import { nameInOneLine } from '../basis/printable.ts'
+import { chainOf, isSelfIssued, lifeInWords, lifeStage, readCertificates } from './certificates.ts'
 import { keyInWords, readPrivateKey } from './key-files.ts'
 import { readTextFile } from './readable-file.ts'
 import type { TlsFileNames, TlsFiles } from './tls-files.ts'

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { lifeInWords, lifeLeftShare, nameInOneLine } from './certificates.ts'
+export { lifeInWords, lifeLeftShare } from './certificates.ts'
 export type { ClientCertificate } from './client-certificate.ts'
 export { loadTlsFiles, type TlsFileNames, type TlsFiles, type TlsMaterial } from './tls-files.ts'
-export { type TlsLog, type TlsSource, type TlsWatch, watchTlsFiles } from './tls-watch.ts'
+export { type TlsSource, type TlsWatch, watchTlsFiles } from './tls-watch.ts'

@@ -3,9 +3,11 @@
  *
  * @module
  */
+
 import type { X509Certificate } from 'node:crypto'
 import * as tls from 'node:tls'
-import { isSelfIssued, lifeInWords, lifeStage, nameInOneLine, readCertificates } from './certificates.ts'
+import { nameInOneLine } from '../basis/printable.ts'
+import { isSelfIssued, lifeInWords, lifeStage, readCertificates } from './certificates.ts'
 import { type ClientCertificate, checkClientFiles } from './client-certificate.ts'
 import { readTextFile } from './readable-file.ts'
 

@@ -3,7 +3,9 @@
  *
  * @module
  */
+
 import { type BigIntStats, statSync } from 'node:fs'
+import type { Log } from '../basis/log.ts'
 import { loadTlsFiles, type TlsFileNames, type TlsFiles, type TlsMaterial } from './tls-files.ts'
 
 /** Is how often the files are looked at when no request does: a broken file should not wait for the next attestation. */
@@ -23,17 +25,10 @@ export interface TlsSource {
   recheck(): TlsMaterial
 }
 
-/** Takes log lines; the SDK's logger fits. */
-export interface TlsLog {
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void
-}
-
 /** Holds what a watch needs. */
 export interface TlsWatchOptions {
   readonly names?: TlsFileNames
-  readonly log?: TlsLog
+  readonly log?: Pick<Log, 'info' | 'warn' | 'error'>
   /** Milliseconds since the epoch; default `Date.now`. */
   readonly clock?: () => number
   /** Milliseconds between looks without requests; default 5,000; 0: only requests look. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DEFAULT_AGENT_UUID } from '../../../plugins/keylime/basis/ids.ts'
+import { Limiter } from '../../../plugins/keylime/basis/limiter.ts'
 import { RpcError } from '../../../plugins/spire-sdk/wire/rpc-error.ts'
-import { HeldStreams } from '../../../server-attestor/reading/held-streams.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { newFakeNode } from '../../fakes/fake-node.ts'
 import { answerWith, type Fault, nginxError } from '../../fakes/faults.ts'
@@ -495,7 +495,7 @@ describe('attest', () => {
       const node = keylime.node()
       keylime.verifier.set(node.agentId, { operational_state: 1 })
       await using patient = await startInProcess(keylime.serverHcl({ wait_for_attestation: '5m' }))
-      const held = new HeldStreams(1)
+      const held = new Limiter(1, 0)
       patient.change({ held })
       held.enter()
       expect(await patient.attest(node)).toMatchObject({ status: 'FAILED_PRECONDITION' })

@@ -6,7 +6,7 @@ import {
   sleep,
   untilAborted,
   withDeadline,
-} from '../../../../plugins/keylime/basis/deadline.ts'
+} from '../../../../plugins/keylime/basis/signals.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()

@@ -1,22 +1,22 @@
 /**
- * One time limit over a whole attestation, beside the stream's own signal.
+ * Waiting that a signal ends, and time limits that are signals.
  *
  * @module
  */
 
-/** Is a limit in force; `signal` aborts when it passes or when the caller goes, whichever is first. */
+/** A limit in force; `signal` aborts when it passes or when the caller goes, whichever is first. */
 export interface Deadline {
   readonly signal: AbortSignal
   /** True once the limit itself has passed. */
   readonly passed: boolean
 }
 
-/** Tells that a limit has passed; the reason of the aborted signal. */
+/** The reason of a signal aborted because a limit has passed. */
 export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed'
 }
 
-/** Tells that the caller has gone; the reason of the aborted signal. */
+/** The reason of a signal aborted because the caller has gone. */
 export class CallerGone extends Error {
   override readonly name = 'CallerGone'
 }
@@ -71,14 +71,20 @@ export function abortReason(signal: AbortSignal): Error {
 /**
  * Waits for something that knows no signal, no longer than a signal lives.
  *
- * @param signal Ends the wait.
+ * @param signal Ends the wait; undefined: nothing does.
  * @param promise What to wait for; goes on by itself when the signal ends the wait.
+ * @param why Makes the error when the signal ends the wait; default: the signal's reason.
  * @returns Its value.
- * @throws {Error} The signal's reason, or whatever the promise rejects with.
+ * @throws {Error} What `why` makes, or whatever the promise rejects with.
  */
-export function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+export function untilAborted<T>(
+  signal: AbortSignal | undefined,
+  promise: Promise<T>,
+  why: (signal: AbortSignal) => Error = abortReason,
+): Promise<T> {
+  if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(abortReason(signal))
+    const abort = (): void => reject(why(signal))
     if (signal.aborted) {
       promise.catch(() => undefined)
       abort()
@@ -94,13 +100,18 @@ export function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promi
  *
  * @param ms Milliseconds.
  * @param signal Ends the sleep.
- * @throws {Error} The signal's reason.
+ * @param why Makes the error when the signal ends the sleep; default: the signal's reason.
+ * @throws {Error} What `why` makes.
  */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+export function sleep(
+  ms: number,
+  signal: AbortSignal,
+  why: (signal: AbortSignal) => Error = abortReason,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       clearTimeout(timer)
-      reject(abortReason(signal))
+      reject(why(signal))
     }
     const timer = setTimeout(() => {
       signal.removeEventListener('abort', abort)
