@@ -41,6 +41,8 @@ export interface OwnCertificate {
 }
 
 const ECDSA_WITH_SHA512 = '1.2.840.10045.4.3.4'
+/** P-256, P-384 and P-521 as OpenSSL names them. */
+const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1'])
 const BACKDATE_MS = 30_000
 /** 262,980 hours: thirty years, as hashicorp's. */
 const LIFETIME_MS = 262_980 * 3_600_000
@@ -50,12 +52,13 @@ const LIFETIME_MS = 262_980 * 3_600_000
  *
  * @param hostCert Value of `PLUGIN_CLIENT_CERT`: the host's certificate, PEM.
  * @returns Keys for servers and for brokered connections.
- * @throws {Error} The value is no certificate. Go goes on, and then refuses every connection.
+ * @throws {Error} The value is no certificate (Go goes on, and then refuses every connection), or its key is on a
+ *   curve that no host uses.
  */
 export function newPluginTls(hostCert: string): PluginTls {
   const own = newOwnCertificate()
   return {
-    hostCert: Buffer.from(hostCertificate(hostCert).toString()),
+    hostCert: Buffer.from(requireKnownCurve(hostCertificate(hostCert)).toString()),
     ...own,
     encodedCert: own.der.toString('base64').replace(/=+$/, ''),
   }
@@ -67,6 +70,13 @@ function hostCertificate(pem: string): X509Certificate {
   } catch (error) {
     throw new Error('PLUGIN_CLIENT_CERT does not hold a PEM certificate', { cause: error })
   }
+}
+
+/** What is made of each peer's certificate once connected knows these curves alone. */
+function requireKnownCurve(certificate: X509Certificate): X509Certificate {
+  const { namedCurve } = certificate.publicKey.asymmetricKeyDetails ?? {}
+  if (namedCurve === undefined || CURVES.has(namedCurve)) return certificate
+  throw new Error(`PLUGIN_CLIENT_CERT has a key on ${namedCurve}, expected P-256, P-384 or P-521`)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { newOwnCertificate, newPluginTls } from '../../../../plugins/go-plugin/tls/auto-mtls.ts'
 import {
   bitString,
@@ -11,6 +11,8 @@ import {
   sequence,
   unsignedInteger,
 } from '../../../../plugins/go-plugin/tls/der.ts'
+import { hasOpenssl, newOpensslPki } from '../../../fakes/openssl-pki.ts'
+import { newTestPki } from '../../../fakes/pki.ts'
 
 describe('newOwnCertificate', () => {
   const now = new Date('2026-11-24T18:00:00.500Z')
@@ -52,6 +54,25 @@ describe('newPluginTls', () => {
 
   it.each(['garbage', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'])('refuses %j', (pem) => {
     expect(() => newPluginTls(pem)).toThrow(new Error('PLUGIN_CLIENT_CERT does not hold a PEM certificate'))
+  })
+})
+
+describe.skipIf(!hasOpenssl)('newPluginTls, of a host with an odd key (skipped without the openssl program)', () => {
+  const pki = newTestPki()
+  afterAll(() => pki.remove())
+
+  it('refuses curves that no host uses, before anything is served [tls:stranger:survived]', () => {
+    const maker = newOpensslPki(pki)
+    for (const curve of ['brainpoolP256r1', 'secp256k1', 'sect283k1']) {
+      const { pem } = maker.root('localhost', { curve })
+      expect(() => newPluginTls(pem)).toThrow(
+        new Error(`PLUGIN_CLIENT_CERT has a key on ${curve}, expected P-256, P-384 or P-521`),
+      )
+    }
+    for (const key of [{ curve: 'secp384r1' }, { algorithm: 'ED25519' }, { algorithm: 'RSA' }]) {
+      const { pem } = maker.root('localhost', key)
+      expect(newPluginTls(pem).hostCert.toString()).toBe(pem)
+    }
   })
 })
 
