@@ -22,7 +22,6 @@ export function filesOf(folder: string): string[] {
  * Lists what a file imports or exports from elsewhere.
  *
  * @param path Absolute path.
- * @returns Specifiers as they are written.
  */
 export function importsOf(path: string): string[] {
   const text = readFileSync(path, 'utf8')

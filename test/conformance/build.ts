@@ -39,7 +39,6 @@ export type Progress = (line: string) => void
  * Builds everything, outside of the checkout; what did not change is not built again.
  *
  * @param progress Told of each step that takes time.
- * @returns Paths.
  * @throws {Error} dist/ or Go is missing, or something does not compile.
  */
 export async function buildAll(progress: Progress): Promise<Executables> {
@@ -74,7 +73,6 @@ export async function buildAll(progress: Progress): Promise<Executables> {
 /**
  * Names a judge with its version.
  *
- * @param via Which.
  * @returns For instance "SPIRE catalog 1.15.3".
  */
 export function judgeName(via: Judge): string {

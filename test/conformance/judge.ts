@@ -27,7 +27,6 @@ export interface Verdict {
 /**
  * Judges one case.
  *
- * @param subject The case.
  * @param runs Every run the hosts reported, of any case.
  * @returns Verdict; a case that was not played against each of its executables has not passed.
  */

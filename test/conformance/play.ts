@@ -12,10 +12,8 @@ import type { Run } from './judge.ts'
 /**
  * Plays cases, one after the other.
  *
- * @param cases What to play.
  * @param executables From `buildAll`.
  * @param onRun Told of each run as it ends.
- * @returns Every run.
  * @throws {Error} A host cannot be started, or fails as a whole.
  */
 export async function playAll(

@@ -24,8 +24,6 @@ const TAG_CHALLENGE = 2
 /**
  * Runs one attestation over the server's admin socket, where no certificate is asked for.
  *
- * @param socketPath Admin socket of spire-server.
- * @param payload Attestation data of type "keylime".
  * @param answer Called with the challenge; gives the response.
  * @returns Status and message; `OK` when an identity was given.
  * @see spire-api-sdk, proto/spire/api/server/agent/v1/agent.proto

@@ -39,7 +39,6 @@ const REFUSAL = /code = (\w+) desc = [^"]*?nodeattestor\(keylime\): ((?:\\.|[^"\
 /**
  * Reads the refusals out of a SPIRE agent's log.
  *
- * @param log Its text.
  * @returns Each of them, oldest first.
  */
 export function refusalsIn(log: string): readonly Refusal[] {
@@ -52,9 +51,7 @@ export function refusalsIn(log: string): readonly Refusal[] {
 /**
  * Picks lines of a log, so that a failing test shows these and not the whole.
  *
- * @param log Its text.
  * @param pattern What a line must match.
- * @returns The lines.
  */
 export function linesOf(log: string, pattern: RegExp): readonly string[] {
   return log.split('\n').filter((line) => pattern.test(line))
@@ -64,7 +61,6 @@ export function linesOf(log: string, pattern: RegExp): readonly string[] {
  * Starts a SPIRE agent that must be refused, and waits for its first refusal.
  *
  * @param agent The agent, not running.
- * @returns The refusal.
  */
 export async function startAndBeRefused(agent: SpireAgent): Promise<Refusal> {
   agent.start()
@@ -84,22 +80,13 @@ export async function startAndAttest(agent: SpireAgent): Promise<void> {
   await agent.healthy()
 }
 
-/**
- * Stops a SPIRE agent and forgets its SVID, so that the next test begins anew.
- *
- * @param agent The agent, running or not.
- */
+/** Stops a SPIRE agent and forgets its SVID, so that the next test begins anew. */
 export async function stopAndForget(agent: SpireAgent): Promise<void> {
   await agent.stop()
   await agent.forget()
 }
 
-/**
- * Finds the plugin beside a SPIRE process: the other member of its group.
- *
- * @param host The SPIRE process.
- * @returns The plugin's pid.
- */
+/** Finds the plugin beside a SPIRE process: the other member of its group. */
 export function pluginOf(host: RigProcess): number {
   const plugin = host
     .members()

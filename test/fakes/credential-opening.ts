@@ -28,8 +28,6 @@ export interface Sealed {
  * Opens a credential.
  * @param ek The endorsement key's private part.
  * @param name Name of the key it must be for.
- * @param sealed Both structures.
- * @returns The secret.
  * @throws The integrity value is not that of this key and this name: TPM_RC_INTEGRITY in a TPM.
  */
 export function openCredential(ek: OpeningKey, name: Uint8Array, sealed: Sealed): Buffer {

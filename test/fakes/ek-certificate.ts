@@ -15,7 +15,6 @@ const TPM_SPECIFICATION = Buffer.from('3019301706056781050210310e300c0c03322e300
 
 /**
  * Makes a vendor's CA for endorsement keys: a root and the intermediate that signs.
- * @param pki Where the certificates are made.
  * @returns Both; a store that verifies EK certificates holds `root.pem` and `issuer.pem`.
  */
 export async function newEkCa(pki: TestPki): Promise<{ readonly root: TestCa; readonly issuer: TestCa }> {
@@ -25,9 +24,6 @@ export async function newEkCa(pki: TestPki): Promise<{ readonly root: TestCa; re
 
 /**
  * Issues the EK certificate of a TPM, with the critical directory-name SAN that generic verifiers stumble over.
- * @param issuer The vendor's signing CA.
- * @param tpm The TPM.
- * @param options What shall differ.
  * @returns The certificate; its DER is the registrar's `ekcert`.
  */
 export function issueEkCertificate(

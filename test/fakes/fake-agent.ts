@@ -35,7 +35,6 @@ export interface FakeAgent extends FakeServer {
 /**
  * Starts a fake agent.
  * @param options Its ID and TPM; certificates, or none for plain HTTP (`enable_agent_mtls = false`).
- * @returns The agent.
  */
 export async function startFakeAgent(options: FakeAgentOptions): Promise<FakeAgent> {
   const { tpm } = options

@@ -46,7 +46,6 @@ export interface FakeKeylimeProcess {
 /**
  * Starts the process and waits until it serves.
  * @param options As for `startFakeKeylime`; `agents` starts that many Keylime agents.
- * @returns Its addresses, its nodes, and its counters.
  */
 export async function spawnFakeKeylime(
   options: Omit<FakeKeylimeOptions, 'now'> & { readonly agents?: number },

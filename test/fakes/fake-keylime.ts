@@ -78,7 +78,6 @@ export interface FakeNodeAgent extends FakeAgent {
 
 /**
  * Starts verifiers, registrar and nodes.
- * @param options What shall be there.
  * @returns The installation; `close` (or `await using`) stops it and removes its files.
  */
 export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promise<FakeKeylime> {
@@ -214,11 +213,7 @@ async function startNodeAgent(
   }
 }
 
-/**
- * Writes a flat HCL configuration.
- * @param values Keys and values.
- * @returns One assignment a line.
- */
+/** Writes a flat HCL configuration. */
 export function hcl(values: HclValues): string {
   return Object.entries(values)
     .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)

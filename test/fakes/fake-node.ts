@@ -27,9 +27,7 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 /**
  * Makes a node.
- * @param agentId Its Keylime agent ID.
  * @param tpm Its TPM; several nodes may share one.
- * @returns The node.
  */
 export function newFakeNode(agentId: string, tpm: SoftwareTpm): FakeNode {
   return {
@@ -49,7 +47,6 @@ export function newFakeNode(agentId: string, tpm: SoftwareTpm): FakeNode {
 
 /**
  * Makes nodes that share a few TPMs, so that thousands cost nothing.
- * @param count How many nodes.
  * @param tpms The TPMs they share; the first node of each is named by the hash of its EK.
  * @returns The nodes; IDs depend on the TPMs, so that two installations share none.
  */

@@ -38,11 +38,7 @@ export interface FakeRegistrar extends FakeServer {
   setVersions(versions: readonly string[]): void
 }
 
-/**
- * Starts a fake registrar.
- * @param options Certificates, release, clock.
- * @returns The registrar, with nobody registered.
- */
+/** Starts a fake registrar. */
 export async function startFakeRegistrar(options: FakeRegistrarOptions = {}): Promise<FakeRegistrar> {
   const agents = new Map<string, RegisteredAgent>()
   let versions = options.versions ?? KEYLIME_RELEASES[options.release ?? '7.14.3'].versions

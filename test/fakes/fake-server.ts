@@ -93,12 +93,7 @@ export interface FakeServer {
 
 const SEEN_MAX = 1000
 
-/**
- * Starts a server.
- * @param options Address, certificates, clock.
- * @param route Finds the answer to a request.
- * @returns The server, listening.
- */
+/** Starts a server. */
 export async function startFakeServer(
   options: FakeServerOptions,
   route: (request: FakeRequest) => FakeRoute,

@@ -68,8 +68,6 @@ export class FakeSpireServer {
   #server = new Server()
 
   /**
-   * @param socketPath Where to listen.
-   * @param trustDomain Whose server it is.
    */
   constructor(socketPath: string, trustDomain = 'example.org') {
     this.socketPath = socketPath
@@ -99,7 +97,6 @@ export class FakeSpireServer {
    * Lets an agent attest, as the real server would write it down: with a new serial number, and no ban.
    *
    * @param id Its SPIFFE ID, or the last part of a Keylime agent's.
-   * @param more Other values.
    */
   attest(id: string, more: Partial<Agent> = {}): Agent {
     const spiffeId = id.startsWith('spiffe://') ? id : `spiffe://${this.trustDomain}/spire/agent/keylime/${id}`
@@ -328,9 +325,6 @@ function pageOf<T>(all: readonly T[], size: number, token: string): { items: rea
 /**
  * Makes an entry for {@link FakeSpireServer.entries}.
  *
- * @param id Its ID.
- * @param spiffeId What it earns.
- * @param parentId Under whom.
  * @param selectors `type:value` texts.
  */
 export function fakeEntry(id: string, spiffeId: string, parentId: string, selectors: readonly string[]): Entry {

@@ -46,11 +46,7 @@ export interface FakeVerifier extends FakeServer {
 
 const SUCCESS = { code: 200, status: 'Success' } as const
 
-/**
- * Starts a fake verifier.
- * @param options Certificates, release, clock.
- * @returns The verifier, with nobody enrolled.
- */
+/** Starts a fake verifier. */
 export async function startFakeVerifier(options: FakeVerifierOptions = {}): Promise<FakeVerifier> {
   const { now = Date.now } = options
   const facts = KEYLIME_RELEASES[options.release ?? '7.14.3']

@@ -45,7 +45,6 @@ const NGINX_REASONS: Readonly<Record<number, string>> = {
 /**
  * Makes the error page of an nginx in front of Keylime.
  * @param status HTTP status, such as 502.
- * @returns The fault.
  */
 export function nginxError(status: number): Fault {
   const title = `${status} ${NGINX_REASONS[status] ?? 'Error'}`
@@ -55,10 +54,8 @@ export function nginxError(status: number): Fault {
 
 /**
  * Makes a plain answer instead of the right one.
- * @param status HTTP status.
  * @param body Text; default empty, as the verifier's framework answers.
  * @param contentType Default `text/html; charset=UTF-8`.
- * @returns The fault.
  */
 export function answerWith(status: number, body = '', contentType = 'text/html; charset=UTF-8'): Fault {
   return { kind: 'answer', answer: { status, contentType, body } }
@@ -67,7 +64,6 @@ export function answerWith(status: number, body = '', contentType = 'text/html; 
 /**
  * Makes a change to the `results` of the right answer.
  * @param edit Gets the results and returns what shall be sent instead.
- * @returns The fault.
  */
 export function editResults(edit: (results: Record<string, unknown>) => unknown): Fault {
   return {
@@ -78,10 +74,8 @@ export function editResults(edit: (results: Record<string, unknown>) => unknown)
 
 /**
  * Answers a request wrongly.
- * @param fault What goes wrong.
  * @param right Makes the answer that would have been right.
  * @param wire The response and the connection under its TLS.
- * @param send Sends an answer.
  */
 export function answerWrongly(
   fault: Fault,

@@ -25,8 +25,6 @@ export interface HttpsGetOptions {
 /**
  * Sends one request.
  * @param url Absolute, http or https; the path is sent as it is.
- * @param options Certificates.
- * @returns The answer, whatever its status.
  * @throws {Error} Node's error when the connection fails.
  */
 export function httpsGet(url: string, options: HttpsGetOptions = {}): Promise<HttpAnswer> {

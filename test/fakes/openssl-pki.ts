@@ -51,7 +51,6 @@ export function opensslCurves(): readonly string[] {
 /**
  * Starts making certificates.
  * @param pki Where the files go; they go when it goes.
- * @returns The maker.
  */
 export function newOpensslPki(pki: TestPki): OpensslPki {
   let made = 0

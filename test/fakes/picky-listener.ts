@@ -11,7 +11,6 @@ const BEFORE_SESSION_ID = 9 + 34
 /**
  * Puts a listener in front of a TLS server that only lets new sessions through.
  * @param server The server, not listening itself.
- * @returns What shall listen.
  * @see rust-keylime 3a4d5654, keylime-agent/src/main.rs: `set_session_id_context` is never called
  */
 export function pickyListener(server: Server): Server {

@@ -31,11 +31,7 @@ const KINDS: Readonly<Record<KeyKind, KindFacts>> = {
 
 const rsaPool = new Map<string, TestKey>()
 
-/**
- * Makes a private key.
- * @param kind Kind of key.
- * @returns A key that nothing else uses.
- */
+/** Makes a private key. */
 export function newTestKey(kind: KeyKind): TestKey {
   const { curve, bits } = KINDS[kind]
   const pair =
@@ -47,9 +43,7 @@ export function newTestKey(kind: KeyKind): TestKey {
 
 /**
  * Takes the n-th key of a kind: RSA keys come from the process-wide pool, EC keys are always new.
- * @param kind Kind of key.
  * @param index Position in the pool, from 0; two positions never hold the same key.
- * @returns The key.
  */
 export function pooledTestKey(kind: KeyKind, index: number): TestKey {
   if (KINDS[kind].bits === undefined) return newTestKey(kind)
@@ -63,9 +57,7 @@ export function pooledTestKey(kind: KeyKind, index: number): TestKey {
 
 /**
  * Writes a private key as PEM.
- * @param key The key.
  * @param format PEM form; `sec1` and `encrypted-legacy` with EC keys, `pkcs1` and `encrypted-legacy` with RSA keys.
- * @param passphrase Only for the encrypted forms.
  * @returns PEM text with a trailing newline.
  */
 export function keyPem(key: TestKey, format: KeyFormat = 'pkcs8', passphrase = 'secret'): string {
@@ -79,9 +71,7 @@ export function keyPem(key: TestKey, format: KeyFormat = 'pkcs8', passphrase = '
 
 /**
  * Reads a key back from the PEM that `keyPem` wrote.
- * @param kind Kind of the key.
  * @param pem Unencrypted PEM.
- * @returns The key.
  */
 export function testKeyFromPem(kind: KeyKind, pem: string): TestKey {
   const privateKey = createPrivateKey(pem)
@@ -90,7 +80,6 @@ export function testKeyFromPem(kind: KeyKind, pem: string): TestKey {
 
 /**
  * Gives the key to WebCrypto, which signs the certificates.
- * @param key The key.
  * @returns Both halves, and the algorithm to sign with.
  */
 export async function webCryptoPair(

@@ -3,7 +3,6 @@
 /**
  * Writes a value as `json.dumps(value)` does: a space after each comma and colon, ASCII only.
  * @param value Anything JSON can hold; object keys keep their order, undefined ones are left out.
- * @returns One line.
  */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`

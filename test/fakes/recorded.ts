@@ -15,7 +15,6 @@ export interface Recorded {
 /**
  * Reads a recorded answer.
  * @param name File name under test/fixtures/keylime, without `.json`.
- * @returns The exchange.
  */
 export function recorded(name: string): Recorded {
   const file = new URL(`../fixtures/keylime/${name}.json`, import.meta.url)
@@ -29,7 +28,6 @@ export function recorded(name: string): Recorded {
 /**
  * Reads the `results` of a recorded answer.
  * @param name File name under test/fixtures/keylime, without `.json`.
- * @returns Its fields as they are.
  */
 export function recordedResults(name: string): Readonly<Record<string, unknown>> {
   return (JSON.parse(recorded(name).body) as { readonly results: Record<string, unknown> }).results

@@ -145,8 +145,6 @@ export class SoftwareTpm {
 
   /**
    * Makes an identity quote as the Rust agent does: PCR 16 reset, extended with the payload key, then quoted.
-   * @param nonce Text that becomes the quote's extraData.
-   * @param knobs What shall be wrong.
    * @returns Keylime's quote string: `r`, then three base64 parts.
    * @see rust-keylime 3a4d5654, keylime/src/tpm.rs, `TpmContext::quote`
    */

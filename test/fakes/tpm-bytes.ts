@@ -58,8 +58,6 @@ export interface PublicArea {
 
 /**
  * Writes a TPM2B_PUBLIC.
- * @param key RSA or EC public key.
- * @param area The fields around it.
  * @returns The structure, size first.
  */
 export function encodeTpm2bPublic(key: KeyObject, area: PublicArea): Buffer {
@@ -125,7 +123,6 @@ const selectBits = (pcrs: readonly number[], size: number): Buffer => {
 
 /**
  * Writes the TPMS_ATTEST of a quote.
- * @param fields Its content.
  * @returns 145 bytes for a SHA-256 Name, a nonce of 32 bytes and one PCR.
  */
 export function encodeAttest(fields: AttestFields): Buffer {
@@ -149,10 +146,7 @@ export function encodeAttest(fields: AttestFields): Buffer {
 
 /**
  * Writes a TPMT_SIGNATURE.
- * @param isRsa RSASSA, else ECDSA.
- * @param hash Hash that was signed.
  * @param signature PKCS#1 v1.5 signature, or r and s side by side.
- * @returns The structure.
  */
 export function encodeSignature(isRsa: boolean, hash: BankHash, signature: Uint8Array): Buffer {
   const half = signature.length / 2
@@ -162,7 +156,6 @@ export function encodeSignature(isRsa: boolean, hash: BankHash, signature: Uint8
 
 /**
  * Writes the PCR values as tpm2-tools' "serialized" format has them, which is little-endian.
- * @param bank Hash of the bank.
  * @param values Up to 8 PCR values by number.
  * @returns 668 bytes.
  * @see keylime 9b1f6e6a, keylime/tpm/tpm_util.py, `checkquote`

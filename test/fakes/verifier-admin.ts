@@ -27,9 +27,6 @@ const STARTED = { operational_state: 1, attestation_count: 0, last_received_quot
 
 /**
  * Finds the answer to a request that changes an agent.
- * @param state What is enrolled.
- * @param request The request.
- * @param agentId Whom it names.
  * @param verb `stop`, `reactivate`, or nothing.
  * @returns The route; undefined for a request that changes nothing.
  * @see keylime 9b1f6e6a, keylime/cloud_verifier_tornado.py, `AgentsHandler`
@@ -98,10 +95,7 @@ function route(endpoint: string, answer: () => FakeAnswer): FakeRoute {
 
 /**
  * Finds the answer to a request about named policies.
- * @param state What there is.
- * @param request The request.
  * @param folder `allowlists` or `mbpolicies`.
- * @param name The policy named, if any.
  * @returns The route; undefined for other folders.
  * @see keylime 9b1f6e6a, keylime/cloud_verifier_tornado.py, `AllowlistHandler`, `MbpolicyHandler`
  */

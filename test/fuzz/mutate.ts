@@ -19,8 +19,6 @@ const MAX_RUN = 16
 /**
  * Makes one mutant.
  *
- * @param stock What to start from.
- * @param random The same stream gives the same mutant.
  * @returns A new buffer: one input of the corpus with one to four edits.
  */
 export function mutate(stock: Stock, random: Random): Buffer {

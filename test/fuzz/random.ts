@@ -36,8 +36,6 @@ export class Random {
   /**
    * Draws one of several.
    *
-   * @param items At least one.
-   * @returns One of them.
    * @throws {RangeError} There are none.
    */
   pick<T>(items: readonly T[]): T {

@@ -16,7 +16,6 @@ export interface FuzzTarget extends Stock {
   /**
    * Feeds one input.
    *
-   * @param input Any bytes.
    * @returns Whether the parser took it; a refusal with its own typed error is `refused`.
    * @throws Anything: a crash, which is what the fuzz looks for.
    */
@@ -26,10 +25,7 @@ export interface FuzzTarget extends Stock {
 /**
  * Makes the same mutant each time it is asked.
  *
- * @param target Whose corpus to use.
- * @param seed Of the run.
  * @param index From 0.
- * @returns The input.
  */
 export function mutantOf(target: Stock, seed: number, index: number): Buffer {
   return mutate(target, new Random(Math.imul(seed, 0x01000193) ^ index))

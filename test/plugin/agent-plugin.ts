@@ -53,7 +53,6 @@ export interface AgentPlugin extends AsyncDisposable {
  * Starts the agent half: `$TOWER_DIST/keylime-attestor-agent` if that is set, else from its sources.
  * @param hcl Configures it at once, if given.
  * @param before Words before the command, such as those that change the user.
- * @returns The running plugin.
  */
 export async function startAgentPlugin(hcl?: string, before: readonly string[] = []): Promise<AgentPlugin> {
   const { command, args } = executable('keylime-attestor-agent', 'agent-attestor/main.ts')

@@ -24,7 +24,6 @@ export interface Nginx extends AsyncDisposable {
 /**
  * Starts nginx.
  * @param servers Makes the `server { ... }` blocks for a port on 127.0.0.1.
- * @returns The proxy, listening.
  */
 export async function startNginx(servers: (port: number) => string): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'tower-nginx-'))

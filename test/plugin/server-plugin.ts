@@ -69,7 +69,6 @@ export interface ServerPlugin extends AsyncDisposable {
  * @param options `hcl`: configures it at once. `metrics`: whether the host offers the Metrics service. `agents`: SPIFFE
  *   IDs that the host's AgentStore service knows; without it there is none. `before`: words before the command, such as
  *   those of a shell.
- * @returns The running plugin.
  */
 export async function startServerPlugin(
   options: {

@@ -32,7 +32,6 @@ const INT64_MAX = 2n ** 63n - 1n
  *
  * @param root From `parseHcl`.
  * @param json True when the text was JSON, whose objects Go flattens.
- * @returns The value.
  * @throws {GoRefuses} Go's decoder takes no such number, or no block with and without label.
  */
 export function goShape(root: HclObject, json: boolean): GoValue {

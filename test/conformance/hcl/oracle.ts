@@ -50,7 +50,6 @@ export function goVersion(): string | undefined {
 /**
  * Builds the oracle once for these sources; it is kept outside the checkout.
  *
- * @returns Path of the executable.
  * @throws {Error} `go build` fails; the message is its output.
  */
 export function buildOracle(): string {
@@ -77,7 +76,6 @@ export function buildOracle(): string {
  * Asks Go about many texts.
  *
  * @param oracle From `buildOracle`.
- * @param texts Any texts.
  * @returns One verdict for each, in order.
  * @throws {Error} The oracle fails or answers another number of verdicts.
  */

@@ -14,12 +14,7 @@ import { AddHelperClient, type CounterServer, CounterService, type PutRequest } 
 import { type KVServer, KVService } from '../gen/kv/kv.ts'
 import { testService, unavailable } from './test-service.ts'
 
-/**
- * Makes the services.
- *
- * @param context Broker and log.
- * @returns KV, Counter and Test.
- */
+/** Makes the services. */
 export function exampleServices(context: GoPluginContext): readonly GoPluginService[] {
   const store = newStore()
   return [
@@ -29,11 +24,7 @@ export function exampleServices(context: GoPluginContext): readonly GoPluginServ
   ]
 }
 
-/**
- * Hands over the descriptors of the services, each generated alone: their messages share names.
- *
- * @returns The three sets, end to end.
- */
+/** Hands over the descriptors of the services, each generated alone: their messages share names. */
 export async function exampleDescriptors(): Promise<Uint8Array> {
   const sets = await Promise.all([
     import('../gen/kv/descriptors.ts'),

@@ -23,12 +23,7 @@ import {
   TestService,
 } from '../gen/grpctest/test.ts'
 
-/**
- * Makes the service.
- *
- * @param context Broker and log.
- * @returns Test service.
- */
+/** Makes the service. */
 export function testService({ broker, log }: GoPluginContext): GoPluginService {
   const implementation: TestServer = {
     double(call, callback) {

@@ -53,7 +53,6 @@ const LOGS: Readonly<Record<string, string>> = {
 /**
  * Cuts a runbook into its command blocks.
  *
- * @param markdown The page.
  * @returns In order.
  * @throws {Error} A block does not say where it runs.
  */
@@ -69,8 +68,6 @@ export function blocksOf(markdown: string): readonly Block[] {
 /**
  * Runs one block.
  *
- * @param options Tower and variables.
- * @param host Where it runs.
  * @param block Its commands: the first that fails ends it.
  */
 export function runBlock(options: RehearsalOptions, host: TowerHost, block: Block): Promise<CommandResult> {
@@ -110,13 +107,7 @@ function quoted(words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(' ')
 }
 
-/**
- * Gathers the variables that the runbooks use.
- *
- * @param tower The tower.
- * @param node The node that a runbook is about.
- * @param on Where the block runs.
- */
+/** Gathers the variables that the runbooks use. */
 export function runbookEnv(tower: Tower, node: TowerHost, on: Block['on']): Readonly<Record<string, string>> {
   const { address, token, keys } = tower.bao.operator
   const known = node.registered ? { AGENT_ID: node.agentId, SPIFFE_ID: node.spiffeId } : {}

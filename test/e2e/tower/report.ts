@@ -14,7 +14,6 @@ const WIDTH = 118
 /**
  * Draws the table.
  *
- * @param records Scenarios as they went.
  * @returns Lines: id and promise, then each scenario that shows it, with what it did and saw and the time it took.
  */
 export function renderReport(records: readonly ScenarioRecord[]): string {

@@ -23,8 +23,6 @@ const noTower = whyNoNamespaces()
 /**
  * Describes scenarios; where no tower can stand they are skipped, and the title says why.
  *
- * @param title What the scenarios have in common.
- * @param scenarios Their definitions.
  * @param missing What else they would need, when it is not there.
  */
 export function onTower(title: string, scenarios: () => void, missing?: string): void {
@@ -50,9 +48,6 @@ async function findParts(): Promise<AllParts> {
  * Raises a tower before the tests of a file, and takes it down after them.
  *
  * @param prefix Names it; each file has its own.
- * @param options What differs.
- * @param halves Other executables than ours.
- * @returns A function that gives the tower.
  */
 export function useTower(
   prefix: string,
@@ -106,13 +101,7 @@ export async function serialOf(tower: Tower, host: TowerHost): Promise<string | 
   return (await tower.spire.agentShow(host.spiffeId))?.x509svid_serial_number
 }
 
-/**
- * Fetches a JWT-SVID as a workload of a host does.
- *
- * @param host Which host.
- * @param audience Whom it is for.
- * @returns The token.
- */
+/** Fetches a JWT-SVID as a workload of a host does. */
 export async function fetchJwt(host: TowerHost, audience: string): Promise<string> {
   const program = join((await towerParts()).spireBin, 'spire-agent')
   const args = ['api', 'fetch', 'jwt', '-audience', audience, '-socketPath', host.spire.target.socketPath]

@@ -10,13 +10,7 @@ import type { Parts } from '../parts/parts.ts'
 import type { Narrator } from './narrator.ts'
 import type { Rig } from './rig.ts'
 
-/**
- * Lets go of the host and prints the commands.
- *
- * @param tell The demo's narrator.
- * @param rig The host.
- * @param parts Folders of the programs.
- */
+/** Lets go of the host and prints the commands. */
 export async function printHowToLook(tell: Narrator, rig: Rig, parts: Parts): Promise<void> {
   const environment = join(rig.dir, 'env.sh')
   const variables = {

@@ -24,7 +24,6 @@ const INDENT = '     '
 /**
  * Begins a story.
  *
- * @param out Where to write.
  * @returns The narrator, before its first step.
  */
 export function newNarrator(out: NodeJS.WritableStream): Narrator {

@@ -90,7 +90,6 @@ export class Rig {
   /**
    * Starts a host.
    *
-   * @param options What differs.
    * @throws {RigError} A part does not come up; what had been started is ended again.
    */
   static async start(options: RigOptions): Promise<Rig> {
@@ -142,10 +141,11 @@ export class Rig {
     return this.keylime.admin.waitForState(this.agentId, [STATE.invalidQuote])
   }
 
-  /** Restarts the TPM with its Keylime agent, as a reboot does: PCRs begin at zero again. */
+  /** Restarts the TPM with its Keylime agent, as a reboot does: PCRs begin at zero again, and the firmware measures. */
   async reboot(): Promise<void> {
     await this.keylimeAgent.stop()
     await this.tpm.reboot()
+    await measureBoot(this.tpm)
     await this.keylimeAgent.start()
   }
 
@@ -174,6 +174,11 @@ export class Rig {
   }
 }
 
+/** What a good firmware measures into the pinned PCR: one that is still zero would pin nothing. */
+async function measureBoot(tpm: Swtpm): Promise<void> {
+  await tpm.extendPcr(PINNED_PCR, createHash('sha256').update('the Secure Boot policy of the rig').digest('hex'))
+}
+
 async function end(dir: string, processes: Processes): Promise<void> {
   await processes.stopAll()
   rmSync(dir, { recursive: true, force: true })
@@ -194,6 +199,7 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
     Keylime.startWithOwnCa(processes, { dir: folder('keylime'), binDir: parts.keylimeBin, quoteInterval, agentMtls }),
     writeSelfSigned({ ...client, commonName: 'spire-agent', usage: 'clientAuth', altNames: 'DNS:localhost' }),
   ])
+  await measureBoot(tpm)
   onPart('a software TPM; the Keylime verifier and registrar')
 
   const agentDir = folder('keylime-agent')

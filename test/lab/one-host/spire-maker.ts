@@ -58,8 +58,6 @@ export class SpireMaker {
   readonly #options: MakerOptions
 
   /**
-   * @param processes Where their processes are kept.
-   * @param options Keylime and its files.
    */
   constructor(processes: Processes, options: MakerOptions) {
     this.#processes = processes

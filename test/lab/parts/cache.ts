@@ -52,8 +52,6 @@ export function newLogDir(name: string): string {
  *
  * @param name File name of the lock in the cache.
  * @param onWait Called when another process holds it.
- * @param work What to do under the lock.
- * @returns What the work returns.
  * @throws {RigError} `flock` is missing; or what the work throws.
  */
 export async function withLock<T>(name: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
@@ -82,7 +80,6 @@ export async function withLock<T>(name: string, onWait: () => void, work: () => 
 /**
  * Tells whether a file exists in a folder.
  *
- * @param dir Folder.
  * @param names File names that must all be there.
  * @returns Whether they are.
  */
@@ -95,7 +92,6 @@ export function hasAll(dir: string, names: readonly string[]): boolean {
  *
  * @param name Name of the folder, with whatever a change of must make it anew.
  * @param task Told when another run is at it.
- * @param make Fills the folder it is given.
  * @returns Absolute path.
  * @throws {RigError} What `make` throws; nothing is left then.
  */

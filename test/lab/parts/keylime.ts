@@ -23,7 +23,6 @@ const REQUIREMENTS = fileURLToPath(new URL('./keylime/requirements.txt', import.
  * Makes sure Keylime is installed in the cache, unless `KEYLIME_BIN_DIR` gives one.
  *
  * @param task Told what is going on.
- * @returns Folder of its programs.
  * @throws {RigError} `KEYLIME_BIN_DIR` lacks a program, or pip fails.
  */
 export async function requireKeylime(task: Task): Promise<string> {

@@ -17,9 +17,7 @@ export type ForeignParts = Pick<Parts, 'spireBin' | 'keylimeBin'>
 /**
  * Makes sure Debian packages, SPIRE and Keylime are there.
  *
- * @param out Where progress is shown.
  * @param terse Shows only what takes a while, as a test run wants it.
- * @returns Folders of the programs.
  * @throws {RigError} Something cannot be had: the message says what to do.
  */
 export async function prepareForeignParts(out: NodeJS.WriteStream, terse = false): Promise<ForeignParts> {
@@ -48,9 +46,7 @@ export async function prepareForeignParts(out: NodeJS.WriteStream, terse = false
 /**
  * Makes sure of everything, our own executables included.
  *
- * @param out Where progress is shown.
  * @param terse Shows only what takes a while.
- * @returns All parts.
  * @throws {RigError} Something cannot be had.
  */
 export async function prepareParts(out: NodeJS.WriteStream, terse = false): Promise<Parts> {

@@ -37,7 +37,6 @@ const MARKS = { running: '…', done: '✓', failed: '✗' } as const
  *
  * @param out Where to write; a terminal gets lines that move.
  * @param terse Says nothing about tasks that are done within a second.
- * @returns The board, empty.
  */
 export function newBoard(out: NodeJS.WriteStream, terse = false): Board {
   const lines: Line[] = []
@@ -109,11 +108,6 @@ export function formatSeconds(seconds: number): string {
 /**
  * Runs work as one task of a board.
  *
- * @param board Where it is shown.
- * @param name Name of the task.
- * @param work Given the task.
- * @param summary Words for the result.
- * @returns Result of the work.
  * @throws {unknown} Error of the work.
  */
 export async function tracked<T>(

@@ -31,7 +31,6 @@ export function spireMustBeBuilt(): boolean {
  * Makes sure SPIRE is there: `SPIRE_BIN_DIR`, or the cache, building it when it is not.
  *
  * @param task Told how far the build is.
- * @returns Folder of spire-server and spire-agent.
  * @throws {RigError} `SPIRE_BIN_DIR` lacks a program, or the build fails.
  */
 export async function requireSpire(task: Task): Promise<string> {

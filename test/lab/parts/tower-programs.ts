@@ -26,8 +26,6 @@ const STEP_CA_PACKAGE = 'github.com/smallstep/certificates/cmd/step-ca'
 /**
  * Makes sure the tower's programs are in the cache.
  *
- * @param out Where progress is shown.
- * @returns Their paths.
  * @throws {RigError} One cannot be had.
  */
 export async function requireTowerTools(out: NodeJS.WriteStream): Promise<TowerTools> {

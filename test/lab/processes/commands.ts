@@ -41,9 +41,7 @@ process.once('exit', () => {
 /**
  * Runs a command, whatever its exit code.
  *
- * @param command Program, looked up in PATH.
  * @param args Its arguments; no shell reads them.
- * @param options Environment, folder, deadline.
  * @returns Exit code (`null` after a signal) and both streams.
  * @throws {RigError} It cannot be started, or the deadline passed.
  */
@@ -88,10 +86,6 @@ export function tryCommand(
 /**
  * Runs a command that must succeed.
  *
- * @param command Program, looked up in PATH.
- * @param args Its arguments.
- * @param options Environment, folder, deadline.
- * @returns Its standard output.
  * @throws {RigError} It does not start, does not end, or ends with another code than 0: the message ends with its last
  *   line on standard error.
  */

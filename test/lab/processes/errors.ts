@@ -19,12 +19,7 @@ export class RigError extends Error {
   }
 }
 
-/**
- * Says what an unknown throw was about, in one line.
- *
- * @param error Anything caught.
- * @returns Its message, or its text.
- */
+/** Says what an unknown throw was about, in one line. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

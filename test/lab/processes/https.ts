@@ -41,7 +41,6 @@ export interface HttpsAnswer {
 /**
  * Starts the portal of a host.
  *
- * @param starter Starts processes on the host.
  * @param path Unix socket to make.
  */
 export async function openPortal(starter: ProcessStarter, path: string): Promise<void> {
@@ -64,8 +63,6 @@ async function connectHere(host: string, port: number): Promise<Socket> {
  * Joins a socket to an address in a host's network.
  *
  * @param portal Unix socket of the host's portal.
- * @param host Name or address as seen there.
- * @param port TCP port.
  * @throws {RigError} The portal cannot reach it; the message ends with the system's error code.
  */
 export function connectThrough(portal: string, host: string, port: number): Promise<Socket> {
@@ -93,7 +90,6 @@ export function connectThrough(portal: string, host: string, port: number): Prom
 /**
  * Sends one HTTPS request.
  *
- * @param options Where, what, and which certificates.
  * @throws {Error} The connection, the handshake or the answer failed.
  */
 export async function askHttps(options: HttpsRequest): Promise<HttpsAnswer> {

@@ -27,7 +27,6 @@ interface ProcessStat {
 /**
  * Reads when a process started.
  *
- * @param pid Process id.
  * @returns Clock ticks since boot as text, or `undefined` when there is no such process.
  * @see proc(5), /proc/pid/stat field 22
  */
@@ -35,12 +34,7 @@ export function startTimeOf(pid: number): string | undefined {
   return statOf(pid)?.startTime
 }
 
-/**
- * Lists the living processes of a group; zombies do not count.
- *
- * @param group Process group id.
- * @returns Their pids.
- */
+/** Lists the living processes of a group; zombies do not count. */
 export function membersOf(group: number): readonly number[] {
   const members: number[] = []
   for (const entry of readdirSync('/proc')) {
@@ -54,12 +48,7 @@ export function membersOf(group: number): readonly number[] {
 /** Variable that every process of a rig carries: the rig's work folder. */
 export const RIG_VARIABLE = 'TOWER_OF_OMENS_RIG'
 
-/**
- * Lists the living processes of one rig by what they carry in their environment.
- *
- * @param folder The rig's work folder.
- * @returns Their pids.
- */
+/** Lists the living processes of one rig by what they carry in their environment. */
 export function processesOfRig(folder: string): readonly number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))

@@ -56,12 +56,7 @@ export type ProcessStarter = Pick<Processes, 'start'>
 
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'TZ', 'USER']
 
-/**
- * Picks the environment every process of the rig gets: no NODE_OPTIONS, no proxies, nothing of the test runner's.
- *
- * @param extra Variables to add.
- * @returns A new environment.
- */
+/** Picks the environment every process of the rig gets: no NODE_OPTIONS, no proxies, nothing of the test runner's. */
 export function cleanEnv(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const env: Record<string, string> = {}
   for (const name of PASSED_ON) {
@@ -103,7 +98,6 @@ export class Processes {
   /**
    * Starts a process in a session of its own; its output goes to `<log folder>/<name>.log`.
    *
-   * @param spec Name, command, arguments, environment.
    * @returns The process, not yet known to be ready.
    * @throws {RigError} The command cannot be started.
    */
@@ -209,7 +203,6 @@ function exitOf(child: ChildProcess): Promise<ProcessExit> {
 /**
  * Words how a process ended.
  *
- * @param exit Code or signal.
  * @returns For instance "ended with code 1".
  */
 export function describeExit(exit: ProcessExit): string {

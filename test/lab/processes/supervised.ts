@@ -25,8 +25,6 @@ export class Supervised<T extends Startable> {
   #wake = new AbortController()
 
   /**
-   * @param name For messages.
-   * @param target What to start.
    */
   constructor(name: string, target: T) {
     this.name = name

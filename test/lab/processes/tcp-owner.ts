@@ -21,7 +21,6 @@ export class TcpOwners {
    * Finds who holds the end with these ports.
    *
    * @param localPort Port of the end that is looked for.
-   * @param remotePort Port of the other end.
    * @returns Always the same object for the same process; `undefined` when it is gone or not ours to see.
    */
   find(localPort: number, remotePort: number): Owner | undefined {
@@ -40,11 +39,7 @@ export class TcpOwners {
   }
 }
 
-/**
- * Tells whether a process still runs.
- *
- * @param owner From {@link TcpOwners}.
- */
+/** Tells whether a process still runs. */
 export function isAlive(owner: Owner): boolean {
   return startTimeOf(owner.pid) === owner.startTime
 }

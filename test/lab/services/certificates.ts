@@ -21,7 +21,6 @@ export interface SelfSignedOptions {
 /**
  * Makes a P-256 key and a certificate over it that is its own issuer, valid for a year.
  *
- * @param options Files, name, use.
  * @throws {RigError} openssl fails.
  */
 export async function writeSelfSigned(options: SelfSignedOptions): Promise<void> {

@@ -20,12 +20,7 @@ export interface EnvoyOptions {
   readonly peerId: string
 }
 
-/**
- * Starts Envoy; it serves as soon as it has its SVID.
- *
- * @param starter Starts processes on the host.
- * @param options Program, identity, port.
- */
+/** Starts Envoy; it serves as soon as it has its SVID. */
 export function startEnvoy(starter: ProcessStarter, options: EnvoyOptions): RigProcess {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const file = join(options.dir, 'envoy.json')

@@ -39,8 +39,6 @@ const SESSIONS: ReadonlySet<number> = new Set([0x02, 0x03])
 /**
  * Reads what a command changed.
  *
- * @param command A whole TPM command.
- * @param response Its response.
  * @returns The handle loaded or gone; `undefined`: neither, or the command failed.
  */
 export function changeOf(command: Buffer, response: Buffer): HandleChange | undefined {
@@ -81,7 +79,6 @@ export class HandleLedger<Client> {
   /**
    * Enters a handle.
    *
-   * @param handle What was loaded.
    * @param client Who did; `undefined` when nobody knows: it is then left alone.
    */
   enter(handle: number, client: Client | undefined): void {
@@ -97,7 +94,6 @@ export class HandleLedger<Client> {
   /**
    * Strikes out everything of one client.
    *
-   * @param client Who is gone.
    * @returns Its handles, sessions last: an object's authorisation may need them.
    */
   strike(client: Client): readonly number[] {
@@ -111,11 +107,7 @@ function isSession(handle: number): boolean {
   return SESSIONS.has(handle >>> 24)
 }
 
-/**
- * Words the command that takes a handle out of the TPM.
- *
- * @param handle Object or session.
- */
+/** Words the command that takes a handle out of the TPM. */
 export function flushCommand(handle: number): Buffer {
   const command = Buffer.alloc(14)
   command.writeUInt16BE(TAG_NO_SESSIONS, 0)

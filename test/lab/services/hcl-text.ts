@@ -28,12 +28,7 @@ export function renderHcl(object: ConfObject, indent = ''): string {
     .join('')
 }
 
-/**
- * Renders the same object as JSON: `Type "name"` becomes nested keys.
- *
- * @param object Keys and values.
- * @returns The text.
- */
+/** Renders the same object as JSON: `Type "name"` becomes nested keys. */
 export function renderJson(object: ConfObject): string {
   return JSON.stringify(nest(object), undefined, 2)
 }

@@ -63,8 +63,6 @@ export class KeylimeAdmin {
   /**
    * Adds an agent to the verifier: after {@link unenrol}, because a record that is replaced while polled is polled twice.
    *
-   * @param id Which agent.
-   * @param policy What its quotes are compared with.
    * @param contact Where the verifier finds it; default: where it registered from.
    * @throws {RigError} It is not registered.
    * @throws {KeylimeError} The verifier refuses.
@@ -155,7 +153,6 @@ export function quotesOf(record: AgentRecord | undefined): number {
 /**
  * Words a verifier record for a person.
  *
- * @param record From the verifier.
  * @returns For instance "state 9, 12 passed quotes, last event pcr_validation.invalid_pcr_7".
  */
 export function describeRecord(record: AgentRecord): string {

@@ -66,8 +66,6 @@ export class KeylimeAgent {
   /**
    * Starts the agent and waits until it is registered and serves.
    *
-   * @param processes Where its process is kept.
-   * @param options Folder, TPM, Keylime, which agent.
    * @throws {RigError} It ends, or does not serve within 60 s.
    */
   static async start(processes: ProcessStarter, options: KeylimeAgentOptions): Promise<KeylimeAgent> {

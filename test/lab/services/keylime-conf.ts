@@ -33,7 +33,6 @@ export interface KeylimeConfOptions {
 /**
  * Writes out every file of the configuration.
  *
- * @param options Ports, folder, interval, settings.
  * @returns Text of each.
  * @throws {RigError} A setting names a key that its file does not have.
  * @see keylime 7.14.3, templates/2.6

@@ -44,12 +44,7 @@ export class Keylime {
   readonly #confDir: string
   readonly #running = new Map<KeylimeService, RigProcess>()
 
-  /**
-   * Writes their configuration.
-   *
-   * @param starter Starts processes where they shall run.
-   * @param options Folders, ports, settings.
-   */
+  /** Writes their configuration. */
   constructor(starter: ProcessStarter, options: KeylimeOptions) {
     this.#starter = starter
     this.#options = options
@@ -74,8 +69,6 @@ export class Keylime {
   /**
    * Starts both on free ports, with the CA that the verifier makes for itself.
    *
-   * @param starter Where the processes are kept.
-   * @param options Folder, programs, interval.
    * @throws {RigError} One of them ends, or does not answer within 90 s.
    */
   static async startWithOwnCa(starter: ProcessStarter, options: OwnKeylimeOptions): Promise<Keylime> {
@@ -95,7 +88,6 @@ export class Keylime {
   /**
    * Starts one service, on the port and database it had, and waits until it answers.
    *
-   * @param service Which.
    * @param change `agentMtls`: another setting of `enable_agent_mtls` from now on; without it the verifier enrols agents
    *   that speak plain HTTP, and polls the ones it has as they were enrolled.
    */

@@ -98,8 +98,6 @@ export class OpenBao {
   #intermediate = ''
 
   /**
-   * @param place Folder, name, address, portal.
-   * @param root The root that signs the intermediate.
    */
   constructor(place: OpenBaoPlace, root: RootCa) {
     this.#place = place
@@ -109,7 +107,6 @@ export class OpenBao {
   /**
    * Writes the configuration, with a first certificate straight from the root since no CA is up yet.
    *
-   * @param root Issues that certificate.
    * @returns Arguments of `bao`.
    */
   prepare(root: RootCa): readonly string[] {
@@ -173,11 +170,7 @@ export class OpenBao {
     return (await this.#request('GET', 'sys/health')).status === 503
   }
 
-  /**
-   * Makes the intermediate CA, has the root sign it, and writes the roles.
-   *
-   * @param root Signs the intermediate.
-   */
+  /** Makes the intermediate CA, has the root sign it, and writes the roles. */
   async makeAuthority(root: RootCa): Promise<void> {
     await this.#call('POST', 'sys/mounts/pki_int', { type: 'pki', config: { max_lease_ttl: '87600h' } })
     const request = {
@@ -197,7 +190,6 @@ export class OpenBao {
   /**
    * Issues one certificate.
    *
-   * @param request Role, names, life.
    * @returns Leaf, PKCS#8 key, and the chain leaf + intermediate.
    * @throws {RigError} OpenBao is sealed, unreachable, or its role does not allow it; the message holds its words.
    */

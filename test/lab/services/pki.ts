@@ -45,7 +45,6 @@ export class RootCa {
    * Signs a request as an intermediate CA of path length 0.
    *
    * @param csr PEM request.
-   * @param days Life.
    * @returns PEM certificate.
    */
   signIntermediate(csr: string, days = 3650): string {
@@ -57,11 +56,7 @@ export class RootCa {
     ])
   }
 
-  /**
-   * Makes an intermediate CA with an EC P-256 key.
-   *
-   * @param name Common name.
-   */
+  /** Makes an intermediate CA with an EC P-256 key. */
   issueIntermediate(name: string): IssuedPair {
     const csrPath = this.#path('ca.csr')
     const keyPath = this.#path('ca.key')
@@ -77,8 +72,6 @@ export class RootCa {
    * Issues a server certificate directly, for a service that must be up before its own CA is.
    *
    * @param names DNS names, the first also as common name.
-   * @param ips Addresses.
-   * @param days Life.
    */
   issueServer(names: readonly string[], ips: readonly string[], days = 1): IssuedPair {
     const csrPath = this.#path('leaf.csr')
@@ -109,9 +102,6 @@ export class RootCa {
 
   /**
    * Makes a self-signed client certificate: what one host's plugin shows to that host's Keylime agent, and nobody else trusts.
-   *
-   * @param name Common name.
-   * @param days Life.
    */
   selfSignedClient(name: string, days = 7): IssuedPair {
     const certPath = this.#path('self.crt')
@@ -150,7 +140,6 @@ export class RootCa {
 /**
  * Puts a pair in place so that a reader never sees half of it: both are written aside, then renamed, the key first.
  *
- * @param pair Certificate chain and key.
  * @param certFile Where the chain goes, mode 0644.
  * @param keyFile Where the key goes, mode 0600.
  */

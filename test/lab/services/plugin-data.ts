@@ -50,7 +50,6 @@ function addressKeys(key: string, [first, ...more]: readonly ServiceAddress[]): 
 /**
  * Gathers what the agent half must be told.
  *
- * @param port Of the Keylime agent on this node.
  * @param files CA of the Keylime agent's certificate, and the client certificate that it accepts.
  */
 export function agentData(port: number, files: TlsPaths): ConfObject {

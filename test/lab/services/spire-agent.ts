@@ -40,12 +40,7 @@ export class SpireAgent extends SpireProgram {
     super(processes, options, { program: 'spire-agent', socket: 'workload.sock', conf: 'agent.conf' })
   }
 
-  /**
-   * Writes agent.conf; `start` starts it.
-   *
-   * @param processes Where its process is kept.
-   * @param options Folder, programs, plugin.
-   */
+  /** Writes agent.conf; `start` starts it. */
   static async configure(processes: ProcessStarter, options: SpireAgentOptions): Promise<SpireAgent> {
     const agent = new SpireAgent(processes, options)
     await agent.writeConf(await agent.#conf(options))

@@ -117,7 +117,6 @@ export abstract class SpireProgram {
 /**
  * Makes the plugin block's content, and writes the file that it names.
  *
- * @param plugin Executable, data, checksum.
  * @returns Keys of `NodeAttestor "keylime" { ... }`.
  */
 export async function pluginBlock(plugin: PluginSpec): Promise<ConfObject> {

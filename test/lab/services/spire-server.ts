@@ -59,12 +59,7 @@ export class SpireServer extends SpireProgram {
     this.port = options.port
   }
 
-  /**
-   * Writes server.conf; `start` starts it.
-   *
-   * @param processes Where its process is kept.
-   * @param options Folder, programs, plugin.
-   */
+  /** Writes server.conf; `start` starts it. */
   static async configure(processes: ProcessStarter, options: SpireServerOptions): Promise<SpireServer> {
     const server = new SpireServer(processes, options)
     await server.writeConf(await server.#conf(options), options.format)

@@ -34,9 +34,6 @@ const IMA_PCR = 10
 /**
  * Answers one request.
  *
- * @param agent Identity, TPM and payload key.
- * @param method HTTP method.
- * @param url Path and query as received.
  * @returns The answer; a TPM that fails gives 500 "Unable to retrieve quote".
  * @see rust-keylime 3a4d5654, keylime-agent/src/quotes_handler.rs, agent_handler.rs, errors_handler.rs
  */

@@ -38,9 +38,7 @@ export interface StandInTpm {
 /**
  * Opens the TPM.
  *
- * @param tcti TCTI string of the multiplexer.
  * @param dir Private folder for the files tpm2-tools exchange.
- * @returns The TPM.
  */
 export function openStandInTpm(tcti: string, dir: string): StandInTpm {
   const file = (name: string): string => join(dir, name)

@@ -16,13 +16,7 @@ export interface StepCaOptions {
   readonly port: number
 }
 
-/**
- * Starts step-ca with an ACME provisioner called `acme`.
- *
- * @param starter Starts processes on the host.
- * @param root Signs its CA certificate.
- * @param options Program, folder, name, port.
- */
+/** Starts step-ca with an ACME provisioner called `acme`. */
 export function startStepCa(starter: ProcessStarter, root: RootCa, options: StepCaOptions): RigProcess {
   const { dir } = options
   mkdirSync(join(dir, 'db'), { recursive: true, mode: 0o700 })

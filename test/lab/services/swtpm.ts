@@ -58,9 +58,6 @@ export class Swtpm {
   /**
    * Manufactures a TPM and starts it.
    *
-   * @param processes Where its two processes are kept.
-   * @param options Folder and name.
-   * @returns The TPM, answering.
    * @throws {RigError} swtpm_setup fails, or the TPM does not answer within 15 s.
    */
   static async start(processes: ProcessStarter, options: SwtpmOptions): Promise<Swtpm> {

@@ -25,12 +25,7 @@ export async function tamper(host: TowerHost): Promise<void> {
   await host.measured.tpm.extendPcr(TAMPERED_PCR, createHash('sha256').update(randomUUID()).digest('hex'))
 }
 
-/**
- * Boots a host again in good order; Keylime must then begin anew if it had given the host up.
- *
- * @param tower The tower.
- * @param host Which host.
- */
+/** Boots a host again in good order; Keylime must then begin anew if it had given the host up. */
 export async function rebootAndHeal(tower: Tower, host: TowerHost): Promise<void> {
   await host.reboot()
   await heal(tower, host)
@@ -39,8 +34,6 @@ export async function rebootAndHeal(tower: Tower, host: TowerHost): Promise<void
 /**
  * Has the verifier begin anew with a host that it failed, and waits for a quote that passes.
  *
- * @param tower The tower.
- * @param host Which host.
  * @throws {RigError} The host's quotes still fail: what failed it has not been mended.
  */
 export async function heal(tower: Tower, host: TowerHost): Promise<void> {
@@ -62,32 +55,19 @@ export async function heal(tower: Tower, host: TowerHost): Promise<void> {
   )
 }
 
-/**
- * Pulls the plug, and switches the host on again: the TPM's clock has jumped back.
- *
- * @param host Which host.
- */
+/** Pulls the plug, and switches the host on again: the TPM's clock has jumped back. */
 export async function powerCut(host: TowerHost): Promise<void> {
   await host.reboot({ how: 'power cut' })
 }
 
-/**
- * Lets the Keylime agent's certificate expire: a short one is issued, served, and waited out.
- *
- * @param host Which host.
- */
+/** Lets the Keylime agent's certificate expire: a short one is issued, served, and waited out. */
 export async function expire(host: TowerHost): Promise<void> {
   await host.renewCertificates({ ttl: '3s' })
   const { validToDate } = new X509Certificate(readFileSync(host.files.agentCert))
   await delay(Math.max(0, validToDate.getTime() - Date.now()) + 1_000)
 }
 
-/**
- * Renews a host's certificates; the Keylime agent reads them only when it starts.
- *
- * @param tower The tower.
- * @param host Which host.
- */
+/** Renews a host's certificates; the Keylime agent reads them only when it starts. */
 export async function renew(tower: Tower, host: TowerHost): Promise<void> {
   await host.renewCertificates()
   await heal(tower, host)

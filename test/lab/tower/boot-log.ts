@@ -44,28 +44,18 @@ export const GOOD_BOOT: BootStory = { firmware: 'firmware 1.0', loader: 'loader 
 /**
  * Writes the event log of a boot.
  *
- * @param story What ran.
  * @returns Bytes of `binary_bios_measurements`.
  */
 export function bootLog(story: BootStory): Buffer {
   return Buffer.concat([specIdEvent(), ...events(story).map((event) => encode(event))])
 }
 
-/**
- * Lists what a boot extends, in order.
- *
- * @param story What ran.
- */
+/** Lists what a boot extends, in order. */
 export function bootExtends(story: BootStory): readonly BootExtend[] {
   return events(story).map((event) => ({ pcr: event.pcr, digest: digestOf(event).toString('hex') }))
 }
 
-/**
- * Computes the values that PCRs 0 to 9 hold after a boot.
- *
- * @param story What ran.
- * @returns Hex by PCR.
- */
+/** Computes the values that PCRs 0 to 9 hold after a boot. */
 export function bootPcrs(story: BootStory): ReadonlyMap<number, string> {
   const values = new Map<number, Buffer>()
   for (const { pcr, digest } of bootExtends(story)) {

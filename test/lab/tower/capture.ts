@@ -36,12 +36,7 @@ const WRAP = 2 ** 32
 const TLS_TYPES: ReadonlySet<number> = new Set([20, 21, 22, 23])
 const TLS_HEADER_BYTES = 5
 
-/**
- * Starts to write down all frames of a host.
- *
- * @param starter Starts processes on the host.
- * @param file Where they go.
- */
+/** Starts to write down all frames of a host. */
 export async function startCapture(starter: ProcessStarter, file: string): Promise<RigProcess> {
   const args = [join(import.meta.dirname, 'capture.py'), file]
   const started = starter.start({ name: 'capture', command: SYSTEM_PYTHON, args })
@@ -61,11 +56,7 @@ export function readFlows(file: string): readonly Flow[] {
   return flowsOf(readFileSync(file))
 }
 
-/**
- * Puts the flows together from frames as `capture.py` writes them.
- *
- * @param capture Length, frame, length, frame, …
- */
+/** Puts the flows together from frames as `capture.py` writes them. */
 export function flowsOf(capture: Buffer): readonly Flow[] {
   const all: { readonly first: Segment; readonly parts: Map<number, Buffer> }[] = []
   const latest = new Map<string, (typeof all)[number]>()
@@ -96,7 +87,6 @@ export function flowsOf(capture: Buffer): readonly Flow[] {
 /**
  * Says what a flow speaks.
  *
- * @param bytes One side of a connection.
  * @returns `tls`: records from the first byte to the last; `http`: a request or an answer in clear text; else `other`.
  */
 export function speaks(bytes: Buffer): 'nothing' | 'tls' | 'http' | 'other' {
@@ -108,7 +98,6 @@ export function speaks(bytes: Buffer): 'nothing' | 'tls' | 'http' | 'other' {
 /**
  * Reads which TLS version a server chose.
  *
- * @param bytes A server's side of a connection.
  * @returns `0x0304` for TLS 1.3; `undefined` when there is no ServerHello.
  * @see RFC 8446 section 4.1.3, 4.2.1
  */

@@ -21,21 +21,12 @@ export type ControlHandler = (request: ControlRequest, write: (text: string) => 
 
 const EXIT = /^exit (\d+)$/
 
-/**
- * Names the control socket of a tower.
- *
- * @param prefix The tower's prefix.
- */
+/** Names the control socket of a tower. */
 export function controlSocket(prefix: string): string {
   return join(cacheDir(), `${prefix}.control`)
 }
 
-/**
- * Serves the control socket; requests are carried out one after the other.
- *
- * @param prefix The tower's prefix.
- * @param handle Carries them out.
- */
+/** Serves the control socket; requests are carried out one after the other. */
 export async function serveControl(prefix: string, handle: ControlHandler): Promise<Server> {
   const path = controlSocket(prefix)
   rmSync(path, { force: true })
@@ -63,11 +54,7 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
   socket.end(`exit ${code}\n`)
 }
 
-/**
- * Tells whether a tower stands under a prefix.
- *
- * @param prefix The tower's prefix.
- */
+/** Tells whether a tower stands under a prefix. */
 export function stands(prefix: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(controlSocket(prefix))
@@ -82,10 +69,6 @@ export function stands(prefix: string): Promise<boolean> {
 /**
  * Sends a request to a tower and passes its answer on.
  *
- * @param prefix The tower's prefix.
- * @param request Verb and words.
- * @param write Receives the text.
- * @returns The exit code.
  * @throws {RigError} No such tower stands.
  */
 export async function askTower(

@@ -18,7 +18,6 @@ export const EVICTOR_PORT = 9444
  * Starts it and waits until it listens.
  *
  * @param tower A tower raised with `webhook`.
- * @param spireBin Folder of spire-server.
  */
 export async function startEvictor(tower: Tower, spireBin: string): Promise<RigProcess> {
   const { certificates } = tower

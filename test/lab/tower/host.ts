@@ -170,8 +170,6 @@ export class TowerHost {
   /**
    * Renews the host's certificates without a moment in which they do not fit: first the Keylime agent serves its new one
    * and trusts the agent half's new one beside the old, then the agent half shows it.
-   *
-   * @param wish Life and role of the server certificate.
    */
   async renewCertificates(wish: CertificateWish = {}): Promise<void> {
     const plugin = await this.issueCertificates(wish)
@@ -214,7 +212,6 @@ export class TowerHost {
    * Starts the SPIRE agent under supervision: it is started again when it ends.
    *
    * @param bundleFile PEM of the SPIRE server's CA.
-   * @param change What differs from the usual configuration.
    */
   async startSpireAgent(bundleFile: string, change: SpireAgentChange = {}): Promise<void> {
     const { dir, starter, parts } = this.#options

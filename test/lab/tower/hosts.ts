@@ -48,7 +48,6 @@ export function towerHosts(count: number): readonly NetworkHost[] {
  * Describes one host.
  *
  * @param name Short name, lower-case letters and digits, at most 10: it becomes part of a network link's name.
- * @param ip Its address.
  */
 export function newHost(name: string, ip: string): NetworkHost {
   const services = name === 'spire' ? Object.values(SERVICE_NAMES) : [`${name}.${DOMAIN}`]

@@ -26,7 +26,6 @@ const PCR_IMA = 10
 /**
  * Words one measurement as the kernel does.
  *
- * @param measurement File and digest.
  * @returns The list's line, and the digest that goes into PCR 10.
  */
 export function listEntry(measurement: Measurement): ListEntry {
@@ -42,7 +41,6 @@ export function listEntry(measurement: Measurement): ListEntry {
 /**
  * Makes the runtime policy that allows exactly these files.
  *
- * @param measurements Files and digests.
  * @returns Its JSON text.
  */
 export function runtimePolicy(measurements: readonly Measurement[]): string {

@@ -15,7 +15,6 @@ const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
 /**
  * Gathers values of the configuration files.
  *
- * @param certificates Folder and chain.
  * @param options `patience` and `webhook`.
  */
 export function keylimeSettings(

@@ -12,7 +12,6 @@ import { namespacesOf } from './network.ts'
 /**
  * Looks for namespaces, their files, mounts, processes, folders and sockets of a tower that is down.
  *
- * @param prefix The tower's prefix.
  * @returns One line for each; none when it left nothing.
  */
 export function leftoversOf(prefix: string): readonly string[] {

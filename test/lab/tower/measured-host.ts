@@ -36,8 +36,6 @@ export class MeasuredHost {
   /**
    * Manufactures the TPM and boots the host for the first time.
    *
-   * @param starter Starts processes on the host.
-   * @param dir Private folder.
    * @param options Where the TPM's port is, and its EK CA.
    */
   static async start(
@@ -55,7 +53,6 @@ export class MeasuredHost {
   /**
    * Measures a boot into the freshly started TPM, and the files that run on every host.
    *
-   * @param story What booted.
    * @param log What the event log claims; default: the truth.
    */
   async boot(story: BootStory, log: BootStory = story): Promise<void> {
@@ -68,8 +65,6 @@ export class MeasuredHost {
 
   /**
    * Measures a file as the kernel does when it is run: first the list, then the TPM, within one poll of the verifier.
-   *
-   * @param file Path and digest.
    */
   async measure(file: Measurement): Promise<void> {
     const { line, extend } = listEntry(file)

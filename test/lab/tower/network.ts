@@ -40,11 +40,7 @@ export class Network {
     ip(['-n', bridge, 'link', 'set', 'br0', 'up'])
   }
 
-  /**
-   * Adds a host and tells every host its names.
-   *
-   * @param host Name, address and names.
-   */
+  /** Adds a host and tells every host its names. */
   add(host: NetworkHost): void {
     const space = this.namespace(host.name)
     ip(['netns', 'add', space])
@@ -60,18 +56,13 @@ export class Network {
   /**
    * Takes a host off the bridge, or puts it back.
    *
-   * @param name Host.
    * @param connected Whether packets pass.
    */
   connect(name: string, connected: boolean): void {
     ip(['-n', this.#bridge(), 'link', 'set', `p-${name}`, connected ? 'up' : 'down'])
   }
 
-  /**
-   * Removes a host; its processes must have ended.
-   *
-   * @param name Host.
-   */
+  /** Removes a host; its processes must have ended. */
   drop(name: string): void {
     ip(['-n', this.#bridge(), 'link', 'del', `p-${name}`])
     ip(['netns', 'del', this.namespace(name)])
@@ -89,10 +80,6 @@ export class Network {
    * Words a command so that it runs on a host.
    *
    * `ip netns exec` execs, so the process id is the command's own, and mounts the host's files privately.
-   *
-   * @param host Where to run.
-   * @param command Program and arguments.
-   * @returns Program and arguments to spawn.
    */
   on(host: string, command: readonly string[]): readonly [string, ...string[]] {
     return ['ip', 'netns', 'exec', this.namespace(host), ...command]
@@ -121,11 +108,7 @@ export class Network {
   }
 }
 
-/**
- * Lists the namespaces whose name begins with a tower's prefix.
- *
- * @param prefix As given to {@link Network}.
- */
+/** Lists the namespaces whose name begins with a tower's prefix. */
 export function namespacesOf(prefix: string): readonly string[] {
   return ip(['netns', 'list'])
     .split('\n')

@@ -29,7 +29,6 @@ export function serverDataFile(dir: string): string {
  * Gathers the server half's `plugin_data`.
  *
  * @param options Folder, certificates, what the tower asks for besides.
- * @param change Keys that differ.
  */
 export function serverData({ dir, certificates, options }: ServerConfOptions, change: ConfObject = {}): ConfObject {
   return {

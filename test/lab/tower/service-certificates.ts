@@ -27,10 +27,7 @@ export class ServiceCertificates {
   readonly chain: string
   readonly #bao: OpenBao
 
-  /**
-   * @param dir Folder; made if missing.
-   * @param bao Issues.
-   */
+  /** @param dir Folder; made if missing. */
   constructor(dir: string, bao: OpenBao) {
     this.dir = dir
     this.chain = join(dir, 'ca-complete-chain.crt')
@@ -57,7 +54,6 @@ export class ServiceCertificates {
   /**
    * Issues a certificate anew and puts it in place.
    *
-   * @param name Whose.
    * @param wish Its life, default `24h`, and its role, default `keylime-services`: EC P-256.
    */
   async issue(name: ServiceName, wish: { readonly ttl?: string; readonly role?: Role } = {}): Promise<void> {

@@ -37,7 +37,6 @@ const RULES: GateRules = { requirePolicy: [], enforce: true }
 /**
  * Looks at every host.
  *
- * @param tower The tower.
  * @param now Milliseconds since 1970.
  */
 export function towerStatus(tower: Tower, now = Date.now()): Promise<readonly StatusRow[]> {

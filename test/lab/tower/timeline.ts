@@ -31,8 +31,6 @@ export class Timeline {
   readonly #began = performance.now()
 
   /**
-   * @param title What an operator would call it.
-   * @param ids Promises it shows.
    */
   constructor(title: string, ids: readonly string[] = []) {
     this.#title = title
@@ -49,12 +47,7 @@ export class Timeline {
     this.#steps.push({ at: this.elapsed(), what })
   }
 
-  /**
-   * Does something and notes it when it is done.
-   *
-   * @param what In words.
-   * @param work What to do.
-   */
+  /** Does something and notes it when it is done. */
   async step<T>(what: string, work: () => Promise<T> | T): Promise<T> {
     const result = await work()
     this.mark(what)

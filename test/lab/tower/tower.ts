@@ -140,11 +140,7 @@ export class Tower {
     return this.#raiseHost(description, uuid)
   }
 
-  /**
-   * Takes a host out of the tower: its agents end, and the verifier forgets it.
-   *
-   * @param name Which host.
-   */
+  /** Takes a host out of the tower: its agents end, and the verifier forgets it. */
   async removeHost(name: string): Promise<void> {
     const host = this.host(name)
     await host.pause()
@@ -178,11 +174,7 @@ export class Tower {
     return { dir: this.dir, certificates: this.certificates, options: this.#options }
   }
 
-  /**
-   * Starts the SPIRE server again, on the same data, with another server half.
-   *
-   * @param plugin Its executable.
-   */
+  /** Starts the SPIRE server again, on the same data, with another server half. */
   async replaceServerHalf(plugin: string): Promise<void> {
     await this.spire.stop()
     await this.#startSpire(plugin)

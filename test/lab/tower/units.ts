@@ -21,12 +21,8 @@ export const UNIT_VERBS = ['start', 'stop', 'restart', 'status'] as const
 /**
  * Does something to a service of a host.
  *
- * @param tower The tower.
- * @param host Which host.
- * @param verb One of {@link UNIT_VERBS}.
  * @param name `keylime_agent` or `spire-agent`; on host `spire` also `keylime_verifier`, `keylime_registrar`,
  *   `spire-server`.
- * @returns What to print.
  * @throws {RigError} No such verb, or no such unit on this host.
  */
 export async function actOnUnit(tower: Tower, host: TowerHost, verb: string, name: string): Promise<string> {

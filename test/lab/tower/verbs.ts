@@ -70,11 +70,7 @@ export const VERBS: Readonly<Record<string, { readonly words: string; readonly h
   where: { words: 'HOST', help: 'print its namespace and Workload API socket', run: where },
 }
 
-/**
- * Makes the handler of a tower's control socket.
- *
- * @param tower The tower.
- */
+/** Makes the handler of a tower's control socket. */
 export function verbHandler(tower: Tower): ControlHandler {
   return async ({ verb, words }, write) => {
     const known = VERBS[verb]

@@ -21,9 +21,6 @@ export type ReflectionAnswer = ServerReflectionResponse['messageResponse']
 /**
  * Asks questions over one stream.
  *
- * @param plugin A running plugin.
- * @param questions What to ask.
- * @param version Of the service.
  * @returns The answers, in order.
  */
 export async function askReflection(
@@ -41,13 +38,7 @@ export async function askReflection(
   return answers
 }
 
-/**
- * Lists the services.
- *
- * @param plugin A running plugin.
- * @param version Of the service.
- * @returns Full names.
- */
+/** Lists the services. */
 export async function listServices(plugin: PluginProcess, version?: ReflectionVersion): Promise<string[]> {
   const [answer] = await askReflection(plugin, [{ $case: 'listServices', value: '' }], version)
   if (answer?.$case !== 'listServicesResponse') throw new Error('services are not listed')
@@ -57,8 +48,6 @@ export async function listServices(plugin: PluginProcess, version?: ReflectionVe
 /**
  * Takes the files out of an answer.
  *
- * @param answer To a question for a file.
- * @returns The set of descriptors.
  * @throws {Error} The answer is another.
  */
 export function filesOf(answer: ReflectionAnswer) {
@@ -70,9 +59,6 @@ export function filesOf(answer: ReflectionAnswer) {
 /**
  * Describes services from nothing but the answers.
  *
- * @param plugin A running plugin.
- * @param names Full names of services.
- * @param version Of the service.
  * @returns Descriptions in the same order, complete to the last message of the last import.
  * @throws {Error} A service has no descriptor, or one that imports what is not there.
  */

@@ -17,23 +17,14 @@ export const TRIAL_COOKIE = { key: 'SomePlugin', value: 'SomePlugin' }
 /** File of the trial plugin. */
 export const TRIAL_FILE = new URL('./trial-plugin.ts', import.meta.url).pathname
 
-/**
- * Makes a folder for sockets, removed when the test ends.
- *
- * @returns Its path.
- */
+/** Makes a folder for sockets, removed when the test ends. */
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'trial-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   return folder
 }
 
-/**
- * Starts a trial plugin that is shut down when its scope ends, should the test have left it running.
- *
- * @param options What differs from the usual.
- * @returns The plugin.
- */
+/** Starts a trial plugin that is shut down when its scope ends, should the test have left it running. */
 export async function launchTrial(options: Partial<LaunchOptions> = {}): Promise<PluginProcess & AsyncDisposable> {
   const launch = { command: process.execPath, args: [TRIAL_FILE], cookie: TRIAL_COOKIE, ...options }
   const plugin = await launchPlugin(launch)
@@ -44,13 +35,7 @@ export async function launchTrial(options: Partial<LaunchOptions> = {}): Promise
   return { ...plugin, [Symbol.asyncDispose]: dispose }
 }
 
-/**
- * Has the plugin do one thing.
- *
- * @param plugin A running trial plugin.
- * @param request What to do.
- * @returns What it answers.
- */
+/** Has the plugin do one thing. */
 export function run(plugin: PluginProcess, request: TrialRequest): Promise<TrialResponse> {
   return unary((done) => plugin.client(TrialClient).run(request, { deadline: Date.now() + 30_000 }, done))
 }
@@ -60,7 +45,6 @@ export function run(plugin: PluginProcess, request: TrialRequest): Promise<Trial
  *
  * @param holds Looked at every 10 ms.
  * @param what For the error when it never does.
- * @param timeoutMs When to give up.
  */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 10_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
@@ -73,7 +57,6 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
 /**
  * Tells whether a process exists.
  *
- * @param pid Process id.
  * @returns False when it has ended, also as a zombie.
  */
 export function isAlive(pid: number): boolean {

@@ -19,24 +19,14 @@ export interface InProcess<C> extends AsyncDisposable {
   readonly logs: readonly string[]
 }
 
-/**
- * Makes a folder for sockets, removed when the test ends.
- *
- * @returns Place for unix sockets.
- */
+/** Makes a folder for sockets, removed when the test ends. */
 export function newPlace(): ListenPlace {
   const folder = mkdtempSync(join(tmpdir(), 'unit-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   return { transport: 'unix', folder, group: undefined, ports: { min: 0, max: 0 } }
 }
 
-/**
- * Serves one service to one client.
- *
- * @param service What to serve.
- * @param kind Client to make.
- * @returns Client and log.
- */
+/** Serves one service to one client. */
 export async function serveInProcess<C extends { close(): void }>(
   service: GoPluginService,
   kind: ClientConstructor<C>,

@@ -5,7 +5,6 @@ import { recorded } from '../../fakes/recorded.ts'
 /**
  * Makes a listener from recorded exchanges.
  * @param names Files under test/fixtures/keylime; a request is answered by the one with the same request line.
- * @param seen Request lines that came.
  * @returns The listener; a request nobody recorded is answered 599.
  */
 export function playRecorded(names: readonly string[], seen: string[] = []): RequestListener {

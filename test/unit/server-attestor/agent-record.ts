@@ -8,7 +8,6 @@ export const NOW_S = 1_795_472_522
  * Makes the record of a healthy node, as Keylime 7.14.3 answers it.
  *
  * @param changes Fields that differ; undefined removes an optional one.
- * @returns The record.
  */
 export function agentRecord(
   changes: { readonly [K in keyof AgentRecord]?: AgentRecord[K] | undefined } = {},

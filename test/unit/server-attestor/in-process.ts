@@ -44,10 +44,7 @@ export interface InProcess extends AsyncDisposable {
   logged(message: string): readonly LogLine[]
 }
 
-/**
- * Makes a log that keeps its lines.
- * @param lines Where they go.
- */
+/** Makes a log that keeps its lines. */
 export function recordedLog(lines: LogLine[]): HclogLogger {
   return newHclogLogger((line) => {
     const { '@level': level, '@message': message, ...fields } = JSON.parse(line) as Record<string, unknown>
@@ -63,7 +60,6 @@ export function noHosts(changes: Partial<HostServices> = {}): HostServices {
 /**
  * Configures a server half.
  * @param hcl Its `plugin_data`.
- * @param hosts The host's services.
  */
 export async function startInProcess(hcl: string, hosts: HostServices = noHosts()): Promise<InProcess> {
   const lines: LogLine[] = []

@@ -2,7 +2,6 @@
 
 /**
  * Runs a parser.
- * @param run What may throw.
  * @returns `accepted`, `CODE: message` for an error with a code, or `untyped ...` for any other.
  */
 export function outcomeOf(run: () => unknown): string {

@@ -19,8 +19,6 @@ export interface Exchange {
 
 /**
  * Finds exchanges.
- * @param tool How its command line begins.
- * @param code TPM_CC of the command.
  * @returns Those that succeeded, in order.
  */
 export function exchanges(tool: string, code: number): readonly Exchange[] {
@@ -30,12 +28,7 @@ export function exchanges(tool: string, code: number): readonly Exchange[] {
     .filter(({ command }) => command.readUInt32BE(6) === code)
 }
 
-/**
- * Leaves the authorisations out of a command: tpm2-tools authorises by HMAC sessions where we give a password.
- * @param command A whole command.
- * @param handles How many handles it has.
- * @returns Code, handles and parameters.
- */
+/** Leaves the authorisations out of a command: tpm2-tools authorises by HMAC sessions where we give a password. */
 export function withoutAuthorizations(command: Buffer, handles: number): Buffer {
   const end = 10 + handles * 4
   if (command.readUInt16BE() === 0x8001) return command.subarray(6)

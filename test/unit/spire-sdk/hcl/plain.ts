@@ -11,7 +11,6 @@ export type Plain = string | boolean | { number: string } | Plain[] | { [key: st
 /**
  * Strips the positions.
  *
- * @param node Any value of the tree.
  * @returns Strings and booleans as they are, numbers as `{ number: text }`.
  */
 export function plain(node: HclNode): Plain {
