@@ -8,6 +8,7 @@ import { parseAgentId } from '@tower-of-omens/keylime'
 import { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin } from '@tower-of-omens/keylime/https'
 import {
+  CertificateWatch,
   loadTlsFiles,
   type TlsFiles,
   type TlsMaterial,
@@ -17,7 +18,7 @@ import {
 import type { BuildContext, ConfigOutcome, Logger } from '@tower-of-omens/spire-sdk'
 import { type Decoded, decodeConfig } from '@tower-of-omens/spire-sdk/hcl'
 import type { AidContext } from './aid-attestation.ts'
-import { CertificateReport } from './certificate-report.ts'
+import { CertificateGauge } from './certificate-gauge.ts'
 import { IdentitySource } from './claimed-identity.ts'
 import { AGENT_SCHEMA } from './schema.ts'
 
@@ -53,11 +54,19 @@ export function buildAgentConfig(hcl: string, context: BuildContext): ConfigOutc
   const watch =
     loaded?.material === undefined ? undefined : watchTlsFiles(files, loaded.material, { names: TLS_NAMES, log })
   if (loaded?.material !== undefined) logMaterial(loaded.material, log)
-  const report = watch === undefined ? undefined : new CertificateReport({ tls: watch, hosts, log })
-  return { ...told, config: newConfig(values, watch, report) }
+  const gauge = new CertificateGauge(hosts)
+  const certificates =
+    watch === undefined
+      ? undefined
+      : new CertificateWatch(watch, { log, gauge: (left, file) => void gauge.set(left, file) })
+  return { ...told, config: newConfig(values, watch, certificates) }
 }
 
-function newConfig(values: Values, watch: TlsWatch | undefined, report: CertificateReport | undefined): AgentConfig {
+function newConfig(
+  values: Values,
+  watch: TlsWatch | undefined,
+  certificates: CertificateWatch | undefined,
+): AgentConfig {
   const origin = new HttpsOrigin({
     role: 'keylime agent',
     host: values.keylime_agent_host,
@@ -80,7 +89,7 @@ function newConfig(values: Values, watch: TlsWatch | undefined, report: Certific
     identity: new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned)),
     waitForAgentMs: values.wait_for_agent,
     close: async () => {
-      report?.close()
+      certificates?.close()
       watch?.close()
       await origin.close()
     },

@@ -45,8 +45,10 @@ export function buildAttestor(request: ConfigRequest, context: BuildContext, mem
 
 function open(config: ServerConfig, { log, hosts }: BuildContext, memory: Memory): Attestor {
   const metrics = new AttestationMetrics(hosts, log)
-  const clients = openClients(config.services, log, (seen) => metrics.requested(seen))
-  metrics.watchCertificate(clients.tls)
+  const clients = openClients(config.services, log, {
+    request: (seen) => metrics.requested(seen),
+    certificate: (left, certFile) => metrics.certificateLeft(left, certFile),
+  })
   return { config, clients, metrics, ...memory, now: () => new Date(), sleep }
 }
 

@@ -7,8 +7,7 @@ import { type AgentId, type HostPort, type KeylimeError, Limiter, type Log } fro
 import { RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin, type RequestSeen } from '@tower-of-omens/keylime/https'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '@tower-of-omens/keylime/tls-files'
-import { type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
-import { CertificateWatch } from '../telemetry/certificate-watch.ts'
+import { CertificateWatch, type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { RecordReader } from './record-reader.ts'
 import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
@@ -39,13 +38,18 @@ export interface Verifier {
 export interface KeylimeClients {
   readonly verifiers: ServiceGroup<Verifier>
   readonly registrar: RegistrarRecords
-  /** The TLS files in force. */
-  readonly tls: TlsSource
   /** Closes every connection once it is idle. */
   close(): Promise<void>
 }
 
-/** Is how messages call the TLS files. */
+/** Who is told what the services come to; nothing here ever throws. */
+export interface ClientObserver {
+  readonly request: (seen: RequestSeen) => void
+  /** Share of its life that our client certificate has left. */
+  readonly certificate: (left: number, certFile: string) => void
+}
+
+/** How messages call the TLS files. */
 export const TLS_FILE_NAMES: TlsFileNames = {
   caFile: 'keylime_tls_ca_cert_file',
   certFile: 'keylime_tls_cert_file',
@@ -57,16 +61,17 @@ export const TLS_FILE_NAMES: TlsFileNames = {
  *
  * @param settings How they are reached.
  * @param log Told of reloaded and broken files, and of services that fail and come back.
- * @param observe Called after each request.
+ * @param observe Told what requests and certificates come to.
  * @returns The services; close them when the last attestation that uses them has ended.
  */
-export function openClients(settings: ServiceSettings, log: Log, observe: (seen: RequestSeen) => void): KeylimeClients {
+export function openClients(settings: ServiceSettings, log: Log, observe: ClientObserver): KeylimeClients {
   const { files, material } = settings.tls
   const watch = watchTlsFiles(files, material, { names: TLS_FILE_NAMES, log })
-  const certificates = new CertificateWatch(watch, log)
+  const certificates = new CertificateWatch(watch, { log, gauge: observe.certificate })
+  certificates.look()
   const origins: HttpsOrigin[] = []
   const open = (role: 'verifier' | 'registrar', address: HostPort): HttpsOrigin => {
-    const origin = newOrigin(role, address, settings, watch, observe)
+    const origin = newOrigin(role, address, settings, watch, observe.request)
     origins.push(origin)
     return origin
   }
@@ -79,7 +84,6 @@ export function openClients(settings: ServiceSettings, log: Log, observe: (seen:
       { release: releaseVerifier },
     ),
     registrar: newRegistrarRecords(registrars, log),
-    tls: watch,
     close: () => closeAll([watch, certificates], origins),
   }
 }

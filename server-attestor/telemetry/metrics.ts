@@ -7,7 +7,6 @@
 import type { ErrorCode, PolicyStrength } from '@tower-of-omens/gate'
 import type { Log } from '@tower-of-omens/keylime'
 import type { RequestSeen } from '@tower-of-omens/keylime/https'
-import type { TlsSource } from '@tower-of-omens/keylime/tls-files'
 import type { HostServices } from '@tower-of-omens/spire-sdk'
 import { KEYLIME_CODES } from '../status.ts'
 
@@ -96,7 +95,7 @@ export class AttestationMetrics {
   readonly #hosts: Pick<HostServices, 'metrics'>
   readonly #log: Pick<Log, 'debug'>
   readonly #series = new Map<string, Series>()
-  #tls: TlsSource | undefined
+  #certificate: { readonly left: number; readonly file: string } | undefined
   #timer: NodeJS.Timeout | undefined
   #inFlight = 0
   #complained = false
@@ -111,9 +110,14 @@ export class AttestationMetrics {
     this.#log = log
   }
 
-  /** Reports the life left in our certificate from now on. @param tls The TLS files in force. */
-  watchCertificate(tls: TlsSource): void {
-    this.#tls = tls
+  /**
+   * Takes note of the life left in our certificate.
+   *
+   * @param left Share of it, 0 to 1.
+   * @param file Its path.
+   */
+  certificateLeft(left: number, file: string): void {
+    this.#certificate = { left, file }
   }
 
   /** Counts an attestation that begins. */
@@ -208,12 +212,9 @@ export class AttestationMetrics {
   #gauges(): void {
     if (this.#timer === undefined) return
     this.#of('attest_in_flight', {}).value = this.#inFlight
-    const client = this.#tls?.current().client
-    if (client === undefined) return
-    const { notBefore, notAfter, certFile } = client
-    const life = notAfter.getTime() - notBefore.getTime()
-    const left = Math.min(1, Math.max(0, (notAfter.getTime() - Date.now()) / Math.max(1, life)))
-    this.#of('certificate_remaining_ratio', { file: certFile }).value = left
+    if (this.#certificate === undefined) return
+    const { left, file } = this.#certificate
+    this.#of('certificate_remaining_ratio', { file }).value = left
   }
 
   #of(name: MetricName, labels: Labels): Series {

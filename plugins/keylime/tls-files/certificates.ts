@@ -1,18 +1,12 @@
 /**
- * Certificates from PEM text: their names in one line, how much of their life is left, who issued whom.
+ * Certificates from PEM text, and who issued whom.
  *
  * @module
  */
 import { X509Certificate } from 'node:crypto'
 import { readPem } from './pem.ts'
 
-/** Is the share of a certificate's life below which it is called soon expiring: renewal is due at two thirds. */
-export const SOON_SHARE = 1 / 3
-
-/** Says where in its life a certificate is. */
-export type LifeStage = 'not-yet-valid' | 'valid' | 'expires-soon' | 'expired'
-
-/** Holds the certificates of a PEM text and what is wrong with it. */
+/** The certificates of a PEM text, and what is wrong with it. */
 export interface CertificatesRead {
   readonly certificates: readonly X509Certificate[]
   readonly problems: readonly string[]
@@ -51,47 +45,6 @@ function parseCertificate(bytes: string | Buffer): X509Certificate | undefined {
   } catch {
     return undefined
   }
-}
-
-/**
- * Tells where in its life a certificate is.
- *
- * @param certificate The certificate.
- * @param now Milliseconds since the epoch.
- * @returns The stage; `expires-soon` when less than a third of its life is left.
- */
-export function lifeStage(certificate: X509Certificate, now: number): LifeStage {
-  const [from, to] = lifeOf(certificate)
-  if (now < from) return 'not-yet-valid'
-  if (now > to) return 'expired'
-  return lifeLeftShare(certificate, now) < SOON_SHARE ? 'expires-soon' : 'valid'
-}
-
-/**
- * Computes how much of a certificate's life is left.
- *
- * @param certificate The certificate.
- * @param now Milliseconds since the epoch.
- * @returns 1 at its first moment, 0 at or after its last.
- */
-export function lifeLeftShare(certificate: X509Certificate, now: number): number {
-  const [from, to] = lifeOf(certificate)
-  return to <= from ? 0 : Math.min(1, Math.max(0, (to - now) / (to - from)))
-}
-
-/**
- * Says in words when a certificate begins or ends.
- *
- * @param certificate The certificate.
- * @param now Milliseconds since the epoch.
- * @returns Such as `expired 12 hours ago (2026-02-12T03:00:00Z)` or `expires in 7 hours (...), 29 % of its life left`.
- */
-export function lifeInWords(certificate: X509Certificate, now: number): string {
-  const [from, to] = lifeOf(certificate)
-  if (now < from) return `is not valid before ${isoSeconds(from)}, in ${spanInWords(from - now)}; is the clock right?`
-  if (now > to) return `expired ${spanInWords(now - to)} ago (${isoSeconds(to)})`
-  const share = Math.round(lifeLeftShare(certificate, now) * 100)
-  return `expires in ${spanInWords(to - now)} (${isoSeconds(to)}), ${share} % of its life left`
 }
 
 /**
@@ -149,19 +102,4 @@ export function chainOf(leaf: X509Certificate, candidates: readonly X509Certific
  */
 export function shortFingerprint(certificate: X509Certificate): string {
   return certificate.fingerprint256.replaceAll(':', '').slice(0, 16).toLowerCase()
-}
-
-function lifeOf(certificate: X509Certificate): readonly [from: number, to: number] {
-  return [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
-}
-
-function isoSeconds(time: number): string {
-  return new Date(time).toISOString().replace(/\.\d{3}Z$/, 'Z')
-}
-
-function spanInWords(milliseconds: number): string {
-  const minutes = Math.round(milliseconds / 60_000)
-  if (minutes < 120) return `${minutes} minutes`
-  const hours = Math.round(minutes / 60)
-  return hours < 72 ? `${hours} hours` : `${Math.round(hours / 24)} days`
 }

@@ -6,7 +6,8 @@
 
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { nameInOneLine } from '../basis/printable.ts'
-import { chainOf, isSelfIssued, lifeInWords, lifeStage, readCertificates } from './certificates.ts'
+import { lifeInWords, lifeStage } from './certificate-life.ts'
+import { chainOf, isSelfIssued, readCertificates } from './certificates.ts'
 import { keyInWords, readPrivateKey } from './key-files.ts'
 import { readTextFile } from './readable-file.ts'
 import type { TlsFileNames, TlsFiles } from './tls-files.ts'

@@ -7,7 +7,8 @@
 import type { X509Certificate } from 'node:crypto'
 import * as tls from 'node:tls'
 import { nameInOneLine } from '../basis/printable.ts'
-import { isSelfIssued, lifeInWords, lifeStage, readCertificates } from './certificates.ts'
+import { lifeInWords, lifeStage } from './certificate-life.ts'
+import { isSelfIssued, readCertificates } from './certificates.ts'
 import { type ClientCertificate, checkClientFiles } from './client-certificate.ts'
 import { readTextFile } from './readable-file.ts'
 

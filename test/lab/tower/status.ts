@@ -6,7 +6,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { attestationAge, type GateRules, judge } from '@tower-of-omens/gate'
-import { lifeLeftShare } from '@tower-of-omens/keylime/tls-files'
+import { lifeLeft, lifeOf } from '@tower-of-omens/keylime/tls-files'
 import { reasonOf } from '../processes/errors.ts'
 import { quotesOf } from '../services/keylime-admin.ts'
 import type { TowerHost } from './host.ts'
@@ -63,7 +63,7 @@ export function renderStatus(rows: readonly StatusRow[]): string {
 async function rowOf(tower: Tower, host: TowerHost, now: number): Promise<StatusRow> {
   const [tpm, keylime, spire] = await Promise.all([tpmOf(host), keylimeOf(tower, host), spireOf(tower, host)])
   const certificates = [host.files.agentCert, host.files.pluginCert].map((file) =>
-    lifeLeftShare(new X509Certificate(readFileSync(file)), now),
+    lifeLeft(lifeOf(new X509Certificate(readFileSync(file))), now),
   )
   return {
     host: host.name,
