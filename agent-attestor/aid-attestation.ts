@@ -6,13 +6,12 @@
 import { DEFAULT_AGENT_UUID } from '@tower-of-omens/keylime'
 import { encodeChallengeResponse, encodePayload, parseChallenge } from '@tower-of-omens/keylime/evidence'
 import type { AidAttestationStream } from '@tower-of-omens/spire-sdk'
-import type { IdentitySource, KeylimeAgent } from './claimed-identity.ts'
+import type { EvidenceSource } from './evidence-source.ts'
 import { waitForAgent } from './wait-for-agent.ts'
 
 /** What one attestation needs, fixed when its stream opens: a later Configure does not reach it. */
 export interface AidContext {
-  readonly keylimeAgent: KeylimeAgent
-  readonly identity: IdentitySource
+  readonly evidence: EvidenceSource
   /** `wait_for_agent`, in milliseconds. */
   readonly waitForAgentMs: number
 }
@@ -24,16 +23,16 @@ export interface AidContext {
  * reaches the Keylime agent. The verdict is the server's, so this half never says `PERMISSION_DENIED`.
  *
  * @param stream One `AidAttestation` call.
- * @param context The Keylime agent and what is configured about it.
+ * @param context Where evidence comes from, and what is configured about it.
  * @throws {RpcError} `FAILED_PRECONDITION`: the Keylime agent has another ID than `keylime_agent_uuid`, or does not
  *   tell it and none is configured.
- * @throws {KeylimeError} The Keylime agent cannot answer, or the challenge does not parse. `status.ts` maps each.
+ * @throws {KeylimeError} The Keylime agent or the TPM cannot answer, or the challenge does not parse. `status.ts` maps each.
  * @see spire-plugin-sdk 13afea2, proto/spire/plugin/agent/nodeattestor/v1/nodeattestor.proto
  */
 export async function aidAttestation(stream: AidAttestationStream, context: AidContext): Promise<void> {
   const { signal, log } = stream
   const wait = { waitMs: context.waitForAgentMs, signal, log }
-  const payload = await waitForAgent(() => context.identity.get(signal), wait)
+  const payload = await waitForAgent(() => context.evidence.claim(signal), wait)
   if (payload.agentId === DEFAULT_AGENT_UUID) {
     log.warn(
       'Keylime agent has the default ID, which every unconfigured Keylime agent claims; set uuid = "hash_ek" there',
@@ -47,8 +46,7 @@ export async function aidAttestation(stream: AidAttestationStream, context: AidC
   for (;;) {
     const challenge = await stream.receiveChallenge()
     if (challenge === undefined) return
-    const { nonce } = parseChallenge(challenge)
-    const { quote, pubkey } = await context.keylimeAgent.getIdentityQuote(nonce, { signal })
-    await stream.respond(encodeChallengeResponse({ quote, pubkey }))
+    const answer = await context.evidence.answer(parseChallenge(challenge), signal)
+    await stream.respond(encodeChallengeResponse(answer))
   }
 }

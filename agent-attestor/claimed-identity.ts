@@ -5,11 +5,11 @@
  */
 
 import type { AgentId } from '@tower-of-omens/keylime'
-import { KeylimeError, untilAborted } from '@tower-of-omens/keylime'
 import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 import { RpcError } from '@tower-of-omens/spire-sdk'
+import { untilGone } from './until-gone.ts'
 
 /** Is the part of a Keylime agent's client that attestations use. */
 export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
@@ -41,7 +41,7 @@ export class IdentitySource {
     this.#underWay ??= this.#ask().finally(() => {
       this.#underWay = undefined
     })
-    return untilAborted(signal, this.#underWay, () => new KeylimeError('KEYLIME_CANCELLED', 'spire agent gave up'))
+    return untilGone(signal, this.#underWay)
   }
 
   async #ask(): Promise<ClaimedIdentity> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseAgentId } from '@tower-of-omens/keylime'
+import { type AgentId, parseAgentId } from '@tower-of-omens/keylime'
 import { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin } from '@tower-of-omens/keylime/https'
 import {
@@ -15,58 +15,110 @@ import {
   type TlsWatch,
   watchTlsFiles,
 } from '@tower-of-omens/keylime/tls-files'
-import type { BuildContext, ConfigOutcome, Logger } from '@tower-of-omens/spire-sdk'
-import { type Decoded, decodeConfig } from '@tower-of-omens/spire-sdk/hcl'
+import type { BuildContext, ConfigOutcome, ConfigRequest, Logger } from '@tower-of-omens/spire-sdk'
+import { type Decoded, type DecodedConfig, decodeConfig } from '@tower-of-omens/spire-sdk/hcl'
+import { AgentEvidence } from './agent-evidence.ts'
 import type { AidContext } from './aid-attestation.ts'
 import { CertificateGauge } from './certificate-gauge.ts'
 import { IdentitySource } from './claimed-identity.ts'
 import { AGENT_SCHEMA } from './schema.ts'
+import { lookAtTpm } from './tpm-config.ts'
+import { TpmEvidence } from './tpm-evidence.ts'
 
-/** Is a configuration in force. */
+/** A configuration in force. */
 export interface AgentConfig extends AidContext {
-  /** Ends the watch of the files, and the connections once their requests are answered. */
+  /** Ends the watch of the files, the connections once their requests are answered, the use of the TPM. */
   close(): Promise<void>
 }
 
+type Decoding = DecodedConfig<(typeof AGENT_SCHEMA)['fields']>
 type Values = Decoded<(typeof AGENT_SCHEMA)['fields']>
 
 const TLS_KEYS = ['keylime_agent_ca_cert', 'keylime_agent_client_cert', 'keylime_agent_client_key'] as const
+const AGENT_KEYS = [
+  'keylime_agent_host',
+  'keylime_agent_port',
+  'keylime_agent_use_tls',
+  ...TLS_KEYS,
+  'keylime_agent_server_name',
+] as const
+const TPM_KEYS = ['tpm_path', 'keylime_agent_data', 'tpm_endorsement_auth_file'] as const
 const TLS_NAMES = { caFile: TLS_KEYS[0], certFile: TLS_KEYS[1], keyFile: TLS_KEYS[2] }
 
 /**
  * Builds a configuration whole, or says everything that is wrong with text and files. Opens no connection.
  *
- * @param hcl Text of `plugin_data`.
+ * @param request Text of `plugin_data`, and the trust domain.
  * @param context Mode `validate`: only problems and warnings. Log and host services are kept for the files' watch.
  * @returns Problems, warnings, and without problems the configuration.
  */
-export function buildAgentConfig(hcl: string, context: BuildContext): ConfigOutcome<AgentConfig> {
-  const { mode, log, hosts } = context
-  const { values, problems, warnings } = decodeConfig(hcl, AGENT_SCHEMA)
+export function buildAgentConfig(request: ConfigRequest, context: BuildContext): ConfigOutcome<AgentConfig> {
+  const decoded = decodeConfig(request.hcl, AGENT_SCHEMA)
+  const from = decoded.values.evidence === 'tpm' ? fromTpm(decoded, request, context) : fromAgent(decoded, context)
+  const told = {
+    problems: [...decoded.problems.map(String), ...from.problems],
+    warnings: [...decoded.warnings.map(String), ...withoutEffect(decoded), ...from.warnings],
+  }
+  if (told.problems.length > 0 || context.mode === 'validate') return told
+  return { ...told, config: { waitForAgentMs: decoded.values.wait_for_agent, ...from.open() } }
+}
+
+/** One source of evidence, looked at and not yet opened. */
+interface Looked {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+  open(): Pick<AgentConfig, 'evidence' | 'close'>
+}
+
+function fromTpm({ values }: Decoding, { trustDomain }: ConfigRequest, { log }: BuildContext): Looked {
+  const { problems, warnings, endorsementSecret } = lookAtTpm({
+    device: values.tpm_path,
+    keyFile: values.keylime_agent_data,
+    endorsementAuthFile: values.tpm_endorsement_auth_file,
+  })
+  return {
+    problems,
+    warnings,
+    open: () => {
+      const evidence = new TpmEvidence({
+        tpm: { path: values.tpm_path, timeoutMs: values.request_timeout },
+        keyFile: values.keylime_agent_data,
+        endorsementSecret,
+        trustDomain,
+        pinnedId: pinnedIdOf(values),
+        log,
+      })
+      return { evidence, close: () => evidence.close() }
+    },
+  }
+}
+
+function fromAgent({ values }: Decoding, { log, hosts }: BuildContext): Looked {
   const files = tlsFilesOf(values)
   // Wrong values stand as their defaults, but files that are named can be looked at beside other problems.
   const loaded = values.keylime_agent_use_tls ? loadTlsFiles(files, { names: TLS_NAMES }) : undefined
-  const told = {
-    problems: [...problems.map(String), ...(loaded?.problems ?? [])],
-    warnings: [...warnings.map(String), ...weaknesses(values), ...(loaded?.warnings ?? [])],
+  return {
+    problems: loaded?.problems ?? [],
+    warnings: [...weaknesses(values), ...(loaded?.warnings ?? [])],
+    open: () => {
+      const watch =
+        loaded?.material === undefined ? undefined : watchTlsFiles(files, loaded.material, { names: TLS_NAMES, log })
+      if (loaded?.material !== undefined) logMaterial(loaded.material, log)
+      const gauge = new CertificateGauge(hosts)
+      const certificates =
+        watch === undefined
+          ? undefined
+          : new CertificateWatch(watch, { log, gauge: (left, file) => void gauge.set(left, file) })
+      return askingAgent(values, watch, certificates)
+    },
   }
-  if (told.problems.length > 0 || mode === 'validate') return told
-  const watch =
-    loaded?.material === undefined ? undefined : watchTlsFiles(files, loaded.material, { names: TLS_NAMES, log })
-  if (loaded?.material !== undefined) logMaterial(loaded.material, log)
-  const gauge = new CertificateGauge(hosts)
-  const certificates =
-    watch === undefined
-      ? undefined
-      : new CertificateWatch(watch, { log, gauge: (left, file) => void gauge.set(left, file) })
-  return { ...told, config: newConfig(values, watch, certificates) }
 }
 
-function newConfig(
+function askingAgent(
   values: Values,
   watch: TlsWatch | undefined,
   certificates: CertificateWatch | undefined,
-): AgentConfig {
+): Pick<AgentConfig, 'evidence' | 'close'> {
   const origin = new HttpsOrigin({
     role: 'keylime agent',
     host: values.keylime_agent_host,
@@ -82,18 +134,26 @@ function newConfig(
       timeout: 'request_timeout',
     },
   })
-  const pinned = values.keylime_agent_uuid
   const keylimeAgent = new KeylimeAgentClient(origin)
   return {
-    keylimeAgent,
-    identity: new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned)),
-    waitForAgentMs: values.wait_for_agent,
+    evidence: new AgentEvidence(keylimeAgent, new IdentitySource(keylimeAgent, pinnedIdOf(values))),
     close: async () => {
       certificates?.close()
       watch?.close()
       await origin.close()
     },
   }
+}
+
+function pinnedIdOf({ keylime_agent_uuid: pinned }: Values): AgentId | undefined {
+  return pinned === undefined ? undefined : parseAgentId(pinned)
+}
+
+/** Names the keys that belong to the other source of evidence. */
+function withoutEffect({ values, given }: Decoding): readonly string[] {
+  const other = values.evidence === 'tpm' ? AGENT_KEYS : TPM_KEYS
+  const unused = other.filter((key) => given.has(key))
+  return unused.length === 0 ? [] : [`${unused.join(', ')}: without effect while evidence is "${values.evidence}"`]
 }
 
 function tlsFilesOf(values: Values): TlsFiles {

@@ -14,7 +14,7 @@ export const AGENT_PLUGIN: PluginOptions<AgentConfig> = {
   type: 'NodeAttestor',
   services: [agentNodeAttestor<AgentConfig>({ aidAttestation })],
   config: {
-    build: ({ hcl }, context) => buildAgentConfig(hcl, context),
+    build: buildAgentConfig,
     dispose: (config) => config.close(),
   },
   mapError: toRpcError,

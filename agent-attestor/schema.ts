@@ -5,10 +5,18 @@
  */
 
 import { hostProblem, isAgentId } from '@tower-of-omens/keylime'
+import { DEFAULT_AGENT_DATA } from '@tower-of-omens/keylime/evidence'
 import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
+import { DEFAULT_TPM_PATH } from '@tower-of-omens/tpm-device'
 
-/** Holds every key; `config.ts` makes a configuration of the values. */
+/** Every key; `config.ts` makes a configuration of the values. */
 export const AGENT_SCHEMA = defineSchema({
+  evidence: {
+    kind: 'string',
+    oneOf: ['keylime-agent', 'tpm'],
+    default: 'keylime-agent',
+    help: "Where evidence comes from: `tpm`, this half quotes by itself with the Keylime agent's key and needs no certificate and no open port on the node; `keylime-agent`, it asks the Keylime agent over its API.",
+  },
   keylime_agent_host: {
     kind: 'string',
     default: '127.0.0.1',
@@ -43,23 +51,36 @@ export const AGENT_SCHEMA = defineSchema({
   keylime_agent_uuid: {
     kind: 'string',
     check: idProblem,
-    help: 'The ID this node must have: another one is refused. Needed where the Keylime agent speaks API 2.1 only, which does not tell its ID.',
+    help: 'The ID this node must have: another one is refused. Needed where the Keylime agent speaks API 2.1 only, which does not tell its ID, and with `evidence = "tpm"` where the Keylime agent has another `uuid` than `hash_ek`.',
   },
   request_timeout: {
     kind: 'duration',
     default: '15s',
     min: 100,
     max: 120_000,
-    help: 'Limit of one request to the Keylime agent; a hardware TPM takes a second or more per quote.',
+    help: 'Limit of one request to the Keylime agent, or of one TPM command; a hardware TPM takes a second or more per quote.',
   },
   wait_for_agent: {
     kind: 'duration',
     default: '30s',
     min: 0,
     max: 3_600_000,
-    help: 'While the Keylime agent is not up yet, at boot, it is asked again up to this long.',
+    help: 'While the Keylime agent is not up yet, at boot, or has not written its key yet, it is asked again up to this long.',
   },
-  tpm_path: { ignored: 'the agent half uses no TPM itself; the Keylime agent does' },
+  tpm_path: {
+    kind: 'string',
+    default: DEFAULT_TPM_PATH,
+    help: 'With `evidence = "tpm"`: the TPM, a character device or the UNIX socket of an emulator. This user must be able to read and write it (group `tss`).',
+  },
+  keylime_agent_data: {
+    kind: 'string',
+    default: DEFAULT_AGENT_DATA,
+    help: 'With `evidence = "tpm"`: the file in which the Keylime agent keeps its key (`agent_data_path` there). This user must be able to read it.',
+  },
+  tpm_endorsement_auth_file: {
+    kind: 'string',
+    help: 'With `evidence = "tpm"`: a file with the password of the TPM\'s endorsement hierarchy, where it has one (`tpm_ownerpassword` of the Keylime agent).',
+  },
 })
 
 function idProblem(value: string): string | undefined {

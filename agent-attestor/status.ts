@@ -6,6 +6,7 @@
  */
 import { KeylimeError, type KeylimeErrorCode } from '@tower-of-omens/keylime'
 import { RpcError, type StatusName } from '@tower-of-omens/spire-sdk'
+import { explainTpmFailure } from './tpm-failures.ts'
 
 /** Maps each failure of the Keylime room to a status; a forgotten one does not compile. */
 export const STATUS_OF: Readonly<Record<KeylimeErrorCode, Exclude<StatusName, 'PERMISSION_DENIED'>>> = {
@@ -30,6 +31,6 @@ export const STATUS_OF: Readonly<Record<KeylimeErrorCode, Exclude<StatusName, 'P
  * @returns The error with a status, or undefined for an unknown one: the SDK makes it `INTERNAL`, "internal error".
  */
 export function toRpcError(error: unknown): RpcError | undefined {
-  if (!(error instanceof KeylimeError)) return undefined
+  if (!(error instanceof KeylimeError)) return explainTpmFailure(error)
   return new RpcError(STATUS_OF[error.code], error.message, { cause: error })
 }

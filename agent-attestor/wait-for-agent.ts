@@ -5,6 +5,7 @@
  */
 import { abortReason, KeylimeError, type KeylimeErrorCode, sleep } from '@tower-of-omens/keylime'
 import type { Logger } from '@tower-of-omens/spire-sdk'
+import { NotStartedYet } from './evidence-source.ts'
 
 /** Bounds the waiting. */
 export interface WaitOptions {
@@ -35,7 +36,7 @@ const PROGRESS_EVERY_MS = 10_000
  * @param ask One request, itself bounded.
  * @param options Bound, signal, log.
  * @returns What `ask` returns.
- * @throws {KeylimeError} The last failure, with the time waited; another failure at once; `KEYLIME_CANCELLED`: the
+ * @throws {KeylimeError} @throws {NotStartedYet} The last failure, with the time waited; another failure at once; `KEYLIME_CANCELLED`: the
  *   signal aborted.
  */
 export async function waitForAgent<T>(ask: () => Promise<T>, options: WaitOptions): Promise<T> {
@@ -63,16 +64,14 @@ export async function waitForAgent<T>(ask: () => Promise<T>, options: WaitOption
   }
 }
 
-function isNotUpYet(error: unknown): error is KeylimeError {
-  return error instanceof KeylimeError && NOT_UP_YET.has(error.code)
+function isNotUpYet(error: unknown): error is KeylimeError | NotStartedYet {
+  return error instanceof NotStartedYet || (error instanceof KeylimeError && NOT_UP_YET.has(error.code))
 }
 
-function withWait(error: KeylimeError, waited: number): KeylimeError {
-  const seconds = Math.round(waited / 1000)
-  return new KeylimeError(error.code, `${error.message}; waited ${seconds} s for it (wait_for_agent)`, {
-    cause: error,
-    facts: error.facts,
-  })
+function withWait(error: KeylimeError | NotStartedYet, waited: number): Error {
+  const text = `${error.message}; waited ${Math.round(waited / 1000)} s for it (wait_for_agent)`
+  if (error instanceof NotStartedYet) return new NotStartedYet(error.status, text, { cause: error })
+  return new KeylimeError(error.code, text, { cause: error, facts: error.facts })
 }
 
 function pauseFor(ms: number, signal: AbortSignal): Promise<void> {

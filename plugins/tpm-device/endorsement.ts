@@ -81,6 +81,15 @@ export async function withEndorsementKey<Result>(
 ): Promise<Result> {
   // The high-range templates let the key's own password do, which is empty; their policy is an OR of several.
   if (ek.key.attributes & USER_WITH_AUTH) return await work(byPassword())
+  return await tpm.inTurn(() => withSession(tpm, ek, work, secret))
+}
+
+async function withSession<Result>(
+  tpm: Tpm,
+  ek: EndorsementKey,
+  work: (authorization: Authorization) => Promise<Result>,
+  secret: Uint8Array | undefined,
+): Promise<Result> {
   const session = await tpm.run(startPolicySession(ek.key.nameAlg))
   try {
     await tpm.run(policySecretOfEndorsement(session, secret))

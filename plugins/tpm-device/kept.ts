@@ -69,9 +69,9 @@ export class Kept<Opened extends Closable> {
  * Tells whether an error means that what was loaded is gone.
  *
  * @param error Anything thrown.
- * @returns True for a lost connection, and for a handle that the TPM does not know.
+ * @returns True for a lost or closed connection, and for a handle that the TPM does not know.
  */
 export function isLost(error: unknown): boolean {
-  if (error instanceof TpmDeviceError) return error.code === 'TPM_LOST'
+  if (error instanceof TpmDeviceError) return error.code === 'TPM_LOST' || error.code === 'TPM_CLOSED'
   return error instanceof TpmResponseError && (error.responseName === 'HANDLE' || error.responseName === 'REFERENCE')
 }

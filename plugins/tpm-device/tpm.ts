@@ -27,6 +27,7 @@ export class Tpm {
   readonly #timeoutMs: number
   readonly #pause: (ms: number) => Promise<unknown>
   #last: Promise<unknown> = Promise.resolve()
+  #lastWork: Promise<unknown> = Promise.resolve()
   #stuck = false
   #closed = false
 
@@ -69,6 +70,18 @@ export class Tpm {
     const answer = this.#last.then(() => this.#runNow(command))
     this.#last = answer.catch(() => undefined)
     return answer
+  }
+
+  /**
+   * Does work of several commands after other such work: a TPM has few places for sessions, so they are not to pile up.
+   *
+   * @param work Runs its commands.
+   * @returns What `work` returns.
+   */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#lastWork.then(work)
+    this.#lastWork = result.catch(() => undefined)
+    return result
   }
 
   /** Closes the TPM once the command under way is answered; one that hangs is not waited for. */

@@ -1,11 +1,11 @@
 // A TPM behind a UNIX socket that answers as a script says: for what a real one does once a year.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** One answer: bytes as they are, `drop` the connection, or `silence`. */
-export type Scripted = Buffer | 'drop' | 'silence'
+/** One answer: bytes as they are, `drop` the connection, `silence`, or `pass` to the TPM behind. */
+export type Scripted = Buffer | 'drop' | 'silence' | 'pass'
 
 /** A listening TPM; `commands` are the TPM_CC it got. */
 export interface ScriptedTpm {
@@ -19,10 +19,12 @@ export interface ScriptedTpm {
 /**
  * Starts a TPM.
  * @param answers Gives the answer to the n-th command, from 0, with its TPM_CC and bytes.
+ * @param behind UNIX socket of the TPM that commands are passed to.
  * @returns It, listening.
  */
 export async function startScriptedTpm(
   answers: (index: number, code: number, command: Buffer) => Scripted,
+  behind?: string,
 ): Promise<ScriptedTpm> {
   const dir = mkdtempSync(join(tmpdir(), 'tower-scripted-tpm-'))
   const path = join(dir, 'tpm.sock')
@@ -32,10 +34,14 @@ export async function startScriptedTpm(
     clients.add(client)
     client.on('close', () => clients.delete(client))
     client.on('error', () => undefined)
+    const upstream = behind === undefined ? undefined : connect(behind)
+    upstream?.on('error', () => client.destroy()).on('data', (response: Buffer) => client.write(response))
+    client.on('close', () => upstream?.destroy())
     client.on('data', (command: Buffer) => {
       const code = command.readUInt32BE(6)
       const answer = answers(commands.push(code) - 1, code, command)
       if (answer === 'drop') client.destroy()
+      else if (answer === 'pass') upstream?.write(command)
       else if (answer !== 'silence') client.write(answer)
     })
   })

@@ -6,4 +6,39 @@
 import type { Requirement } from './requirement.ts'
 
 /** These promises, in the order in which they are met. */
-export const TPM_EVIDENCE: readonly Requirement[] = []
+export const TPM_EVIDENCE: readonly Requirement[] = [
+  { id: 'tpm:device:retry', promise: 'a TPM that says "not now" is asked again for up to four seconds' },
+  {
+    id: 'tpm:device:hung',
+    promise: 'a TPM that hangs costs one limit, then every call fails at once until it answers',
+  },
+  { id: 'tpm:device:lost', promise: 'what the TPM has lost is loaded anew once, silently' },
+  {
+    id: 'tpm:device:permissions',
+    promise: 'a TPM that may not be opened: path, user, owner, group and what to do are named',
+  },
+  {
+    id: 'tpm:evidence:bound',
+    promise: 'a quote of the agent half binds trust domain, nonce, agent ID, PCRs and the activated credential',
+  },
+  {
+    id: 'tpm:evidence:old-server',
+    promise: 'an older server half gets the quote it takes, PCR 16 untouched, and one warning',
+  },
+  { id: 'tpm:evidence:no-leak', promise: 'one key stays loaded from attestation to attestation, and goes at the end' },
+  { id: 'tpm:evidence:key-file', promise: 'a key file that is written anew, or being written, is taken as it becomes' },
+  { id: 'tpm:evidence:lost', promise: 'a TPM that restarts under the plugin costs no attestation' },
+  { id: 'tpm:evidence:pcr-moved', promise: 'a PCR that moves during a quote is quoted again, up to five times' },
+  {
+    id: 'tpm:evidence:failures',
+    promise: 'each failure of TPM, file or rights has its status and its next step, never PERMISSION_DENIED',
+  },
+  {
+    id: 'tpm:evidence:endorsement-password',
+    promise: 'the password of the endorsement hierarchy is read from a file where there is one',
+  },
+  {
+    id: 'tpm:messages:older-halves',
+    promise: 'a half that knows nothing of tpm/1 understands every message, and its messages are understood',
+  },
+]

@@ -4,13 +4,17 @@
  * @module
  */
 
+export { type AgentData, DEFAULT_AGENT_DATA, parseAgentData } from './agent-data.ts'
+export { type Binding, boundNonce } from './bound-nonce.ts'
 export { type EkAnchors, type EkChain, loadEkAnchors, verifyEkChain } from './ek-chain.ts'
 export {
+  type Challenge,
   type ChallengeResponse,
   type ClaimedIdentity,
   encodeChallenge,
   encodeChallengeResponse,
   encodePayload,
+  type Payload,
   parseChallenge,
   parseChallengeResponse,
   parsePayload,
@@ -18,3 +22,4 @@ export {
 export { newNonce } from './nonce.ts'
 export { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from './quote.ts'
 export { registeredKeys } from './registered-keys.ts'
+export type { ClaimedKeys, TpmTask } from './tpm-messages.ts'

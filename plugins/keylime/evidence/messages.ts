@@ -7,40 +7,51 @@
  * @module
  */
 import { type HashAlg, isHashAlg } from '@tower-of-omens/tpm'
-import { KeylimeError } from '../basis/errors.ts'
 import { type AgentId, parseAgentId } from '../basis/ids.ts'
+import { badMessage, decodeMessage, encodeMessage, isLeftOut, readText } from './message-fields.ts'
 import { isQuotableNonce } from './nonce.ts'
+import {
+  type ClaimedKeys,
+  challengeFields,
+  payloadFields,
+  readClaimedKeys,
+  readTpmTask,
+  type TpmTask,
+} from './tpm-messages.ts'
 
-/** Bounds every message, in bytes; a response with an identity quote takes about 3 KiB. */
-export const MAX_MESSAGE_BYTES = 65_536
+export { MAX_MESSAGE_BYTES } from './message-fields.ts'
 
-/** Says which Keylime agent a node claims to be, in its own words. */
+/** Which Keylime agent a node claims to be, in its own words. */
 export interface ClaimedIdentity {
   readonly agentId: AgentId
   /** As the Keylime agent names it; the server half judges it. */
   readonly hashAlg: string
+  /** Keys of a node that quotes by itself; absent where its Keylime agent quotes. */
+  readonly keys?: ClaimedKeys | undefined
 }
 
-/** Opens an attestation: which Keylime agent this node claims to be. Nothing in it is proved. */
+/** Opening of an attestation: which Keylime agent this node claims to be. Nothing in it is proved. */
 export interface Payload extends ClaimedIdentity {
   readonly hashAlg: HashAlg
 }
 
-/** Asks for a quote over a fresh nonce. */
+/** Demand for a quote over a fresh nonce. */
 export interface Challenge {
   readonly nonce: string
+  /** For a node that quotes by itself; absent: an identity quote is wanted. */
+  readonly task?: TpmTask | undefined
 }
 
-/** Answers with the quote in Keylime's string form. */
+/** Answer with the quote in Keylime's string form. */
 export interface ChallengeResponse {
   readonly quote: string
   /** The agent's PEM that the quote binds through PCR 16; a Go agent half does not send it. */
   readonly pubkey?: string | undefined
 }
 
-/** Encodes a payload. @param identity Both fields. @returns JSON bytes. */
-export function encodePayload({ agentId, hashAlg }: ClaimedIdentity): Buffer {
-  return encode('payload', { AgentID: agentId, HashAlg: hashAlg })
+/** Encodes a payload. @param identity Its fields. @returns JSON bytes. */
+export function encodePayload({ agentId, hashAlg, keys }: ClaimedIdentity): Buffer {
+  return encodeMessage('payload', { AgentID: agentId, HashAlg: hashAlg, ...payloadFields(keys) })
 }
 
 /**
@@ -51,30 +62,37 @@ export function encodePayload({ agentId, hashAlg }: ClaimedIdentity): Buffer {
  * @throws {KeylimeError} `KEYLIME_BAD_MESSAGE`: too large, not JSON, a field missing, an ID or a hash of another form.
  */
 export function parsePayload(bytes: Uint8Array): Payload {
-  const fields = decode('payload', bytes)
+  const fields = decodeMessage('payload', bytes)
   const agentId = parseAgentId(readText('payload', fields, 'AgentID'))
   const hashAlg = readText('payload', fields, 'HashAlg')
-  if (!isHashAlg(hashAlg)) throw bad('payload field HashAlg is not a TPM hash algorithm: expected one such as sha256')
-  return { agentId, hashAlg }
+  if (!isHashAlg(hashAlg)) {
+    throw badMessage('payload field HashAlg is not a TPM hash algorithm: expected one such as sha256')
+  }
+  const keys = readClaimedKeys(fields)
+  return { agentId, hashAlg, ...(keys !== undefined && { keys }) }
 }
 
-/** Encodes a challenge. @param challenge The nonce. @returns JSON bytes. */
-export function encodeChallenge({ nonce }: Challenge): Buffer {
-  return encode('challenge', { Nonce: nonce })
+/** Encodes a challenge. @param challenge The nonce, and the task where there is one. @returns JSON bytes. */
+export function encodeChallenge({ nonce, task }: Challenge): Buffer {
+  return encodeMessage('challenge', { Nonce: nonce, ...challengeFields(task) })
 }
 
 /**
  * Parses a challenge.
  *
  * @param bytes Untrusted bytes.
- * @returns A nonce that a Keylime agent will quote over and that is safe in a URL.
- * @throws {KeylimeError} `KEYLIME_BAD_MESSAGE`: too large, not JSON, no nonce, or not 1-64 letters and digits.
+ * @returns A nonce that a Keylime agent will quote over and that is safe in a URL, and the task where there is one.
+ * @throws {KeylimeError} `KEYLIME_BAD_MESSAGE`: too large, not JSON, no nonce, or not 1-64 letters and digits; a task
+ *   with a field missing or of another form.
  */
 export function parseChallenge(bytes: Uint8Array): Challenge {
-  const nonce = readText('challenge', decode('challenge', bytes), 'Nonce')
-  if (!isQuotableNonce(nonce))
-    throw bad('challenge field Nonce is not usable: expected 1 to 64 ASCII letters and digits')
-  return { nonce }
+  const fields = decodeMessage('challenge', bytes)
+  const nonce = readText('challenge', fields, 'Nonce')
+  if (!isQuotableNonce(nonce)) {
+    throw badMessage('challenge field Nonce is not usable: expected 1 to 64 ASCII letters and digits')
+  }
+  const task = readTpmTask(fields)
+  return { nonce, ...(task !== undefined && { task }) }
 }
 
 /**
@@ -85,7 +103,7 @@ export function parseChallenge(bytes: Uint8Array): Challenge {
  * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: the Keylime agent's answer is too large to send.
  */
 export function encodeChallengeResponse({ quote, pubkey }: ChallengeResponse): Buffer {
-  return encode('challenge response', pubkey === undefined ? { TPMQuote: quote } : { TPMQuote: quote, PubKey: pubkey })
+  return encodeMessage('challenge response', { TPMQuote: quote, PubKey: pubkey })
 }
 
 /**
@@ -96,54 +114,8 @@ export function encodeChallengeResponse({ quote, pubkey }: ChallengeResponse): B
  * @throws {KeylimeError} `KEYLIME_BAD_MESSAGE`: too large, not JSON, no quote, or a field that is not base64 of ASCII.
  */
 export function parseChallengeResponse(bytes: Uint8Array): ChallengeResponse {
-  const fields = decode('challenge response', bytes)
+  const fields = decodeMessage('challenge response', bytes)
   const quote = readText('challenge response', fields, 'TPMQuote')
-  const sent = fields.get('PubKey')
-  if (sent === undefined || sent === null || sent === '') return { quote }
+  if (isLeftOut(fields, 'PubKey')) return { quote }
   return { quote, pubkey: readText('challenge response', fields, 'PubKey') }
-}
-
-function encode(message: string, fields: Readonly<Record<string, string>>): Buffer {
-  const encoded = Object.entries(fields).map(([name, text]) => [name, Buffer.from(text).toString('base64')])
-  const bytes = Buffer.from(JSON.stringify(Object.fromEntries(encoded)))
-  if (bytes.length <= MAX_MESSAGE_BYTES) return bytes
-  throw new KeylimeError(
-    'KEYLIME_BAD_RESPONSE',
-    `${message} is too large to send: expected at most ${MAX_MESSAGE_BYTES} bytes, found ${bytes.length}`,
-  )
-}
-
-/** A map, not an object: no field name of the sender can reach a prototype. */
-function decode(message: string, bytes: Uint8Array): ReadonlyMap<string, unknown> {
-  if (bytes.length > MAX_MESSAGE_BYTES) {
-    throw bad(`${message} is too large: expected at most ${MAX_MESSAGE_BYTES} bytes, found ${bytes.length}`)
-  }
-  const value = parseJson(message, bytes)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad(`${message} is not a JSON object`)
-  return new Map<string, unknown>(Object.entries(value))
-}
-
-function parseJson(message: string, bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
-  } catch {
-    // The parser's own message quotes the input, so it is not kept.
-    throw bad(`${message} is not valid JSON`)
-  }
-}
-
-function readText(message: string, fields: ReadonlyMap<string, unknown>, name: string): string {
-  const value = fields.get(name)
-  if (value === undefined || value === null) throw bad(`${message} lacks field ${name}`)
-  if (typeof value !== 'string') throw bad(`${message} field ${name} is not a base64 string`)
-  const bytes = Buffer.from(value, 'base64')
-  // Node skips what it cannot read; only canonical base64 survives the way back.
-  if (bytes.toString('base64') !== value) throw bad(`${message} field ${name} is not padded standard base64`)
-  if (bytes.length === 0) throw bad(`${message} field ${name} is empty`)
-  if (bytes.some((byte) => byte > 0x7f)) throw bad(`${message} field ${name} holds other than ASCII text`)
-  return bytes.toString('latin1')
-}
-
-function bad(text: string): KeylimeError {
-  return new KeylimeError('KEYLIME_BAD_MESSAGE', text)
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { AgentEvidence } from '../../../agent-attestor/agent-evidence.ts'
 import { type AidContext, aidAttestation } from '../../../agent-attestor/aid-attestation.ts'
 import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
@@ -41,7 +42,7 @@ function conversation(challenges: readonly Uint8Array[], agent: Partial<KeylimeA
     ...agent,
   }
   const identity = new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned))
-  const context: AidContext = { keylimeAgent, identity, waitForAgentMs: 0 }
+  const context: AidContext = { evidence: new AgentEvidence(keylimeAgent, identity), waitForAgentMs: 0 }
   return { run: () => aidAttestation(stream, context), events, lines }
 }
 

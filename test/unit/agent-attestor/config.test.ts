@@ -23,7 +23,11 @@ afterAll(() => pki.remove())
 
 async function build(text: string, mode: 'configure' | 'validate' = 'configure') {
   const { log, lines } = newRecordingLog()
-  const { problems, warnings = [], config } = buildAgentConfig(text, { mode, log, hosts: {} as BuildContext['hosts'] })
+  const {
+    problems,
+    warnings = [],
+    config,
+  } = buildAgentConfig({ hcl: text, trustDomain: 'example.org' }, { mode, log, hosts: {} as BuildContext['hosts'] })
   await config?.close()
   return { problems, warnings, config, lines }
 }
@@ -37,7 +41,7 @@ describe('buildAgentConfig', () => {
     expect(problems).toEqual([])
     expect(warnings).toEqual([IN_THE_CLEAR])
     expect(config).toMatchObject({ waitForAgentMs: 30_000 })
-    expect(config?.keylimeAgent.name).toBe('keylime agent 127.0.0.1:9002')
+    expect(config?.evidence.name).toBe('keylime agent 127.0.0.1:9002')
   })
 
   it('takes the values as numbers, texts, and in JSON', async () => {
@@ -49,7 +53,7 @@ describe('buildAgentConfig', () => {
       const { problems, config } = await build(text)
       expect(problems).toEqual([])
       expect(config).toMatchObject({ waitForAgentMs: 90_000 })
-      expect(config?.keylimeAgent.name).toBe('keylime agent [::1]:9003')
+      expect(config?.evidence.name).toBe('keylime agent [::1]:9003')
     }
   })
 
@@ -98,10 +102,10 @@ describe('buildAgentConfig', () => {
     expect(problems).toEqual([expect.stringMatching(problem)])
   })
 
-  it('accepts tpm_path of old notes, and says that it does nothing', async () => {
-    const { problems, warnings } = await build('tpm_path = "/dev/tpmrm0"')
+  it('warns of keys that belong to the other source of evidence', async () => {
+    const { problems, warnings } = await build('tpm_path = "/dev/tpmrm0"\nkeylime_agent_data = "/nowhere"')
     expect(problems).toEqual([])
-    expect(warnings[0]).toMatch(/^1:1: tpm_path: .*the Keylime agent does/)
+    expect(warnings).toContain('tpm_path, keylime_agent_data: without effect while evidence is "keylime-agent"')
   })
 
   it('only looks, in mode validate: no configuration, no log', async () => {
