@@ -46,6 +46,18 @@ export interface ConfigRead {
   readonly config?: ServerConfig
 }
 
+/** What a configuration says without the files it names, which another user may not be allowed to read. */
+export interface AskedConfig {
+  readonly problems: readonly string[]
+  readonly verifiers: readonly HostPort[]
+  readonly registrars: readonly HostPort[]
+  readonly verifierServerName?: string | undefined
+  readonly registrarServerName?: string | undefined
+  readonly gate: GateRules
+  readonly allowedHashAlgs: readonly HashAlg[]
+  readonly requireEkUuid: boolean
+}
+
 type Fields = (typeof SERVER_SCHEMA)['fields']
 type Read = DecodedConfig<Fields>
 type Values = Read['values']
@@ -102,6 +114,33 @@ export function readConfig(
     waitMs: values.wait_for_attestation,
   }
   return { problems, warnings, config }
+}
+
+/**
+ * Reads a configuration and none of the files it names: for the operator's tool, which judges as the plugin does.
+ *
+ * @param hcl The text of `plugin_data`: HCL 1 or JSON.
+ * @returns All problems; where there are some, what they are about stands as its default.
+ */
+export function readAsked(hcl: string): AskedConfig {
+  const read = decodeConfig(hcl, SERVER_SCHEMA)
+  const { values } = read
+  const requirements = values.require_policy.map(parseRequirement).filter((one) => one !== undefined)
+  const pinned = pinnedPolicyOf(values)
+  const problems = inOrder([
+    ...read.problems,
+    ...contradictions(read),
+    ...policyContradictions(read, pinned, requirements),
+  ])
+  return {
+    problems: problems.map(String),
+    ...addresses(values),
+    verifierServerName: values.keylime_verifier_server_name,
+    registrarServerName: values.keylime_registrar_server_name,
+    gate: gateRules(values, requirements, pinned),
+    allowedHashAlgs: values.allowed_hash_algs,
+    requireEkUuid: values.require_ek_uuid,
+  }
 }
 
 /** A SPIFFE ID has 255 bytes at most, since SPIRE's databases hold no more. */

@@ -5,6 +5,9 @@
  */
 import { AGENT_SCHEMA } from '../../agent-attestor/schema.ts'
 import { STATUS_OF } from '../../agent-attestor/status.ts'
+import { findingReference } from '../../operator/findings/reference.ts'
+import { exitReference, verbReference } from '../../operator/flags/reference.ts'
+import { TOWERKEEP_SCHEMA } from '../../operator/site/towerkeep-conf.ts'
 import { CATALOGUE, type CatalogueEntry, type CatalogueStatus } from '../../plugins/gate/catalogue/catalogue.ts'
 import { FAULT_ENTRIES } from '../../plugins/gate/catalogue/faults.ts'
 import { GATE_ENTRIES } from '../../plugins/gate/catalogue/gate.ts'
@@ -57,6 +60,10 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
       ['text', 'means', 'here'],
       KNOWN_STRINGS.map(({ text, means, code }) => [`\`${text}\``, means, code === undefined ? '' : `\`${code}\``]),
     ),
+  'towerkeep-exits': exitReference,
+  'towerkeep-keys': () => renderReference(TOWERKEEP_SCHEMA),
+  'towerkeep-verbs': verbReference,
+  findings: findingReference,
   metrics: () =>
     table(
       ['metric', 'kind', 'labels', 'meaning'],

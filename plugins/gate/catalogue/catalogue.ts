@@ -62,6 +62,25 @@ export function entryOf(code: ErrorCode): CatalogueEntry {
 }
 
 /**
+ * Lists every code, for completion and documentation.
+ *
+ * @returns The codes in the order of the catalogue.
+ */
+export function errorCodes(): readonly string[] {
+  return Object.keys(CATALOGUE)
+}
+
+/**
+ * Tells whether a text is a code of the catalogue.
+ *
+ * @param text Any text.
+ * @returns True for a code.
+ */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(CATALOGUE, text)
+}
+
+/**
  * Fills a code's message.
  *
  * @param code A code of the catalogue.

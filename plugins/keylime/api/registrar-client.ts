@@ -8,7 +8,12 @@ import type { HttpsOrigin } from '../https/http.ts'
 import { type CallOptions, KeylimeApi } from './keylime-api.ts'
 import { LIST_BYTES, parseAgentIds } from './v2/agent-ids.ts'
 import { V2 } from './v2/generation.ts'
-import { parseRegistrarRecord, type RegistrarRecord } from './v2/registrar-record.ts'
+import {
+  parseRegistrarRecord,
+  parseRegistration,
+  type RegistrarRecord,
+  type Registration,
+} from './v2/registrar-record.ts'
 import type { ApiVersion } from './v2/versions.ts'
 
 /** Asks one registrar. */
@@ -44,6 +49,25 @@ export class RegistrarClient {
       unknownOn404: true,
     })
     return parseRegistrarRecord(results, agentId, this.name)
+  }
+
+  /**
+   * Reads what is registered for an agent, with its TLS certificate.
+   *
+   * @param agentId The agent.
+   * @param options `signal`: the caller's.
+   * @returns Keys, address and certificate.
+   * @throws {KeylimeError} As {@link RegistrarClient.getAgent}.
+   */
+  async getRegistration(agentId: AgentId, options: CallOptions = {}): Promise<Registration> {
+    const { results } = await this.#api.call({
+      path: `/agents/${encodeURIComponent(agentId)}`,
+      signal: options.signal,
+      operation: 'get_registration',
+      about: `agent ${agentId}`,
+      unknownOn404: true,
+    })
+    return parseRegistration(results, agentId, this.name)
   }
 
   /**

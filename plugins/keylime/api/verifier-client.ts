@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from 'valibot'
-import type { AgentId } from '../basis/ids.ts'
+import { type AgentId, isAgentId } from '../basis/ids.ts'
 import type { HttpsOrigin } from '../https/http.ts'
 import { isObject } from './json.ts'
 import { type CallOptions, KeylimeApi } from './keylime-api.ts'
@@ -48,6 +48,8 @@ export interface AgentRecords {
   readonly size: number
   /** Epoch seconds of the verifier's clock when it answered. */
   readonly receivedAt?: number
+  /** Every agent that there is a row of; an ID that could not stand in a SPIFFE ID is left out. */
+  readonly agentIds: readonly AgentId[]
   /**
    * Finds one agent's record.
    * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: this agent's record is malformed; the others are not affected.
@@ -118,6 +120,7 @@ export class VerifierClient {
     return {
       size: rows.size,
       ...(date !== undefined && { receivedAt: date }),
+      agentIds: [...rows.keys()].filter(isAgentId),
       get: (agentId) => (rows.has(agentId) ? parseAgentRecord(rows.get(agentId), agentId, answer) : undefined),
     }
   }

@@ -51,6 +51,7 @@ function nodes(count: number): readonly AgentId[] {
 function bulkOf(ids: readonly AgentId[], broken?: AgentId): AgentRecords {
   return {
     size: ids.length,
+    agentIds: ids,
     get: (agentId) => {
       if (agentId === broken) throw new KeylimeError('KEYLIME_BAD_RESPONSE', 'malformed')
       return ids.includes(agentId) ? agentRecord({ agentId }) : undefined

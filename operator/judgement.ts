@@ -1,0 +1,70 @@
+/**
+ * The plugin's judgement of a record, and what it means for the host's identity.
+ *
+ * @module
+ */
+import { type Clause, type Decision, judge } from '@tower-of-omens/gate'
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
+import type { AskedConfig } from '../server-attestor/config.ts'
+
+/** What the plugin is configured with, as far as it decides. */
+export type PluginRules = Pick<AskedConfig, 'gate' | 'allowedHashAlgs'>
+
+/**
+ * Judges a record as the plugin would.
+ *
+ * @param record The verifier's record.
+ * @param plugin The plugin's configuration.
+ * @returns Its decision.
+ */
+export function judgeAsPlugin(record: AgentRecord, plugin: PluginRules): Decision {
+  const accepted = record.acceptTpmHashAlgs
+  const [first = 'sha256'] = plugin.allowedHashAlgs
+  // The quote that would come with an attestation is not here; the node may use any algorithm that both sides take.
+  const hashAlg = plugin.allowedHashAlgs.find((name) => accepted.includes(name)) ?? first
+  return judge(record, hashAlg, plugin.gate)
+}
+
+/** How a host stands, in one word. */
+export type Standing = 'admitted' | 'verdict' | 'absent' | 'pending' | 'weak' | 'refused'
+
+const VERDICTS: ReadonlySet<string> = new Set([
+  'KL-GATE-FAILED',
+  'KL-GATE-INVALID-QUOTE',
+  'KL-GATE-STOPPED',
+  'KL-GATE-STATUS-FAIL',
+])
+const ABSENCES: ReadonlySet<string> = new Set(['KL-GATE-UNREACHABLE', 'KL-GATE-STALE', 'KL-GATE-STATUS-TIMEOUT'])
+const PENDING: ReadonlySet<string> = new Set([
+  'KL-GATE-PENDING',
+  'KL-GATE-COUNT-ZERO',
+  'KL-GATE-NEVER',
+  'KL-GATE-STATUS-PENDING',
+])
+
+/**
+ * Sorts a decision by what it says of the host.
+ *
+ * @param decision The gate's.
+ * @returns `verdict`: Keylime failed it. `absent`: it cannot be reached, or its last success is too old. `pending`: it has
+ *   not passed yet. `weak`: its policy checks too little. `refused`: anything else.
+ */
+export function standingOf(decision: Decision): Standing {
+  if (decision.kind === 'admit') return 'admitted'
+  const codes = decision.clauses.map(({ code }) => code)
+  if (codes.some((code) => VERDICTS.has(code))) return 'verdict'
+  // A record that never passed is pending, however old it is.
+  if (codes.some((code) => PENDING.has(code)) && !codes.includes('KL-GATE-UNREACHABLE')) return 'pending'
+  if (codes.some((code) => ABSENCES.has(code))) return 'absent'
+  return codes[0]?.startsWith('KL-POLICY-') === true ? 'weak' : 'refused'
+}
+
+/**
+ * Takes the clause that decides.
+ *
+ * @param decision The gate's.
+ * @returns The first one; undefined when it admits.
+ */
+export function decidingClause(decision: Decision): Clause | undefined {
+  return decision.kind === 'admit' ? undefined : decision.clauses[0]
+}

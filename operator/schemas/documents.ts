@@ -1,0 +1,17 @@
+/**
+ * Every JSON document by its file name, for the schemas that are shipped.
+ *
+ * @module
+ */
+import type * as v from 'valibot'
+import { ERROR_DOCUMENT } from './envelope.ts'
+import { EXPLAIN_CODE_DOCUMENT, EXPLAIN_DOCUMENT, HELP_DOCUMENT, STATUS_DOCUMENT } from './reading.ts'
+
+/** Name such as `towerkeep/status/v1` to its schema. */
+export const DOCUMENTS: Readonly<Record<string, v.GenericSchema>> = {
+  'towerkeep/error/v1': ERROR_DOCUMENT,
+  'towerkeep/status/v1': STATUS_DOCUMENT,
+  'towerkeep/explain/v1': EXPLAIN_DOCUMENT,
+  'towerkeep/explain-code/v1': EXPLAIN_CODE_DOCUMENT,
+  'towerkeep/help/v1': HELP_DOCUMENT,
+}

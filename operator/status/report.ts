@@ -1,0 +1,91 @@
+/**
+ * The report of `status`.
+ *
+ * @module
+ */
+
+import type { Finding } from '../findings/finding.ts'
+import { type Fleet, failedSources, hostsNamed } from '../fleet.ts'
+import { OperatorError } from '../operator-error.ts'
+import { countLine, findingLines } from '../render/finding-lines.ts'
+import { PLAIN } from '../render/style.ts'
+import { type Report, readExit } from '../report.ts'
+import { hostFindings, sourceFindings } from './findings.ts'
+import { type StatusRow, statusRow } from './row.ts'
+import { statusSummary } from './summary.ts'
+import { statusTable, summaryLine } from './table.ts'
+
+/** What is asked for. */
+export interface StatusQuestion {
+  /** Only these hosts; all when empty. */
+  readonly words: readonly string[]
+  readonly maxAgeMs?: number | undefined
+  readonly failOn?: 'warn' | 'crit'
+}
+
+/** A report with its rows typed. */
+export interface StatusReport extends Report {
+  readonly items: readonly StatusRow[]
+}
+
+/**
+ * Makes the report.
+ *
+ * @param fleet Everything at one moment.
+ * @param question What is asked for.
+ * @param now Milliseconds since the epoch.
+ * @param took Seconds that gathering took.
+ * @returns The report.
+ * @throws {OperatorError} `TK-USAGE`: a word names no host, and every source answered.
+ */
+export function statusReport(fleet: Fleet, question: StatusQuestion, now: number, took: number): StatusReport {
+  const chosen = chosenHosts(fleet, question.words)
+  const items = chosen.map((host) => statusRow(host, fleet, now))
+  const findings: readonly Finding[] = [
+    ...sourceFindings(fleet),
+    ...chosen.flatMap((host, index) => {
+      const row = items[index]
+      return row === undefined ? [] : hostFindings(row, host, question.maxAgeMs)
+    }),
+  ]
+  const summary = statusSummary(fleet, now)
+  return {
+    schema: 'towerkeep/status/v1',
+    exit: readExit(findings, question.failOn),
+    summary,
+    items,
+    findings,
+    unknown: unknowns(fleet),
+    text: (style) =>
+      [
+        ...statusTable(items, style),
+        '',
+        summaryLine(summary),
+        ...findingLines(findings, style),
+        countLine(findings, took),
+        '',
+      ].join('\n'),
+    short: () => [summaryLine(summary), ...findingLines(findings, PLAIN), ''].join('\n'),
+  }
+}
+
+function chosenHosts(fleet: Fleet, words: readonly string[]): Fleet['hosts'] {
+  if (words.length === 0) return fleet.hosts
+  const isWhole = failedSources(fleet).length === 0
+  const found = words.flatMap((word) => {
+    const hosts = hostsNamed(fleet.hosts, word)
+    if (hosts.length === 0 && isWhole) {
+      const names = fleet.hosts.map(({ name }) => name)
+      throw new OperatorError('TK-USAGE', `no host ${word}: known are ${names.slice(0, 10).join(', ') || 'none'}`)
+    }
+    return hosts
+  })
+  return [...new Set(found)]
+}
+
+function unknowns(fleet: Fleet): Report['unknown'] {
+  const certificates = fleet.hosts.flatMap(({ name, certificate }) =>
+    'failed' in certificate ? [{ what: `certificate of ${name}`, why: certificate.failed }] : [],
+  )
+  return [...failedSources(fleet), ...certificates]
+}

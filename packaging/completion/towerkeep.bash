@@ -1,0 +1,40 @@
+# bash completion of towerkeep; generated from its table of verbs
+_towerkeep() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} flags= what= verb=
+  COMPREPLY=()
+  case $prev in
+    --fail-on)
+      COMPREPLY=($(compgen -W "warn crit" -- "$cur")); return ;;
+    --for)
+      COMPREPLY=($(compgen -W "fresh attested" -- "$cur")); return ;;
+    --output)
+      COMPREPLY=($(compgen -W "text json short" -- "$cur")); return ;;
+    --config)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --color)
+      COMPREPLY=($(compgen -W "auto never" -- "$cur")); return ;;
+  esac
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W 'status explain completion help' -- "$cur"))
+    return
+  fi
+  verb=${COMP_WORDS[1]}
+  case $verb in
+    *) ;;
+  esac
+  case $verb in
+    'status') flags='--fail-on --watch --wait --for --within --max-age --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'explain') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='code' ;;
+    'completion') flags='--output --config --timeout --color --quiet --verbose'; what='bash zsh fish' ;;
+    'help') flags='--output --config --timeout --color --quiet --verbose'; what='' ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
+    *) case $what in
+      host|code) COMPREPLY=($(compgen -W "$(towerkeep __complete "$what" 2>/dev/null)" -- "$cur")) ;;
+      file) COMPREPLY=($(compgen -f -- "$cur")) ;;
+      *) COMPREPLY=($(compgen -W "$what" -- "$cur")) ;;
+    esac ;;
+  esac
+}
+complete -o filenames -F _towerkeep towerkeep
