@@ -99,6 +99,7 @@ async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call)
     ...notes.facts,
     ek_sha256: identity.ekFingerprint,
     ...(proof.contested && { registrars_disagree: true }),
+    ...(identity.ekOutOfDate !== undefined && { ek_certificate: identity.ekOutOfDate }),
   }
   requireNone(identity.reasons, call)
   return { ...proof, identity }

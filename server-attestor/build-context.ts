@@ -9,6 +9,7 @@ import { readConfig, type ServerConfig } from './config.ts'
 import type { Attestor } from './context.ts'
 import { AdmittedNodes } from './identity.ts'
 import { openClients } from './reading/clients.ts'
+import { EkCaWatch } from './telemetry/ek-ca-watch.ts'
 import { AttestationMetrics } from './telemetry/metrics.ts'
 import { PolicyWatch } from './telemetry/policy-watch.ts'
 
@@ -49,7 +50,9 @@ function open(config: ServerConfig, { log, hosts }: BuildContext, memory: Memory
     request: (seen) => metrics.requested(seen),
     certificate: (left, certFile) => metrics.certificateLeft(left, certFile),
   })
-  return { config, clients, metrics, ...memory, now: () => new Date(), sleep }
+  const { ekAnchors } = config.identity
+  const ekCaWatch = ekAnchors === undefined ? undefined : new EkCaWatch(ekAnchors, log)
+  return { config, clients, metrics, ekCaWatch, ...memory, now: () => new Date(), sleep }
 }
 
 /** Says what is in force: a key that was misspelt once cost three hours. */

@@ -18,12 +18,13 @@ import {
   vouchOf,
 } from '@tower-of-omens/gate'
 import { formatHostPort, type HostPort, MAX_AGENT_ID_CHARACTERS, parseHostPort } from '@tower-of-omens/keylime'
-import { type EkAnchors, loadEkAnchors } from '@tower-of-omens/keylime/evidence'
+import type { EkAnchors } from '@tower-of-omens/keylime/evidence'
 import { loadTlsFiles, type TlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { MAX_SPIFFE_ID_BYTES } from '@tower-of-omens/spire-sdk'
 import { type DecodedConfig, decodeConfig, inOrder, Problem } from '@tower-of-omens/spire-sdk/hcl'
 import type { HashAlg } from '@tower-of-omens/tpm'
 import { PLUGIN_NAME } from './context.ts'
+import { readEkCas } from './ek-cas.ts'
 import type { IdentityRules } from './identity.ts'
 import { type ServiceSettings, TLS_FILE_NAMES } from './reading/clients.ts'
 import { SERVER_SCHEMA } from './schema.ts'
@@ -88,15 +89,16 @@ export function readConfig(
     keyFile: values.keylime_tls_key_file,
   }
   const tls = loadTlsFiles(tlsFiles, { now, names: TLS_FILE_NAMES })
-  const ek = values.ek_ca_path === undefined ? undefined : loadEkAnchors(values.ek_ca_path)
+  const ek = readEkCas(values.ek_ca_path, values.require_ek_dates, now)
   const room = roomForAgentId(request.trustDomain)
-  const problems = [
-    ...room.problems,
-    ...found.map(String),
-    ...tls.problems,
-    ...(ek?.problems ?? []).map((problem) => `ek_ca_path: ${problem}`),
+  const problems = [...room.problems, ...found.map(String), ...tls.problems, ...ek.problems]
+  const warnings = [
+    ...read.warnings.map(String),
+    ...tls.warnings,
+    ...ek.warnings,
+    ...policyWarnings(values, pinned),
+    ...room.warnings,
   ]
-  const warnings = [...read.warnings.map(String), ...tls.warnings, ...policyWarnings(values, pinned), ...room.warnings]
   if (problems.length > 0 || tls.material === undefined) return { problems, warnings }
   const config: ServerConfig = {
     trustDomain: request.trustDomain,
@@ -109,7 +111,7 @@ export function readConfig(
       tls: { files: tlsFiles, material: tls.material },
     },
     gate: gateRules(values, requirements, pinned),
-    identity: identityRules(values, ek?.anchors),
+    identity: identityRules(values, ek.anchors),
     allowedHashAlgs: values.allowed_hash_algs,
     waitMs: values.wait_for_attestation,
   }
@@ -157,7 +159,12 @@ function roomForAgentId(trustDomain: string): { problems: readonly string[]; war
 }
 
 function identityRules(values: Values, ekAnchors: EkAnchors | undefined): IdentityRules {
-  return { allowDefaultUuid: values.allow_default_uuid, requireEkUuid: values.require_ek_uuid, ekAnchors }
+  return {
+    allowDefaultUuid: values.allow_default_uuid,
+    requireEkUuid: values.require_ek_uuid,
+    requireEkDates: values.require_ek_dates,
+    ekAnchors,
+  }
 }
 
 function gateRules(
@@ -205,6 +212,9 @@ function contradictions(read: Read): readonly Problem[] {
     const texts = (listed(values[list]) ?? []).map(formatHostPort)
     const twice = texts.find((text, index) => texts.indexOf(text) !== index)
     if (twice !== undefined) problems.push(problemAt(read, list, `names "${twice}" twice`))
+  }
+  if (values.require_ek_dates && values.ek_ca_path === undefined) {
+    problems.push(problemAt(read, 'require_ek_dates', 'needs "ek_ca_path": without it no EK certificate is looked at'))
   }
   if (values.allow_default_uuid && values.require_ek_uuid) {
     problems.push(

@@ -8,6 +8,7 @@ import type { Limiter } from '@tower-of-omens/keylime'
 import type { ServerConfig } from './config.ts'
 import type { AdmittedNodes } from './identity.ts'
 import type { KeylimeClients } from './reading/clients.ts'
+import type { EkCaWatch } from './telemetry/ek-ca-watch.ts'
 import type { AttestationMetrics } from './telemetry/metrics.ts'
 import type { PolicyWatch } from './telemetry/policy-watch.ts'
 
@@ -19,6 +20,8 @@ export interface Attestor {
   readonly config: ServerConfig
   readonly clients: KeylimeClients
   readonly metrics: AttestationMetrics
+  /** Watches the certificates of `ek_ca_path`, where there are any. */
+  readonly ekCaWatch?: EkCaWatch | undefined
   /** Which TPM holds which ID; shared by all configurations of the process. */
   readonly admitted: AdmittedNodes
   /** Which policies were warned of; shared by all configurations of the process. */

@@ -15,7 +15,13 @@ import {
   oneLine,
 } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
-import { type EkAnchors, type EkChain, registeredKeys, verifyEkChain } from '@tower-of-omens/keylime/evidence'
+import {
+  type EkAnchors,
+  type EkChain,
+  type EkFault,
+  judgeEkChain,
+  registeredKeys,
+} from '@tower-of-omens/keylime/evidence'
 
 /** Is what the configuration demands of a node's identity. */
 export interface IdentityRules {
@@ -23,6 +29,8 @@ export interface IdentityRules {
   readonly requireEkUuid: boolean
   /** From `ek_ca_path`; without it EK certificates are not looked at. */
   readonly ekAnchors?: EkAnchors | undefined
+  /** `require_ek_dates`: certificates must be within their dates. */
+  readonly requireEkDates?: boolean
 }
 
 /** Is a node that was admitted: which TPM holds the ID. */
@@ -80,6 +88,8 @@ export function defaultUuidReasons(agentId: AgentId, rules: IdentityRules): read
 export interface NodeIdentity extends AdmittedNode {
   /** SHA-256 of the CA that vouches for the EK; only with `ek_ca_path`. */
   readonly ekCaFingerprint?: string | undefined
+  /** What of the EK certificate's chain is out of date, where dates do not refuse. */
+  readonly ekOutOfDate?: string | undefined
   /** Every reason to refuse. */
   readonly reasons: readonly Reason[]
   /** The node that holds this ID, when that is another TPM or spelling. */
@@ -108,14 +118,15 @@ export function judgeIdentity(
   const address = addressOf(record)
   const reasons: Reason[] = []
   if (rules.requireEkUuid && record.agentId !== ekUuid) reasons.push(reason('KL-ID-NOT-EK-HASH', { expected: ekUuid }))
-  const chain = rules.ekAnchors === undefined ? undefined : chainOf(record, rules.ekAnchors, now)
+  const chain = rules.ekAnchors === undefined ? undefined : chainOf(record, rules.ekAnchors, rules, now)
   if (chain !== undefined && 'code' in chain) reasons.push(chain)
   const node = { agentId: record.agentId, ekFingerprint, address }
   const holder = admitted.holder(record.agentId)
   const claim = claimAgainst(holder, node)
   if (claim !== undefined) reasons.push(claim)
-  const ekCaFingerprint = chain !== undefined && 'caFingerprint' in chain ? chain.caFingerprint : undefined
-  return { ...node, ekCaFingerprint, reasons, heldBy: claim === undefined ? undefined : holder, holder }
+  const vouched = chain !== undefined && 'caFingerprint' in chain ? chain : undefined
+  const known = { ekCaFingerprint: vouched?.caFingerprint, ekOutOfDate: vouched?.outOfDate }
+  return { ...node, ...known, reasons, heldBy: claim === undefined ? undefined : holder, holder }
 }
 
 /**
@@ -182,7 +193,7 @@ function addressOf({ ip, port }: RegistrarRecord): string {
 const chains = new WeakMap<EkAnchors, WeakMap<RegistrarRecord, { readonly chain: EkChain; readonly at: number }>>()
 
 /** Only a chain that holds is believed: what is refused may be mended at any moment. */
-function chainOf(record: RegistrarRecord, anchors: EkAnchors, now: Date): EkChain | Reason {
+function chainOf(record: RegistrarRecord, anchors: EkAnchors, rules: IdentityRules, now: Date): EkChain | Reason {
   const perRecord = chains.get(anchors) ?? new WeakMap()
   chains.set(anchors, perRecord)
   const known = perRecord.get(record)
@@ -190,17 +201,24 @@ function chainOf(record: RegistrarRecord, anchors: EkAnchors, now: Date): EkChai
   if (known !== undefined && Math.abs(time - known.at) < CHAIN_TTL_MS && time <= known.chain.validUntil) {
     return known.chain
   }
-  const chain = checkChain(record, anchors, now)
+  const chain = checkChain(record, anchors, rules, now)
   if (!('code' in chain)) perRecord.set(record, { chain, at: time })
   return chain
 }
 
-function checkChain(record: RegistrarRecord, anchors: EkAnchors, now: Date): EkChain | Reason {
+function checkChain(
+  record: RegistrarRecord,
+  anchors: EkAnchors,
+  { requireEkDates = false }: IdentityRules,
+  now: Date,
+): EkChain | Reason {
   if (record.ekCert === undefined) return reason('KL-EK-NO-CERTIFICATE', {})
-  try {
-    return verifyEkChain(record.ekCert, anchors, now)
-  } catch (error) {
-    if (!isKeylimeError(error, 'KEYLIME_QUOTE_REJECTED')) throw error
-    return reason('KL-EK-UNTRUSTED', { reason: String(error.facts['reason'] ?? error.message) })
-  }
+  const chain = judgeEkChain(record.ekCert, registeredKeys(record).ek, anchors, { now, decide: requireEkDates })
+  return 'fault' in chain ? reason(EK_CODES[chain.fault], { reason: chain.reason }) : chain
 }
+
+const EK_CODES = {
+  untrusted: 'KL-EK-UNTRUSTED',
+  'issuer-unknown': 'KL-EK-ISSUER-UNKNOWN',
+  dates: 'KL-EK-DATES',
+} as const satisfies Readonly<Record<EkFault['fault'], IdentityCode>>

@@ -39,7 +39,8 @@ export function serverPlugin(): PluginOptions<Attestor> {
         memory ??= newMemory()
         return buildAttestor(request, context, memory)
       },
-      dispose: async ({ clients, metrics }) => {
+      dispose: async ({ clients, metrics, ekCaWatch }) => {
+        ekCaWatch?.close()
         await Promise.all([clients.close(), metrics.close()])
       },
     },

@@ -130,7 +130,12 @@ export const SERVER_SCHEMA = defineSchema({
   },
   ek_ca_path: {
     kind: 'string',
-    help: "PEM file, or folder of them, with the TPM makers' CA certificates: the registered EK certificate must chain to one.",
+    help: "PEM file, or folder of them, with the TPM makers' CA certificates: the registered EK certificate must chain to one. Their dates are warned of and do not refuse.",
+  },
+  require_ek_dates: {
+    kind: 'boolean',
+    default: false,
+    help: 'With `ek_ca_path`: the EK certificate and the CA certificates above it must be within their dates; else the node has to wait. Nobody can renew an EK certificate.',
   },
   allow_default_uuid: {
     kind: 'boolean',

@@ -167,7 +167,10 @@ describe('ek_ca_path', () => {
     await withServer({ name: 'ek-unknown', plugin: { data } }, async (server) => {
       const agent = await rig.newAgent(server, { name: 'ek-unknown' })
       const refusal = await startAndBeRefused(agent)
-      expect(refusal).toEqual({ code: 'PermissionDenied', message: expect.stringMatching(/EK certificate/) as string })
+      expect(refusal).toEqual({
+        code: 'FailedPrecondition',
+        message: expect.stringMatching(/KL-EK-ISSUER-UNKNOWN/) as string,
+      })
       await agent.stop()
     })
   })

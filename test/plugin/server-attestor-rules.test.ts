@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { issueEkCertificate, newEkCa } from '../fakes/ek-certificate.ts'
+import { EXPLICIT_CURVES } from '../fakes/explicit-curves.ts'
 import { type FakeKeylime, type HclValues, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
+import { reissued, subjectKey } from '../fakes/reissued.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import { matching } from './matching.ts'
 import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
@@ -115,7 +117,45 @@ describe('the identity of a node', () => {
     const stranger = new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256' })
     const node = newFakeNode(stranger.ekUuid, stranger)
     register(node, (await issueEkCertificate(issuer, stranger)).x509.raw.toString('base64'))
-    expect(await plugin.attest(node)).toEqual(denied(/EK certificate is not accepted.*swtpm-localca/))
+    expect(await plugin.attest(node)).toEqual({
+      status: 'FAILED_PRECONDITION',
+      message: matching(/its issuer is not in ek_ca_path: CN=swtpm-localca .*\[KL-EK-ISSUER-UNKNOWN\]$/),
+    })
+  })
+
+  it('does not end when the CA of its TPM maker does, and is warned of before [claims:ek:dates]', async () => {
+    const maker = await keylime.pki.root('Maker that is over', { validity: 'expired' })
+    const file = keylime.pki.write('over.pem', maker.pem)
+    const tpm = new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256' })
+    const node = newFakeNode(tpm.ekUuid, tpm)
+    register(node, (await issueEkCertificate(maker, tpm)).x509.raw.toString('base64'))
+    await configure({ ek_ca_path: file })
+    expect(await plugin.attest(node)).toMatchObject(admitted)
+    expect(plugin.logs('warn').map(({ raw }) => raw)).toContainEqual(
+      matching(/ek_ca_path: CA certificates that are out of date or soon will be: CN=Maker that is over expired since/),
+    )
+    await expect
+      .poll(() => plugin.logs('info').some(({ fields }) => /Maker that is over/.test(String(fields['ek_certificate']))))
+      .toBe(true)
+    await configure({ ek_ca_path: file, require_ek_dates: true })
+    expect(await plugin.attest(node)).toEqual({
+      status: 'FAILED_PRECONDITION',
+      message: matching(/CN=Maker that is over in ek_ca_path is expired since .*\[KL-EK-DATES\]$/),
+    })
+  })
+
+  it('is admitted with the certificate forms of older makers, and with an AK on P-521 [claims:ek:key-forms]', async () => {
+    const maker = await keylime.pki.root('Older maker')
+    await configure({ ek_ca_path: keylime.pki.write('older.pem', maker.pem) })
+    const tpm = new SoftwareTpm({ ek: 'ec-p384', ak: 'ec-p521', hash: 'sha512' })
+    const { x = '', y = '' } = tpm.ek.publicKey.export({ format: 'jwk' })
+    const sign = 2 + ((Buffer.from(y, 'base64url').at(-1) ?? 0) & 1)
+    const point = Buffer.concat([Buffer.from([sign]), Buffer.from(x, 'base64url')])
+    const explicit = subjectKey('1.2.840.10045.2.1', Buffer.from(EXPLICIT_CURVES['ec-p384'], 'hex'), point)
+    const { x509 } = await issueEkCertificate(maker, tpm)
+    const node = newFakeNode(tpm.ekUuid, tpm)
+    register(node, reissued(Buffer.from(x509.raw), maker, { key: explicit }).toString('base64'))
+    expect(await plugin.attest(node)).toMatchObject(admitted)
   })
 
   it('is refused with the EK certificate of another TPM [T13]', async () => {

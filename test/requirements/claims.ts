@@ -17,4 +17,20 @@ export const CLAIMS: readonly Requirement[] = [
     promise:
       'require_policy = ["pcr"] wants a PCR of the boot (0-9, 11-14) compared with values that an untouched PCR does not have; Keylime\'s own example is refused',
   },
+  {
+    id: 'claims:ek:dates',
+    promise:
+      "a maker's CA or an EK certificate that is over is warned of at Configure and later and refuses nobody; with require_ek_dates it is KL-EK-DATES, never a verdict",
+  },
+  { id: 'claims:ek:unreadable-dates', promise: 'dates that are none (a month 13) never count as valid' },
+  {
+    id: 'claims:ek:key-forms',
+    promise:
+      'EK certificates with compressed points, explicit parameters or RSAES-OAEP keys are for the key they hold; AKs on P-521 are taken',
+  },
+  {
+    id: 'claims:ek:issuer-unknown',
+    promise:
+      'an EK certificate of a CA that is not in ek_ca_path, as those made on the die, is no verdict: KL-EK-ISSUER-UNKNOWN',
+  },
 ]

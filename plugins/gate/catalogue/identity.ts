@@ -47,8 +47,23 @@ export const IDENTITY_ENTRIES = {
   'KL-EK-UNTRUSTED': {
     status: 'PERMISSION_DENIED',
     message: 'its EK certificate is not accepted: {reason}',
-    cause: "The TPM maker's root or intermediate is not in `ek_ca_path`, or the certificate belongs to another key.",
-    next: "Add the maker's certificates to `ek_ca_path`; the reason names the issuer that is missing. If the key differs, do not trust the host.",
+    cause:
+      'The certificate is not signed by the CA that it names, is for another purpose or another key, or does not parse.',
+    next: 'Compare it with the one in the TPM of the node (`tpm2_getekcertificate`). If they are equal, do not trust the host.',
+  },
+  'KL-EK-ISSUER-UNKNOWN': {
+    status: 'FAILED_PRECONDITION',
+    message: 'who made its TPM cannot be told: {reason}',
+    cause:
+      "The maker's CA certificate, often a new intermediate, is not in `ek_ca_path`; the TPM's chain lies in the TPM itself (CAs made on the die, as of some firmware TPMs), which `ek_ca_path` cannot check; or it is a TPM in software.",
+    next: "Add the maker's certificate that the message names to `ek_ca_path`. Where makers give each TPM a CA of its own, do without `ek_ca_path` and bind nodes by `require_ek_uuid` and your own list of IDs.",
+  },
+  'KL-EK-DATES': {
+    status: 'FAILED_PRECONDITION',
+    message: 'its EK certificate cannot be accepted at this time: {reason}',
+    cause:
+      '`require_ek_dates` is set and the EK certificate or the CA certificate above it is out of date; the clock of the SPIRE server is wrong; or the dates of the certificate are none.',
+    next: "Check the clock of the SPIRE server. Add the maker's newer CA certificate to `ek_ca_path`. EK certificates are not renewed: if theirs is over, take `require_ek_dates` out.",
   },
   'KL-QUOTE-REJECTED': {
     status: 'PERMISSION_DENIED',

@@ -1,21 +1,20 @@
 /**
  * Does a TPM maker vouch for an EK: the registrar's EK certificate against a set of trusted CA certificates.
  *
+ * Dates decide only when asked to: nobody can renew an EK certificate, makers let their CAs expire while their TPMs work,
+ * and a wrong clock of ours would cut off all nodes of a maker at once.
+ *
  * @see TCG EK Credential Profile 2.5, section 3.2
  * @module
  */
 
 import { X509Certificate } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { KeylimeError } from '../basis/errors.ts'
+import type { TpmPublic } from '@tower-of-omens/tpm'
+import { dateFault, dateStage, datesOf } from './certificate-dates.ts'
+import { certifiedKey } from './certified-key.ts'
+import type { EkAnchors } from './ek-anchors.ts'
 
-/** Holds the trusted CA certificates; each of them is trusted by itself, an intermediate without its root too. */
-export interface EkAnchors {
-  readonly certificates: readonly X509Certificate[]
-}
-
-/** Names who vouches for an EK. */
+/** Who vouches for an EK. */
 export interface EkChain {
   /** SHA-256 of the topmost trusted certificate's DER, hex: the CA that stays when intermediates change. */
   readonly caFingerprint: string
@@ -23,153 +22,113 @@ export interface EkChain {
   readonly caFingerprints: readonly string[]
   /** When the first certificate of the chain expires, milliseconds since the epoch. */
   readonly validUntil: number
+  /** What is outside its dates, where dates do not decide; absent when nothing is. */
+  readonly outOfDate?: string
+}
+
+/**
+ * Why nobody vouches. `untrusted`: the certificate is none of a trusted maker for this EK. `issuer-unknown`: its maker's
+ * certificate is not among ours, which says nothing of the node. `dates`: the chain is right, the time is not.
+ */
+export interface EkFault {
+  readonly fault: 'untrusted' | 'issuer-unknown' | 'dates'
+  /** Completes "its EK certificate is not accepted: ". */
+  readonly reason: string
+}
+
+/** How dates are judged. */
+export interface EkDates {
+  readonly now: Date
+  /** True: the certificates must be within their dates. */
+  readonly decide: boolean
 }
 
 const EK_CERTIFICATE_PURPOSE = '2.23.133.8.1'
-const MAX_FILE_BYTES = 1_048_576
-const MAX_FILES = 2_000
 const MAX_CHAIN = 8
-const PEM_BLOCK = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g
-const CERTIFICATE_NAME = /\.(?:pem|crt|cer|cert|der)$/i
 
 /**
- * Reads trusted CA certificates from a PEM or DER file, or from every certificate file of a folder.
- *
- * Keylime's own collection, `tpm_cert_store`, is such a folder, and so is the state of swtpm's local CA: PEM files that
- * hold no certificate (keys) are passed over there. Expired certificates are kept: they are judged when used.
- *
- * @param path The file or folder. In a folder: names ending in .pem, .crt, .cer, .cert, .der; subfolders are not read.
- * @returns `problems`: every reason why the set is unusable, each naming its file. `anchors`: only without problems.
- */
-export function loadEkAnchors(path: string): { readonly problems: readonly string[]; readonly anchors?: EkAnchors } {
-  const problems: string[] = []
-  const certificates: X509Certificate[] = []
-  const files = certificateFiles(path, problems)
-  for (const file of files) {
-    try {
-      certificates.push(...readCertificates(file, file !== path))
-    } catch (error) {
-      problems.push(`${file}: ${error instanceof Error ? error.message : 'not readable'}`)
-    }
-  }
-  if (problems.length === 0 && certificates.length === 0) problems.push(`${path}: no certificate found`)
-  return problems.length > 0 ? { problems } : { problems, anchors: { certificates } }
-}
-
-function certificateFiles(path: string, problems: string[]): readonly string[] {
-  try {
-    if (!statSync(path).isDirectory()) return [path]
-    const names = readdirSync(path).filter((name) => CERTIFICATE_NAME.test(name) && !name.startsWith('.'))
-    if (names.length > MAX_FILES) {
-      problems.push(`${path}: ${names.length} certificate files, expected at most ${MAX_FILES}`)
-      return []
-    }
-    const files = names.toSorted().map((name) => join(path, name))
-    return files.filter((file) => statSync(file).isFile())
-  } catch (error) {
-    problems.push(`${path}: ${error instanceof Error ? error.message : 'not readable'}`)
-    return []
-  }
-}
-
-function readCertificates(file: string, isInFolder: boolean): readonly X509Certificate[] {
-  const { size } = statSync(file)
-  if (size > MAX_FILE_BYTES) throw new Error(`${size} bytes, expected at most ${MAX_FILE_BYTES}`)
-  const bytes = readFileSync(file)
-  const text = bytes.toString('latin1')
-  const blocks = text.match(PEM_BLOCK)
-  if (isInFolder && blocks === null && text.includes('-----BEGIN ')) return []
-  const parsed = (blocks ?? [bytes]).map((block) => parseCertificate(block))
-  const leaf = parsed.find((certificate) => !certificate.ca)
-  if (leaf !== undefined) throw new Error(`${oneLine(leaf.subject)} is not a CA certificate`)
-  return parsed
-}
-
-function parseCertificate(block: string | Buffer): X509Certificate {
-  try {
-    return new X509Certificate(block)
-  } catch (cause) {
-    throw new Error('does not hold a PEM or DER certificate', { cause })
-  }
-}
-
-/**
- * Requires that an EK certificate was issued by a trusted CA.
+ * Finds who vouches for an EK.
  *
  * Node reads single certificates, so the critical extension with the TPM's maker (a directory name as alternative
  * name), which path validation elsewhere stumbles over, does no harm here.
  *
- * @param ekCert DER of the registrar record's EK certificate; that it certifies the registered EK, `verifyQuote` checks.
+ * @param ekCert DER of the registrar record's EK certificate.
+ * @param ek The EK it must certify.
  * @param anchors Trusted certificates.
- * @param now The time at which all certificates must be valid.
- * @returns Who vouches.
- * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: no certificate, itself or its key not readable, not an EK certificate,
- *   not valid now, or not issued by a trusted CA. The message names the issuer that is missing.
+ * @param dates How their dates count.
+ * @returns The chain, or why there is none: never a chain for a certificate of another key, or with unreadable dates.
  */
-export function verifyEkChain(ekCert: Uint8Array | undefined, anchors: EkAnchors, now: Date = new Date()): EkChain {
-  const ek = readEkCertificate(ekCert)
-  const dates = outsideValidity(ek, now)
-  if (dates !== undefined) throw rejected(`it is ${dates}`)
-  const chain: X509Certificate[] = []
-  let below = ek
-  while (chain.length < MAX_CHAIN) {
-    const issuer = issuerOf(below, anchors, now, chain)
-    if (issuer === undefined) break
-    chain.push(issuer)
-    below = issuer
+export function judgeEkChain(ekCert: Uint8Array, ek: TpmPublic, anchors: EkAnchors, dates: EkDates): EkChain | EkFault {
+  const certificate = readEkCertificate(ekCert, ek)
+  if ('fault' in certificate) return certificate
+  const own = dateFault(certificate, dates.now.getTime())
+  if (own !== undefined && (dates.decide || dateStage(certificate, 0) === 'unreadable')) {
+    return { fault: 'dates', reason: `it is ${own}` }
   }
+  const chain = climb(certificate, anchors, dates)
   const top = chain.at(-1)
-  if (top === undefined)
-    throw rejected(`its issuer is not trusted: ${oneLine(ek.issuer)} (${whyNot(ek, anchors, now)})`)
+  if (top === undefined) return whyNobody(certificate, anchors, dates)
+  const late = chain.map((issuer) => lateIssuer(issuer, dates)).find((text) => text !== undefined)
+  const outOfDate = own === undefined ? late : `it is ${own}`
   return {
     caFingerprint: fingerprint(top),
-    caFingerprints: chain.map((certificate) => fingerprint(certificate)),
-    validUntil: Math.min(...[ek, ...chain].map(({ validTo }) => Date.parse(validTo))),
+    caFingerprints: chain.map((issuer) => fingerprint(issuer)),
+    validUntil: Math.min(...[certificate, ...chain].map((one) => datesOf(one).to)),
+    ...(outOfDate !== undefined && { outOfDate }),
   }
 }
 
-function readEkCertificate(der: Uint8Array | undefined): X509Certificate {
-  if (der === undefined) throw rejected('the keylime registrar holds none for this agent')
-  let ek: X509Certificate
+function readEkCertificate(der: Uint8Array, ek: TpmPublic): X509Certificate | EkFault {
+  let certificate: X509Certificate
   try {
-    ek = new X509Certificate(der)
+    certificate = new X509Certificate(der)
   } catch {
-    throw rejected('it does not parse')
+    return untrusted('it does not parse')
   }
-  if (ek.ca) throw rejected('it is a CA certificate')
+  if (certificate.ca) return untrusted('it is a CA certificate')
   // The extended purposes; some makers leave them out, but another purpose is another certificate.
-  const purposes: readonly string[] | undefined = ek.keyUsage
+  const purposes: readonly string[] | undefined = certificate.keyUsage
   if (purposes !== undefined && !purposes.includes(EK_CERTIFICATE_PURPOSE)) {
-    throw rejected(`its extended key usage is ${purposes.join(', ')}, expected ${EK_CERTIFICATE_PURPOSE}`)
+    return untrusted(`its extended key usage is ${purposes.join(', ')}, expected ${EK_CERTIFICATE_PURPOSE}`)
   }
-  requireReadableKey(ek)
-  return ek
+  const key = certifiedKey(der, ek)
+  if (key === 'same') return certificate
+  return untrusted(
+    key === 'other'
+      ? 'it is for another key than the registered EK'
+      : 'its public key cannot be read, so it may be another one',
+  )
 }
 
-/**
- * OpenSSL reads a certificate whose key it cannot read, such as one of RSAES-OAEP kind, as makers issued for TPM 1.2.
- * Nobody can then compare that key with the registered EK, so the certificate may be another TPM's.
- */
-function requireReadableKey(ek: X509Certificate): void {
-  try {
-    ek.publicKey.export({ type: 'spki', format: 'der' })
-  } catch {
-    throw rejected('its public key is of a kind that cannot be read, so it cannot be compared with the registered EK')
+function climb(certificate: X509Certificate, anchors: EkAnchors, dates: EkDates): readonly X509Certificate[] {
+  const chain: X509Certificate[] = []
+  let below = certificate
+  while (chain.length < MAX_CHAIN) {
+    const issuer = issuerOf(below, anchors, dates, chain)
+    if (issuer === undefined) break
+    chain.push(issuer)
+    // A root ends the climb: of one that was renewed under its key, either would be the issuer of the other.
+    if (issuer.issuer === issuer.subject) break
+    below = issuer
   }
+  return chain
 }
 
+/** Of several certificates of one CA the one within its dates comes first; another one only where dates do not decide. */
 function issuerOf(
   below: X509Certificate,
   anchors: EkAnchors,
-  now: Date,
+  { now, decide }: EkDates,
   chain: readonly X509Certificate[],
 ): X509Certificate | undefined {
-  return anchors.certificates.find(
+  const issuers = anchors.certificates.filter(
     (candidate) =>
-      outsideValidity(candidate, now) === undefined &&
       !chain.some((used) => used.fingerprint256 === candidate.fingerprint256) &&
+      dateStage(candidate, 0) !== 'unreadable' &&
       isIssuedBy(below, candidate),
   )
+  const inForce = issuers.find((issuer) => dateFault(issuer, now.getTime()) === undefined)
+  return decide ? inForce : (inForce ?? issuers[0])
 }
 
 /** `checkIssued` compares names, key identifiers and the issuer's key usage; `verify` the signature. */
@@ -181,18 +140,36 @@ function isIssuedBy(below: X509Certificate, candidate: X509Certificate): boolean
   }
 }
 
-function outsideValidity(certificate: X509Certificate, now: Date): string | undefined {
-  if (now.getTime() < Date.parse(certificate.validFrom)) return `not valid before ${certificate.validFrom}`
-  if (now.getTime() > Date.parse(certificate.validTo)) return `expired since ${certificate.validTo}`
-  return undefined
+function lateIssuer(issuer: X509Certificate, { now }: EkDates): string | undefined {
+  const fault = dateFault(issuer, now.getTime())
+  return fault === undefined ? undefined : `the certificate of ${oneLine(issuer.subject)} in ek_ca_path is ${fault}`
 }
 
-function whyNot(ek: X509Certificate, anchors: EkAnchors, now: Date): string {
-  const expired = anchors.certificates.find(
-    (candidate) => outsideValidity(candidate, now) !== undefined && isIssuedBy(ek, candidate),
-  )
-  if (expired !== undefined) return `its certificate in ek_ca_path is ${outsideValidity(expired, now)}`
-  return `ek_ca_path holds ${anchors.certificates.length} other CA certificates`
+/** A name and a key identifier that are ours, with a signature that is not, are a forgery; a name that is not ours is not. */
+function whyNobody(certificate: X509Certificate, anchors: EkAnchors, dates: EkDates): EkFault {
+  const late = anchors.certificates.find((one) => isIssuedBy(certificate, one))
+  const issuer = oneLine(certificate.issuer)
+  if (late !== undefined) return { fault: 'dates', reason: lateIssuer(late, dates) ?? 'its issuer is out of date' }
+  if (anchors.certificates.some((one) => certificate.checkIssued(one) && hasReadableKey(one))) {
+    return untrusted(`it names ${issuer} as its issuer and is not signed by it`)
+  }
+  return {
+    fault: 'issuer-unknown',
+    reason: `its issuer is not in ek_ca_path: ${issuer} (${anchors.certificates.length} CA certificates are there)`,
+  }
+}
+
+/** With a key that is of no use here, a signature that does not verify says nothing. */
+function hasReadableKey(issuer: X509Certificate): boolean {
+  try {
+    return issuer.publicKey.type === 'public'
+  } catch {
+    return false
+  }
+}
+
+function untrusted(reason: string): EkFault {
+  return { fault: 'untrusted', reason }
 }
 
 function fingerprint(certificate: X509Certificate): string {
@@ -201,8 +178,4 @@ function fingerprint(certificate: X509Certificate): string {
 
 function oneLine(name: string): string {
   return name.replaceAll('\n', ', ')
-}
-
-function rejected(reason: string): KeylimeError {
-  return new KeylimeError('KEYLIME_QUOTE_REJECTED', `EK certificate rejected: ${reason}`, { facts: { reason } })
 }

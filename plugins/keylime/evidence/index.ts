@@ -6,7 +6,8 @@
 
 export { type AgentData, DEFAULT_AGENT_DATA, parseAgentData } from './agent-data.ts'
 export { type Binding, boundNonce } from './bound-nonce.ts'
-export { type EkAnchors, type EkChain, loadEkAnchors, verifyEkChain } from './ek-chain.ts'
+export { type AnchorDates, anchorDates, type EkAnchors, loadEkAnchors } from './ek-anchors.ts'
+export { type EkChain, type EkFault, judgeEkChain } from './ek-chain.ts'
 export {
   type Challenge,
   type ChallengeResponse,

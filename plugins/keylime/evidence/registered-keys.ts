@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { HashAlg } from '@tower-of-omens/tpm'
 import { parseTpm2bPublic, qualifiedName, TpmError, type TpmPublic } from '@tower-of-omens/tpm'
 import { KeylimeError } from '../basis/errors.ts'
 import { ekUuid } from '../basis/ids.ts'
+import { certifiedKey } from './certified-key.ts'
 
 /** Is the part of a registrar record that holds keys; `RegistrarRecord` fits. */
 export interface RegisteredRecord {
@@ -45,8 +46,8 @@ const parsed = new WeakMap<RegisteredRecord, RegisteredKeys>()
  * @param record A record as the registrar gave it. Never changed after.
  * @returns The keys and what follows from them.
  * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: a key does not parse, the AK is not a restricted signing key of
- *   2048 bits or more (or P-256, P-384), or the EK certificate is another key's. The record is unusable; the node may
- *   be innocent.
+ *   2048 bits or more (or P-256, P-384, P-521), or the EK certificate is another key's. The record is unusable; the node
+ *   may be innocent.
  */
 export function registeredKeys(record: RegisteredRecord): RegisteredKeys {
   const known = parsed.get(record)
@@ -88,26 +89,13 @@ function requireAk(record: RegisteredRecord, ak: TpmPublic): void {
   const expected = ak.type === 'rsa' ? 'rsassa' : 'ecdsa'
   if (ak.scheme.name !== expected) throw unusable(record, `AK has scheme ${ak.scheme.name}, expected ${expected}`)
   if (ak.symmetric !== undefined) throw unusable(record, 'AK has a symmetric cipher, expected none')
-  if (ak.type === 'ecc' && ak.curve === 'P-521') throw unusable(record, 'AK is on P-521, expected P-256 or P-384')
 }
 
-/**
- * A certificate that OpenSSL cannot read (some makers') proves nothing and is not relied on: only `ek_ca_path` does
- * that, and then it is refused there.
- */
+/** A certificate that cannot be read proves nothing and is not relied on: only `ek_ca_path` does, and refuses it. */
 function requireMatchingCertificate(record: RegisteredRecord, ek: TpmPublic): void {
   if (record.ekCert === undefined) return
-  const certified = certifiedKey(record.ekCert)
-  if (certified === undefined || certified === ek.pem) return
+  if (certifiedKey(record.ekCert, ek) !== 'other') return
   throw unusable(record, 'EK certificate is for another key than the registered EK')
-}
-
-function certifiedKey(der: Uint8Array): string | undefined {
-  try {
-    return new X509Certificate(der).publicKey.export({ type: 'spki', format: 'pem' })
-  } catch {
-    return undefined
-  }
 }
 
 function hex32(value: number): string {

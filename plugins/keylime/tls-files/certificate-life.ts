@@ -28,6 +28,17 @@ export function lifeOf(certificate: X509Certificate): Life {
 }
 
 /**
+ * Tells whether both dates of a certificate are dates: one of a month 13 parses and is none.
+ *
+ * @param certificate The certificate.
+ * @returns False when either cannot be read, so that no comparison with it means anything.
+ */
+export function hasDates(certificate: X509Certificate): boolean {
+  const { notBefore, notAfter } = lifeOf(certificate)
+  return !Number.isNaN(notBefore.getTime()) && !Number.isNaN(notAfter.getTime())
+}
+
+/**
  * Tells where in its life a certificate is.
  *
  * @param certificate The certificate.

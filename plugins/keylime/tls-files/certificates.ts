@@ -4,6 +4,7 @@
  * @module
  */
 import { X509Certificate } from 'node:crypto'
+import { hasDates } from './certificate-life.ts'
 import { readPem } from './pem.ts'
 
 /** The certificates of a PEM text, and what is wrong with it. */
@@ -28,7 +29,10 @@ export function readCertificates(text: string): CertificatesRead {
     if (/^(X509 |TRUSTED )?CERTIFICATE$/.test(block.label)) {
       const read = parseCertificate(block.label === 'TRUSTED CERTIFICATE' ? block.pem : block.der)
       if (read === undefined) problems.push(`the certificate in line ${block.line} cannot be parsed`)
-      else certificates.push(read)
+      // A month 13 parses, and no comparison with a time that is none ever says "expired".
+      else if (!hasDates(read)) {
+        problems.push(`the certificate in line ${block.line} has dates that cannot be read`)
+      } else certificates.push(read)
     } else if (block.label.endsWith('PRIVATE KEY')) {
       warnings.push(`holds a private key in line ${block.line}, which is not needed there`)
     }

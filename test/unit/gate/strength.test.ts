@@ -15,6 +15,8 @@ const NOTHING = { hasRuntimePolicy: false, hasMbRefstate: false }
 const ALL = { hasRuntimePolicy: true, hasMbRefstate: true }
 const MEASURED_BOOT = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15]
 
+const idle = (values: readonly string[]): boolean => values.some((one) => /^(0+|f+)$/i.test(one))
+
 describe('strengthOf', () => {
   it('counts the mask of the incident, 0x90, for nothing: PCR 4 and 7 are only quoted [P01] [T79]', () => {
     const strength = strengthOf(parseTpmPolicy('{"mask":"0x90"}'), ALL)
@@ -98,7 +100,6 @@ describe('strengthOf', () => {
       fc.integer({ min: 0, max: 23 }).map(String),
       fc.array(value, { minLength: 1, maxLength: 3 }),
     )
-    const idle = (values: readonly string[]): boolean => values.some((one) => /^(0+|f+)$/i.test(one))
     fc.assert(
       fc.property(members, (allowed) => {
         const boot = Object.entries(allowed).filter(

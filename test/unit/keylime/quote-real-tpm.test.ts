@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ekUuid } from '../../../plugins/keylime/basis/ids.ts'
-import { loadEkAnchors, verifyEkChain } from '../../../plugins/keylime/evidence/ek-chain.ts'
+import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-anchors.ts'
+import { judgeEkChain } from '../../../plugins/keylime/evidence/ek-chain.ts'
 import { newNonce } from '../../../plugins/keylime/evidence/nonce.ts'
 import { parseQuote, verifyQuote } from '../../../plugins/keylime/evidence/quote.ts'
 import { registeredKeys } from '../../../plugins/keylime/evidence/registered-keys.ts'
@@ -151,12 +152,14 @@ describe.skipIf(missing.length > 0)(`a real TPM emulator (skipped without swtpm 
     expect(keys.ekUuid).toBe(ekUuid(keys.ek.pem))
 
     // swtpm's local CA keeps its intermediate beside the root.
-    const chain = verifyEkChain(ekCert, anchorsOf(join(one.dir, 'ca')))
-    expect(chain.caFingerprints).toHaveLength(2)
-    expect(outcomeOf(() => verifyEkChain(ekCert, anchorsOf(join(one.dir, 'ca', 'issuercert.pem'))))).toBe('accepted')
-    expect(outcomeOf(() => verifyEkChain(ekCert, anchorsOf(join(two.dir, 'ca'))))).toMatch(
-      /^KEYLIME_QUOTE_REJECTED: EK certificate rejected: its issuer is not trusted: CN=swtpm-localca /,
-    )
+    const judge = (anchors: string) =>
+      judgeEkChain(ekCert, keys.ek, anchorsOf(anchors), { now: new Date(), decide: true })
+    expect(judge(join(one.dir, 'ca'))).toMatchObject({ caFingerprints: { length: 2 } })
+    expect(judge(join(one.dir, 'ca', 'issuercert.pem'))).toMatchObject({ caFingerprints: { length: 1 } })
+    expect(judge(join(two.dir, 'ca'))).toMatchObject({
+      fault: 'issuer-unknown',
+      reason: expect.stringContaining('CN=swtpm-localca') as string,
+    })
   }, 60_000)
 
   it('leaves every unused byte of the PCR values zero, as the strict reader expects', async () => {

@@ -702,8 +702,8 @@ describe('attest', () => {
       await using strict = await startInProcess(keylime.serverHcl({ ek_ca_path: other }))
       const refused = await strict.attest(keylime.node())
       expect(refused).toMatchObject({
-        status: 'PERMISSION_DENIED',
-        message: holding('[KL-EK-UNTRUSTED]'),
+        status: 'FAILED_PRECONDITION',
+        message: holding('[KL-EK-ISSUER-UNKNOWN]'),
       })
       expect(refused.message).toContain('swtpm-localca')
     })

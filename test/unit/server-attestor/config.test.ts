@@ -160,6 +160,7 @@ describe('readConfig', () => {
       { verifier_measured_boot_policy_name: 'accept-all', require_policy: ['measured-boot'] },
       'verifier_measured_boot_policy_name: can never meet "measured-boot" of "require_policy"',
     ],
+    ['dates of nothing', { require_ek_dates: true }, 'require_ek_dates: needs "ek_ca_path"'],
     [
       'a measured boot policy that is no name',
       { verifier_measured_boot_policy_name: '{"any": 1}' },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RegistrarRecord } from '../../../plugins/keylime/api/v2/registrar-record.ts'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
 import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
-import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-chain.ts'
+import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-anchors.ts'
 import {
   AdmittedNodes,
   defaultUuidReasons,
@@ -109,17 +109,22 @@ describe('judgeIdentity', () => {
     expect(issuerOnly.ekCaFingerprint).not.toBe(known.ekCaFingerprint)
   })
 
-  it('refuses an unknown maker and names it, an expired certificate, and none at all [T13] [P32]', async () => {
+  it('refuses an unknown maker and names it, an expired certificate where dates count, and none at all [T13] [P32]', async () => {
     const { x509 } = await issueEkCertificate(maker.issuer, tpm)
     const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
     const elsewhere = anchors((await pki.root('another maker')).pem)
     expect(judgeIdentity(certified, elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
-      { code: 'KL-EK-UNTRUSTED', message: holding('swtpm-localca') },
+      { code: 'KL-EK-ISSUER-UNKNOWN', message: holding('swtpm-localca') },
     ])
     const late = new Date(NOW.getTime() + 400 * 365 * 86_400_000)
-    expect(
-      judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), new AdmittedNodes(), late).reasons,
-    ).toEqual([{ code: 'KL-EK-UNTRUSTED', message: holding('expired') }])
+    const makers = anchors(maker.root.pem, maker.issuer.pem)
+    expect(judgeIdentity(certified, makers, new AdmittedNodes(), late)).toMatchObject({
+      reasons: [],
+      ekOutOfDate: holding('expired'),
+    })
+    expect(judgeIdentity(certified, { ...makers, requireEkDates: true }, new AdmittedNodes(), late).reasons).toEqual([
+      { code: 'KL-EK-DATES', message: holding('expired') },
+    ])
     expect(judgeIdentity(record(tpm), elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-EK-NO-CERTIFICATE', message: holding('ek_ca_path') },
     ])
@@ -128,14 +133,14 @@ describe('judgeIdentity', () => {
   it('believes a chain for ten minutes, but not past the end of a certificate of it', async () => {
     const { x509 } = await issueEkCertificate(maker.issuer, tpm)
     const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
-    const rules = anchors(maker.issuer.pem)
+    const rules = { ...anchors(maker.issuer.pem), requireEkDates: true }
     const ends = [x509.raw, maker.issuer.pem].map((one) =>
       Date.parse(new X509Certificate(typeof one === 'string' ? one : Buffer.from(one)).validTo),
     )
     const last = Math.min(...ends)
     expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
     expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last + 1_000)).reasons).toMatchObject([
-      { code: 'KL-EK-UNTRUSTED' },
+      { code: 'KL-EK-DATES' },
     ])
     expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
   })

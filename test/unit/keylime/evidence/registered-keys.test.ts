@@ -44,9 +44,12 @@ describe('registeredKeys', () => {
     expect(judge({ akAttributes })).toBe(unusable(reason))
   })
 
-  it('refuses an AK with another scheme, or on a curve nobody quotes with', () => {
+  it('refuses an AK with another scheme', () => {
     expect(judge({ akScheme: 0x16 })).toBe(unusable('AK has scheme rsapss, expected rsassa'))
-    expect(judge({ ak: 'ec-p521' })).toBe(unusable('AK is on P-521, expected P-256 or P-384'))
+  })
+
+  it.each(['ec-p256', 'ec-p384', 'ec-p521'] as const)('takes an AK on %s [claims:ek:key-forms]', (ak) => {
+    expect(judge({ ak, hash: 'sha512' })).toBe('accepted')
   })
 
   it('refuses an AK that wraps other keys', () => {
