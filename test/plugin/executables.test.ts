@@ -67,6 +67,42 @@ describe.each(HALVES)('%s', (half) => {
     expect(existsSync(mark)).toBe(false)
   })
 
+  it('reads no settings of OpenSSL, which can name modules to load [process:code:own-alone]', async () => {
+    const settings = join(work, `openssl-${half}.cnf`)
+    // Under these no random number can be had, and Node.js ends at once.
+    const lines = ['nodejs_conf = n', '[n]', 'alg_section = e', '[e]', 'default_properties = fips=yes']
+    writeFileSync(settings, lines.join('\n'))
+    const plugin = start(file, { OPENSSL_CONF: settings })
+    expect(await plugin.line).toMatch(/^1\|1\|unix\|/)
+    await plugin.stop()
+  })
+
+  it('lives through SIGHUP, as a plugin in Go under nohup [process:signals:host-lives]', async () => {
+    const plugin = start(file, {})
+    const socket = (await plugin.line).split('|')[3] ?? ''
+    plugin.child.kill('SIGHUP')
+    const connection = connect(socket)
+    await once(connection, 'connect')
+    connection.on('error', () => undefined).destroy()
+    expect(plugin.child.exitCode).toBeNull()
+    await plugin.stop()
+  })
+
+  it('says, as the script, which Node.js it needs, and fails [process:start:reason]', () => {
+    const older = join(work, `older-${half}.cjs`)
+    const versions = `{ value: { ...process.versions, node: '20.20.2' } }`
+    writeFileSync(older, `Object.defineProperty(process, 'versions', ${versions})`)
+    const run = spawnSync(process.execPath, ['--require', older, `${file}.cjs`], {
+      env: { NodeAttestor: 'NodeAttestor' },
+      encoding: 'utf8',
+    })
+    expect({ stdout: run.stdout, status: run.status }).toEqual({ stdout: '', status: 1 })
+    expect(JSON.parse(run.stderr)).toEqual({
+      '@level': 'error',
+      '@message': `${half} needs Node.js 22.19 or newer, this is ${process.version}`,
+    })
+  })
+
   it('opens no inspector on SIGUSR1', async () => {
     const plugin = start(file, {})
     const socket = (await plugin.line).split('|')[3] ?? ''

@@ -17,4 +17,18 @@ export const ENVIRONMENT: readonly Requirement[] = [
     promise:
       'Cross-signed certificates of a CA rollover, in a CA file or sent by a server, are verified in finite time',
   },
+  {
+    id: 'process:signals:host-lives',
+    promise: 'A signal that a host lives through, such as SIGHUP under nohup, does not end its plugin',
+  },
+  {
+    id: 'process:code:own-alone',
+    promise:
+      'The executables run no code named by NODE_OPTIONS or by settings of OpenSSL; other ways are unset and named',
+  },
+  {
+    id: 'process:start:reason',
+    promise:
+      'A plugin that cannot start says why in one line and exits with 1; an odd environment alone does not stop it',
+  },
 ]

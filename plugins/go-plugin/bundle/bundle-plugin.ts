@@ -7,9 +7,11 @@
  * @module
  */
 import { chmod, mkdir } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type * as esbuild from 'esbuild'
 import { type ExecutableOptions, makeExecutable } from './executable.ts'
+
+const DEFAULT_TARGET = 'node22'
 
 /** What to bundle, and into what. */
 export interface BundleOptions extends ExecutableOptions {
@@ -66,9 +68,9 @@ async function bundleScript(options: BundleOptions, folder: string, script: stri
     bundle: true,
     platform: 'node',
     format: 'cjs',
-    target: options.target ?? 'node22',
+    target: options.target ?? DEFAULT_TARGET,
     legalComments: 'none',
-    banner: { js: '#!/usr/bin/env node' },
+    banner: { js: `#!/usr/bin/env node\n${versionGuard(options)}` },
     define: options.version === undefined ? {} : { 'process.env.PLUGIN_VERSION': JSON.stringify(options.version) },
     plugins: [withoutProtoLoader],
     metafile: true,
@@ -76,6 +78,20 @@ async function bundleScript(options: BundleOptions, folder: string, script: stri
   })
   await chmod(script, 0o755)
   return Object.keys(metafile.inputs)
+}
+
+/** Code for any Node.js, however old, that ends with the reason where the bundle would end without one. */
+function versionGuard({ out, target = DEFAULT_TARGET }: BundleOptions): string {
+  const [, major, minor = '0'] = /^node(\d+)(?:\.(\d+))?/.exec(target) ?? []
+  if (major === undefined) throw new Error(`target is ${JSON.stringify(target)}, expected such as node22.19`)
+  const say = JSON.stringify(`${basename(out)} needs Node.js ${major}.${minor} or newer, this is `)
+  return [
+    `var nodeVersion = process.versions.node.split('.').map(Number)`,
+    `if (nodeVersion[0] < ${major} || (nodeVersion[0] === ${major} && nodeVersion[1] < ${minor})) {`,
+    `  require('fs').writeSync(2, JSON.stringify({ '@level': 'error', '@message': ${say} + process.version }) + '\\n')`,
+    `  process.exit(1)`,
+    `}`,
+  ].join('\n')
 }
 
 async function loadEsbuild(): Promise<typeof esbuild> {

@@ -23,10 +23,10 @@ export interface ExecutableOptions {
 }
 
 /**
- * Flags of every executable. The inspector must not open when a signal for the host reaches its process group, and
- * Node's warnings are no lines a host could read.
+ * Flags of every executable. The inspector must not open when a signal for the host reaches its process group, Node's
+ * warnings are no lines a host could read, and neither OPENSSL_CONF nor the machine's openssl.cnf may load a module.
  */
-const FIXED_FLAGS = ['--disable-sigusr1', '--no-warnings']
+const FIXED_FLAGS = ['--disable-sigusr1', '--no-warnings', '--openssl-config=/dev/null']
 
 /**
  * Makes an executable.

@@ -5,7 +5,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, readFileSync, unlinkSync } from 'node:fs'
+import { accessSync, chmodSync, chownSync, constants, readFileSync, statSync, unlinkSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,16 +89,36 @@ async function listenUnix(place: ListenPlace, onConnection: (socket: Socket) => 
   }
   const gid = place.group === undefined ? undefined : await groupId(place.group)
   const server = createServer(onConnection)
+  // `exclusive`: with NODE_UNIQUE_ID in the environment Node.js would ask a parent to listen that is not there.
   // The socket is bound inside listen(): from its first moment on only the owner can connect.
   const umask = process.umask(0o177)
-  const bound = bind(server, () => server.listen({ path }))
+  const bound = bind(server, () => server.listen({ path, exclusive: true }))
   process.umask(umask)
-  await bound
+  try {
+    await bound
+  } catch (error) {
+    throw folderFault(place.folder) ?? error
+  }
   if (gid !== undefined) {
     chownSync(path, -1, gid)
     chmodSync(path, 0o660)
   }
   return { network: 'unix', address: path, server, close: () => closeUnix(server, path) }
+}
+
+/** Says what is wrong with the folder, where something is: libuv calls a missing one a permission that is denied. */
+function folderFault(folder: string): Error | undefined {
+  const fault = (text: string): Error => new Error(`no socket can be made in ${folder}: ${text}`)
+  try {
+    if (!statSync(folder).isDirectory()) return fault('it is no folder; set TMPDIR to one')
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return fault('the folder does not exist; make it, or set TMPDIR to one that exists')
+    }
+    return fault(`user ${process.getuid?.()} may not write there; set TMPDIR to another folder`)
+  }
 }
 
 function closeUnix(server: Server, path: string): void {
@@ -115,7 +135,7 @@ async function listenTcp(place: ListenPlace, onConnection: (socket: Socket) => v
   for (let port = min; port <= max; port++) {
     const server = createServer(onConnection)
     try {
-      await bind(server, () => server.listen({ host: '127.0.0.1', port }))
+      await bind(server, () => server.listen({ host: '127.0.0.1', port, exclusive: true }))
     } catch (error) {
       if (port < max) continue
       throw new Error(`no free TCP port on 127.0.0.1 from ${min} to ${max}`, { cause: error })

@@ -7,13 +7,32 @@ import { channel } from 'node:diagnostics_channel'
 import type { HclogLogger } from '../log/hclog.ts'
 
 /**
- * Makes the signals that reach the host's whole process group harmless.
+ * Signals that mean the host, or nothing: a program in Go lives through them, and Node.js would die, stop or open its
+ * debugger.
  *
- * Ctrl-C (SIGINT) is the host's to handle. SPIRE reloads its configuration on SIGUSR1, where Node would open its
- * debugger, and reopens its log on SIGUSR2, where Node would die.
+ * Ctrl-C (SIGINT) is the host's to handle. SIGHUP tells of a terminal that went away; a host under `nohup` lives on, and
+ * Node.js has by now forgotten that it was started with the signal ignored. Without `nohup` the host ends, and we with
+ * it. SPIRE reloads its configuration on SIGUSR1 and reopens its log on SIGUSR2. The rest, timers and limits that the
+ * host or a service manager set, do nothing in Go.
+ *
+ * @see Go 1.25, runtime/sigtab_linux_generic.go
  */
+const HOST_SIGNALS = [
+  'SIGHUP',
+  'SIGINT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGXCPU',
+  'SIGXFSZ',
+  'SIGIO',
+  'SIGPWR',
+] as const
+
+/** Makes the signals harmless that a host takes, or a program in Go ignores. */
 export function ignoreHostSignals(): void {
-  for (const signal of ['SIGINT', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => undefined)
+  for (const signal of HOST_SIGNALS) process.on(signal, () => undefined)
 }
 
 /**

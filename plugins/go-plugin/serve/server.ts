@@ -8,6 +8,7 @@ import { newHclogLogger } from '../log/hclog.ts'
 import { writeFully } from '../log/stderr-writer.ts'
 import { formatHandshake, type Handshake, hasCookie, notForHumans } from './handshake.ts'
 import { newLifetime } from './lifetime.ts'
+import { refuseNodeArguments } from './node-arguments.ts'
 import { captureProcessOutput, OutputCapture } from './output-capture.ts'
 import { ignoreHostSignals, logStrayErrors, onTerminate, trackChildren, watchParent } from './process-events.ts'
 import { type GoPluginOptions, startServing } from './serving.ts'
@@ -54,6 +55,7 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
   watchParent(end)
   onTerminate(options.terminateGraceMs ?? DEFAULT_GRACE_MS, log, end)
   try {
+    refuseNodeArguments(process.argv.slice(2))
     await startServing(options, { env, capture, log, whenClosed: lifetime.whenClosed, end, announce: printHandshake })
   } catch (error) {
     log.error('Plugin cannot start', { error })

@@ -47,7 +47,8 @@ describe('bundlePlugin', () => {
       const env = { NODE_OPTIONS: command === alone ? '--no-such-flag' : undefined }
       const plugin = await launchPlugin({ command, cookie: COOKIE, env, autoMtls: true })
       expect(await plugin.shutdown()).toEqual({ code: 0, signal: null, forced: false })
-      const flags = command === alone ? '--v8-pool-size=1 --disable-sigusr1 --no-warnings' : ''
+      const flags =
+        command === alone ? '--v8-pool-size=1 --disable-sigusr1 --no-warnings --openssl-config=/dev/null' : ''
       expect(plugin.logs).toMatchObject([{ level: 'info', message: 'Serving', fields: { flags } }])
       expect(execFileSync(command, ['--version'], { encoding: 'utf8' })).toBe('small 1.2.3\n')
     }

@@ -92,6 +92,24 @@ describe('a plugin and signals', () => {
     expect(debuggerPorts(plugin.pid)).toEqual([])
   })
 
+  it('serves on after a hang-up and whatever else a program in Go lives through [process:signals:host-lives]', async () => {
+    await using plugin = await launchTrial()
+    for (const signal of [
+      'SIGHUP',
+      'SIGALRM',
+      'SIGVTALRM',
+      'SIGXCPU',
+      'SIGXFSZ',
+      'SIGIO',
+      'SIGPWR',
+      'SIGHUP',
+    ] as const) {
+      plugin.child.kill(signal)
+      expect(await run(plugin, { action: 'echo', text: signal })).toEqual({ text: signal })
+    }
+    expect(plugin.child.signalCode).toBeNull()
+  })
+
   it('serves on after SIGTERM until its host ends it [C32]', async () => {
     await using plugin = await launchTrial()
     plugin.child.kill('SIGTERM')

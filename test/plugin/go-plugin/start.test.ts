@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { refuseNodeArguments } from '../../../plugins/go-plugin/serve/node-arguments.ts'
 import { launchPlugin, PluginStartError } from '../../../plugins/spire-sdk/testing/index.ts'
 import { launchTrial, run, TRIAL_COOKIE, TRIAL_FILE } from './trial.ts'
 
@@ -121,6 +122,23 @@ describe('serveGoPlugin', () => {
       )
     })
 
+    it('serves a host that is itself a child of a Node.js cluster [process:start:reason]', async () => {
+      await using plugin = await launchTrial({ env: { NODE_UNIQUE_ID: '1' } })
+      expect(await run(plugin, { action: 'echo', text: 'here' })).toEqual({ text: 'here' })
+    })
+
+    it.each(['--env-file=/nonexistent', '--env-file-if-exists', '--experimental-config-file=x'])(
+      'refuses the argument %s, which Node.js would take [process:start:reason]',
+      (arg) => {
+        expect(() => refuseNodeArguments(['serve', arg])).toThrow(
+          new Error(
+            `argument ${JSON.stringify(arg)} is one that Node.js takes for itself; a plugin has no use for it, remove it`,
+          ),
+        )
+        expect(() => refuseNodeArguments(['serve', '--environment', '-x'])).not.toThrow()
+      },
+    )
+
     it('logs one error and exits with 1 when its services cannot be made, though its line is out', async () => {
       const plugin = await launchTrial({ env: { TRIAL_FAIL_SERVICES: '1' } })
       expect(await plugin.exited).toEqual({ code: 1, signal: null })
@@ -134,7 +152,7 @@ describe('serveGoPlugin', () => {
       [{ PLUGIN_MIN_PORT: '20', PLUGIN_MAX_PORT: '10' }, 'PLUGIN_MIN_PORT 20 is above PLUGIN_MAX_PORT 10'],
       [{ PLUGIN_UNIX_SOCKET_GROUP: 'no-such-group' }, 'no group is named \\"no-such-group\\"'],
       [{ PLUGIN_CLIENT_CERT: 'garbage' }, 'PLUGIN_CLIENT_CERT does not hold a PEM certificate'],
-      [{ TMPDIR: '/nonexistent' }, '/nonexistent/plugin'],
+      [{ TMPDIR: '/nonexistent' }, 'no socket can be made in /nonexistent: the folder does not exist'],
     ])('refuses to start with %o, in one JSON error [C10]', async (env, message) => {
       const error = await startError({ env })
       expect(error.exit?.code).toBe(1)

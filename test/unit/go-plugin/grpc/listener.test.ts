@@ -47,13 +47,15 @@ describe('listen', () => {
     )
   })
 
-  it('fails where there is no folder', async () => {
+  it('says that the folder is missing, or none [process:start:reason]', async () => {
     await expect(listen(place({ folder: '/nonexistent' }), () => undefined)).rejects.toThrow(
-      /^listen E[A-Z]+: .*\/nonexistent\/plugin/,
+      'no socket can be made in /nonexistent: the folder does not exist; make it, or set TMPDIR to one that exists',
     )
     const file = join(place().folder, 'file')
     writeFileSync(file, '')
-    await expect(listen(place({ folder: file }), () => undefined)).rejects.toThrow('listen E')
+    await expect(listen(place({ folder: file }), () => undefined)).rejects.toThrow(
+      `no socket can be made in ${file}: it is no folder; set TMPDIR to one`,
+    )
   })
 
   it('fails for a group that does not exist [C10]', async () => {
