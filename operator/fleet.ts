@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Decision } from '@tower-of-omens/gate'
+import type { Judgement } from '@tower-of-omens/gate'
 import { type AgentId, isAgentId } from '@tower-of-omens/keylime'
 import type { AgentRecord, Registration } from '@tower-of-omens/keylime/api'
 import { listAgents, type SpireAgent, type SpireConnection } from '@tower-of-omens/spire-api'
@@ -26,7 +26,7 @@ export interface FleetHost {
   readonly record: { readonly verifier: string; readonly value: AgentRecord } | undefined
   /** A record that cannot be read. */
   readonly broken: string | undefined
-  readonly decision: Decision | undefined
+  readonly decision: Judgement | undefined
   readonly standing: Standing | undefined
   readonly spire: SpireAgent | undefined
   /** The certificate that its Keylime agent presents now, or why none was seen. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Clause, type Decision, judge } from '@tower-of-omens/gate'
+import { type Judgement, judge, type Reason } from '@tower-of-omens/gate'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AskedConfig } from '../server-attestor/config.ts'
 
@@ -17,7 +17,7 @@ export type PluginRules = Pick<AskedConfig, 'gate' | 'allowedHashAlgs'>
  * @param plugin The plugin's configuration.
  * @returns Its decision.
  */
-export function judgeAsPlugin(record: AgentRecord, plugin: PluginRules): Decision {
+export function judgeAsPlugin(record: AgentRecord, plugin: PluginRules): Judgement {
   const accepted = record.acceptTpmHashAlgs
   const [first = 'sha256'] = plugin.allowedHashAlgs
   // The quote that would come with an attestation is not here; the node may use any algorithm that both sides take.
@@ -49,9 +49,9 @@ const PENDING: ReadonlySet<string> = new Set([
  * @returns `verdict`: Keylime failed it. `absent`: it cannot be reached, or its last success is too old. `pending`: it has
  *   not passed yet. `weak`: its policy checks too little. `refused`: anything else.
  */
-export function standingOf(decision: Decision): Standing {
+export function standingOf(decision: Judgement): Standing {
   if (decision.kind === 'admit') return 'admitted'
-  const codes = decision.clauses.map(({ code }) => code)
+  const codes = decision.reasons.map(({ code }) => code)
   if (codes.some((code) => VERDICTS.has(code))) return 'verdict'
   // A record that never passed is pending, however old it is.
   if (codes.some((code) => PENDING.has(code)) && !codes.includes('KL-GATE-UNREACHABLE')) return 'pending'
@@ -60,11 +60,11 @@ export function standingOf(decision: Decision): Standing {
 }
 
 /**
- * Takes the clause that decides.
+ * Takes the reason that decides.
  *
  * @param decision The gate's.
  * @returns The first one; undefined when it admits.
  */
-export function decidingClause(decision: Decision): Clause | undefined {
-  return decision.kind === 'admit' ? undefined : decision.clauses[0]
+export function decidingReason(decision: Judgement): Reason | undefined {
+  return decision.kind === 'admit' ? undefined : decision.reasons[0]
 }

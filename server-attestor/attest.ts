@@ -4,7 +4,15 @@
  * @module
  */
 
-import { attestationAge, type LogFacts, type Reason, Refusal, refusal, selectorsFor } from '@tower-of-omens/gate'
+import {
+  AttestError,
+  attestationAge,
+  attestError,
+  inWords,
+  type LogFacts,
+  type Reason,
+  selectorsFor,
+} from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { type Deadline, untilAborted, withDeadline } from '@tower-of-omens/keylime'
 import {
@@ -43,7 +51,7 @@ export interface AttestationNotes {
  * @param attestor Configuration in force and the services made from it.
  * @param notes Filled in on the way.
  * @returns SPIFFE ID `spiffe://<trust domain>/spire/agent/keylime/<agent id>` and its selectors.
- * @throws {Refusal} A verdict, a "not yet", or a fault of the verifier, with its code.
+ * @throws {AttestError} A verdict, a "not yet", or a fault of the verifier, with its code.
  * @throws {KeylimeError} A message does not parse, the local proof fails (`KEYLIME_QUOTE_REJECTED`), or registrar or
  *   verifier cannot answer. `status.ts` maps each.
  * @see spire-plugin-sdk 13afea2, proto/spire/plugin/server/nodeattestor/v1/nodeattestor.proto
@@ -85,7 +93,7 @@ async function challenge(nonce: string, deadline: Deadline, { stream }: Call): P
     const answer = stream.challenge(encodeChallenge({ nonce }))
     return parseChallengeResponse(await untilAborted(deadline.signal, answer))
   } catch (error) {
-    if (deadline.passed) throw refusal('KL-DEADLINE', { limit_s: ATTESTATION_LIMIT_MS / 1_000 })
+    if (deadline.passed) throw attestError('KL-DEADLINE', { limit_s: ATTESTATION_LIMIT_MS / 1_000 })
     throw error
   }
 }
@@ -109,7 +117,7 @@ async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call)
 function requireNone(reasons: readonly Reason[], call: Call): void {
   const [first, ...rest] = reasons
   if (first === undefined) return
-  if (call.attestor.config.gate.enforce) throw new Refusal([first, ...rest])
+  if (call.attestor.config.gate.enforce) throw new AttestError([first, ...rest])
   reportShadowed(reasons, call)
 }
 
@@ -117,14 +125,14 @@ function requireNone(reasons: readonly Reason[], call: Call): void {
 function requireAdmitted({ verifier, decision }: Standing, call: Call): void {
   call.notes.facts = { ...call.notes.facts, verifier }
   reportShadowed(decision.shadowed, call)
-  if (decision.kind !== 'admit') throw new Refusal(decision.clauses)
+  if (decision.kind !== 'admit') throw new AttestError(decision.reasons)
 }
 
 function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }: Call): void {
   if (reasons.length === 0) return
   stream.log.warn('Shadow mode: would refuse this node', {
     agent_id: notes.agentId,
-    clauses: reasons.map(({ code, message }) => `${message} [${code}]`).join('; '),
+    clauses: inWords(reasons),
   })
   for (const { code } of reasons) attestor.metrics.shadowed(code)
 }

@@ -4,15 +4,8 @@
  * @module
  */
 
-import { type CatalogueStatus, entryOf, explain, Refusal, refusal } from '@tower-of-omens/gate'
-import {
-  CallerGone,
-  DeadlinePassed,
-  FAILURES,
-  failureReason,
-  isKeylimeError,
-  KeylimeError,
-} from '@tower-of-omens/keylime'
+import { AttestError, attestError, type CatalogueStatus, entryOf, explain, nextStep } from '@tower-of-omens/gate'
+import { CallerGone, DeadlinePassed, failureReason, isKeylimeError, KeylimeError } from '@tower-of-omens/keylime'
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { RpcError } from '@tower-of-omens/spire-sdk'
 import { type AttestationNotes, attest } from './attest.ts'
@@ -55,14 +48,14 @@ export async function attestReported(stream: AttestStream, attestor: Attestor): 
 
 /** Names the node in an error, and what ended an attestation from outside: its caller, or its time. */
 function settle(error: unknown, { signal }: AttestStream, notes: AttestationNotes): unknown {
-  if (error instanceof CallerGone || signal.aborted) return refusal('KL-CANCELLED', {}, { cause: error })
+  if (error instanceof CallerGone || signal.aborted) return attestError('KL-CANCELLED', {}, { cause: error })
   if (error instanceof DeadlinePassed) {
     const message = 'keylime did not answer within the time of one attestation: it is slow, or too many nodes wait'
     return new KeylimeError('KEYLIME_TIMEOUT', message, { cause: error })
   }
   const own = isQueueFull(error) ? busy(error) : error
-  if (!(own instanceof Refusal) || notes.agentId === undefined) return own
-  return new Refusal(own.reasons, { cause: own.cause, facts: { agent_id: notes.agentId, ...own.facts } })
+  if (!(own instanceof AttestError) || notes.agentId === undefined) return own
+  return new AttestError(own.reasons, { cause: own.cause, facts: { agent_id: notes.agentId, ...own.facts } })
 }
 
 function isQueueFull(error: unknown): error is KeylimeError {
@@ -70,8 +63,8 @@ function isQueueFull(error: unknown): error is KeylimeError {
 }
 
 /** Those that wait are attestations, to whoever reads it. */
-function busy(error: KeylimeError): Refusal {
-  return refusal('KL-BUSY', { limit: Number(error.facts['limit']) }, { cause: error.cause })
+function busy(error: KeylimeError): AttestError {
+  return attestError('KL-BUSY', { limit: Number(error.facts['limit']) }, { cause: error.cause })
 }
 
 /** A rejected quote is no proof, also when it comes at the end of a wait, after one that held. */
@@ -97,16 +90,16 @@ const ENDINGS: Readonly<Record<CatalogueStatus, Ending>> = {
 
 function log(error: unknown, stream: AttestStream, notes: AttestationNotes, durationMs: number): void {
   const code = codeOf(error)
-  const { status, next } = entryOf(code)
+  const { status } = entryOf(code)
   const { level, headline } = ENDINGS[status]
   stream.log[level](headline, {
     ...notes.facts,
-    ...(error instanceof Refusal || error instanceof KeylimeError ? error.facts : {}),
+    ...(error instanceof AttestError || error instanceof KeylimeError ? error.facts : {}),
     agent_id: notes.agentId,
     code,
     status,
     clauses: clausesOf(error),
-    next_step: nextStep(error) ?? next,
+    next_step: nextStep(error, code),
     ...hint(error),
     ...callerOf(stream),
     duration_ms: Math.round(durationMs),
@@ -114,13 +107,8 @@ function log(error: unknown, stream: AttestStream, notes: AttestationNotes, dura
 }
 
 function clausesOf(error: unknown): string {
-  if (error instanceof Refusal || error instanceof KeylimeError || error instanceof RpcError) return error.message
+  if (error instanceof AttestError || error instanceof KeylimeError || error instanceof RpcError) return error.message
   return error instanceof Error ? error.name : typeof error
-}
-
-function nextStep(error: unknown): string | undefined {
-  const reason = failureReason(error)
-  return reason === undefined ? undefined : FAILURES[reason].next
 }
 
 /** Text of a cause can hold what an operator searched the net for; its meaning belongs beside it. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Reason } from '@tower-of-omens/gate'
-import { type IdentityCode, type MessageFacts, messageOf } from '@tower-of-omens/gate'
+import type { IdentityCode, Reason } from '@tower-of-omens/gate'
+import { reasonFor } from '@tower-of-omens/gate'
 import {
   type AgentId,
   BoundedMap,
@@ -80,7 +80,7 @@ const CHAIN_TTL_MS = 600_000
  */
 export function defaultUuidReasons(agentId: AgentId, rules: IdentityRules): readonly Reason[] {
   return agentId.toLowerCase() === DEFAULT_AGENT_UUID && !rules.allowDefaultUuid
-    ? [reason('KL-ID-DEFAULT-UUID', {})]
+    ? [reasonFor('KL-ID-DEFAULT-UUID', {})]
     : []
 }
 
@@ -117,7 +117,8 @@ export function judgeIdentity(
   const { ekFingerprint, ekUuid } = registeredKeys(record)
   const address = addressOf(record)
   const reasons: Reason[] = []
-  if (rules.requireEkUuid && record.agentId !== ekUuid) reasons.push(reason('KL-ID-NOT-EK-HASH', { expected: ekUuid }))
+  if (rules.requireEkUuid && record.agentId !== ekUuid)
+    reasons.push(reasonFor('KL-ID-NOT-EK-HASH', { expected: ekUuid }))
   const chain = rules.ekAnchors === undefined ? undefined : chainOf(record, rules.ekAnchors, rules, now)
   if (chain !== undefined && 'code' in chain) reasons.push(chain)
   const node = { agentId: record.agentId, ekFingerprint, address }
@@ -146,14 +147,14 @@ export function overtakenReasons(identity: NodeIdentity, admitted: AdmittedNodes
 function claimAgainst(holder: AdmittedNode | undefined, node: AdmittedNode): Reason | undefined {
   if (holder === undefined) return undefined
   if (holder.ekFingerprint !== node.ekFingerprint) {
-    return reason('KL-ID-IN-USE', {
+    return reasonFor('KL-ID-IN-USE', {
       admitted_ek: short(holder.ekFingerprint),
       admitted_at: holder.address,
       claimed_ek: short(node.ekFingerprint),
       claimed_at: node.address,
     })
   }
-  return holder.agentId === node.agentId ? undefined : reason('KL-ID-SPELLING', { admitted_id: holder.agentId })
+  return holder.agentId === node.agentId ? undefined : reasonFor('KL-ID-SPELLING', { admitted_id: holder.agentId })
 }
 
 /**
@@ -171,10 +172,6 @@ export function withRegisteredHost(error: KeylimeError, record: RegistrarRecord)
     `${error.message}; agent id ${record.agentId} is registered for the TPM with EK ${short(ek)} at ${addressOf(record)}`,
     { cause: error, facts: { ...error.facts, registered_ek: ek, registered_at: addressOf(record) } },
   )
-}
-
-function reason<C extends IdentityCode>(code: C, facts: MessageFacts<C>): Reason {
-  return { code, message: messageOf(code, facts) }
 }
 
 /** Shortens a fingerprint for a message: enough to tell two hosts apart, and to find it in the log. */
@@ -212,9 +209,9 @@ function checkChain(
   { requireEkDates = false }: IdentityRules,
   now: Date,
 ): EkChain | Reason {
-  if (record.ekCert === undefined) return reason('KL-EK-NO-CERTIFICATE', {})
+  if (record.ekCert === undefined) return reasonFor('KL-EK-NO-CERTIFICATE', {})
   const chain = judgeEkChain(record.ekCert, registeredKeys(record).ek, anchors, { now, decide: requireEkDates })
-  return 'fault' in chain ? reason(EK_CODES[chain.fault], { reason: chain.reason }) : chain
+  return 'fault' in chain ? reasonFor(EK_CODES[chain.fault], { reason: chain.reason }) : chain
 }
 
 const EK_CODES = {

@@ -5,7 +5,7 @@
  */
 
 import type { Reason } from '@tower-of-omens/gate'
-import { messageOf } from '@tower-of-omens/gate'
+import { reasonFor } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { KeylimeError } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
@@ -131,9 +131,7 @@ function isAboutHolder({ code }: Reason): boolean {
 /** The ID stays with the TPM that holds it, but a host that does not answer makes no verdict. */
 function undecided(identity: NodeIdentity): NodeIdentity {
   const reasons = identity.reasons.map((one) =>
-    isAboutHolder(one)
-      ? ({ code: 'KL-ID-UNDECIDED', message: messageOf('KL-ID-UNDECIDED', { held: one.message }) } as const)
-      : one,
+    isAboutHolder(one) ? reasonFor('KL-ID-UNDECIDED', { held: one.message }) : one,
   )
   return { ...identity, reasons }
 }

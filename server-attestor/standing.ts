@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Decision, judge, Refusal } from '@tower-of-omens/gate'
+import { AttestError, inWords, type Judgement, judge } from '@tower-of-omens/gate'
 import { type Deadline, isKeylimeError, KeylimeError, withDeadline } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
@@ -16,7 +16,7 @@ import type { Verifier } from './reading/clients.ts'
 export interface Standing {
   readonly verifier: string
   readonly record: AgentRecord
-  readonly decision: Decision
+  readonly decision: Judgement
 }
 
 /** Is a standing, or that no verifier knows the node yet. */
@@ -42,7 +42,7 @@ const LOOK_LIMIT_MS = 30_000
  * @param attestor Configuration and services.
  * @param deadline Limit of the attestation, or of one look while waiting.
  * @returns The standing, or that nobody knows the node.
- * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`, `KL-OPINION-SELF-CHECK`, `KL-BUSY`.
+ * @throws {AttestError} `KL-QUOTE-VERIFIER-REJECTED`, `KL-OPINION-SELF-CHECK`, `KL-BUSY`.
  * @throws {KeylimeError} No verifier could answer in time.
  */
 export async function standingOf(
@@ -79,8 +79,7 @@ async function ask(
     throw error
   })
   const decision = judge(record, hashAlg, config.gate)
-  const isVerdict = decision.kind === 'refuse' && decision.status === 'PERMISSION_DENIED'
-  if (!isVerdict) {
+  if (decision.kind !== 'refuse') {
     await opinion
     if (verifier.opinion.outlived(agentId, registered.akTpm, record.attestationCount ?? 0)) {
       await verifier.opinion.confirm(evidence, registered.akTpm, { signal })
@@ -90,14 +89,14 @@ async function ask(
 }
 
 function onlyRefusals(error: unknown): void {
-  if (error instanceof Refusal) throw error
+  if (error instanceof AttestError) throw error
 }
 
 /** Of several verifiers the log must name the one that refuses, or whose opinion is worth nothing. */
 function saidBy(verifier: string): (error: unknown) => never {
   return (error) => {
-    if (!(error instanceof Refusal)) throw error
-    throw new Refusal(error.reasons, { cause: error.cause, facts: { ...error.facts, verifier } })
+    if (!(error instanceof AttestError)) throw error
+    throw new AttestError(error.reasons, { cause: error.cause, facts: { ...error.facts, verifier } })
   }
 }
 
@@ -170,15 +169,14 @@ function limitOf(outcome: Outcome, waitMs: number): number {
 function isWorthWaiting(outcome: Outcome): boolean {
   if ('unknown' in outcome) return true
   const { decision } = outcome.standing
-  if (decision.kind === 'admit' || decision.status !== 'FAILED_PRECONDITION') return false
-  return !decision.clauses.some((clause) => clause.code === 'KL-GATE-PUSH-MODE')
+  if (decision.kind !== 'not-yet') return false
+  return !decision.reasons.some(({ code }) => code === 'KL-GATE-PUSH-MODE')
 }
 
 function whyNot(outcome: Outcome): string {
   if ('unknown' in outcome) return outcome.unknown.message
   const { decision } = outcome.standing
-  const clauses = decision.kind === 'admit' ? [] : decision.clauses
-  return clauses.map(({ code, message }) => `${message} [${code}]`).join('; ')
+  return decision.kind === 'admit' ? '' : inWords(decision.reasons)
 }
 
 function settled(outcome: Outcome): Standing {

@@ -4,26 +4,10 @@
  * @module
  */
 
-import { type ErrorCode, entryOf, Refusal } from '@tower-of-omens/gate'
+import { AttestError, type ErrorCode, entryOf, keylimeCode, published } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
-import { FAILURES, failureReason, KeylimeError, type KeylimeErrorCode, oneLine } from '@tower-of-omens/keylime'
+import { FAILURES, failureReason, KeylimeError, oneLine } from '@tower-of-omens/keylime'
 import { RpcError } from '@tower-of-omens/spire-sdk'
-
-/** Maps each failure of the Keylime room to a code of the catalogue; a forgotten one does not compile. */
-export const KEYLIME_CODES: Readonly<Record<KeylimeErrorCode, ErrorCode>> = {
-  KEYLIME_UNREACHABLE: 'KL-KEYLIME-UNREACHABLE',
-  KEYLIME_TIMEOUT: 'KL-KEYLIME-TIMEOUT',
-  KEYLIME_UNAVAILABLE: 'KL-KEYLIME-UNAVAILABLE',
-  KEYLIME_CLIENT_REFUSED: 'KL-KEYLIME-REFUSED-US',
-  KEYLIME_PEER_UNTRUSTED: 'KL-KEYLIME-UNTRUSTED',
-  KEYLIME_AGENT_UNKNOWN: 'KL-AGENT-UNKNOWN',
-  KEYLIME_CONFLICT: 'KL-KEYLIME-BAD-ANSWER',
-  KEYLIME_API_UNSUPPORTED: 'KL-API-UNSUPPORTED',
-  KEYLIME_BAD_RESPONSE: 'KL-KEYLIME-BAD-ANSWER',
-  KEYLIME_BAD_MESSAGE: 'KL-MESSAGE-MALFORMED',
-  KEYLIME_QUOTE_REJECTED: 'KL-QUOTE-REJECTED',
-  KEYLIME_CANCELLED: 'KL-CANCELLED',
-}
 
 /**
  * Names the catalogue's code of an error.
@@ -32,8 +16,8 @@ export const KEYLIME_CODES: Readonly<Record<KeylimeErrorCode, ErrorCode>> = {
  * @returns Its code; `KL-INTERNAL` for what this half does not know.
  */
 export function codeOf(error: unknown): ErrorCode {
-  if (error instanceof Refusal) return error.code
-  if (error instanceof KeylimeError) return KEYLIME_CODES[error.code]
+  if (error instanceof AttestError) return error.code
+  if (error instanceof KeylimeError) return keylimeCode(error)
   if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') return 'KL-MESSAGE-MALFORMED'
   if (error instanceof RpcError && error.status === 'CANCELLED') return 'KL-CANCELLED'
   return 'KL-INTERNAL'
@@ -46,13 +30,8 @@ export function codeOf(error: unknown): ErrorCode {
  * @returns The error with a status, or undefined for an unknown one: the SDK makes it `INTERNAL`, "internal error".
  */
 export function toRpcError(error: unknown): RpcError | undefined {
-  if (error instanceof Refusal) {
-    return new RpcError(entryOf(error.code).status, oneLine(subject(error) + error.message), { cause: error })
-  }
-  if (error instanceof KeylimeError) {
-    const code = KEYLIME_CODES[error.code]
-    return new RpcError(entryOf(code).status, oneLine(`${error.message} [${code}]`), { cause: error })
-  }
+  const told = published(error)
+  if (told !== undefined) return new RpcError(told.status, told.message, { cause: error })
   // The SDK's own, about messages that are too large or missing.
   if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') {
     return new RpcError(error.status, oneLine(`${error.message} [KL-MESSAGE-MALFORMED]`), { cause: error })
@@ -82,14 +61,9 @@ export function forUnproven(error: unknown, agentId?: AgentId): unknown {
 /** Only the registrar is asked before the proof. */
 function failureInBrief(error: KeylimeError, agentId: AgentId | undefined): string {
   const reason = failureReason(error)
-  const what = reason === undefined ? entryOf(KEYLIME_CODES[error.code]).message : FAILURES[reason].meaning
+  const what = reason === undefined ? entryOf(keylimeCode(error)).message : FAILURES[reason].meaning
   const status = error.facts['http_status']
   const about = agentId === undefined ? '' : `, asked for agent ${agentId}`
   const http = typeof status === 'number' ? ` (HTTP ${status})` : ''
   return `keylime registrar${about}: ${what}${http}; the SPIRE server's log says more`
-}
-
-function subject(error: Refusal): string {
-  const agentId = error.facts['agent_id']
-  return agentId === undefined ? '' : `keylime agent ${String(agentId)}: `
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { attestationAge, describeStrength, entryOf } from '@tower-of-omens/gate'
+import { attestationAge, describeStrength, entryOf, inWords } from '@tower-of-omens/gate'
 import type { SpireAgent } from '@tower-of-omens/spire-api'
 import type { Fleet, FleetHost } from '../fleet.ts'
 import { shortLength } from '../render/lengths.ts'
@@ -141,12 +141,12 @@ function gate({ host }: ChainFacts): Bare {
       fact: shadow.length === 0 ? 'admits' : `admits, in shadow mode despite ${shadow.join(', ')}`,
     }
   }
-  const [first] = decision.clauses
+  const [first] = decision.reasons
   return {
     ...base,
     standing: 'broken',
-    fact: decision.clauses.map(({ code, message }) => `${message} [${code}]`).join('; '),
-    codes: decision.clauses.map(({ code }) => code),
+    fact: inWords(decision.reasons),
+    codes: decision.reasons.map(({ code }) => code),
     next: entryOf(first.code).next,
   }
 }

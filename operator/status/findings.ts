@@ -7,7 +7,7 @@
 import type { FindingId } from '../findings/catalogue.ts'
 import { type Finding, finding } from '../findings/finding.ts'
 import type { Fleet, FleetHost } from '../fleet.ts'
-import { decidingClause, type Standing } from '../judgement.ts'
+import { decidingReason, type Standing } from '../judgement.ts'
 import type { StatusRow } from './row.ts'
 
 /** Below this share of its life a certificate is worth a warning: renewal is due at a third. */
@@ -68,7 +68,7 @@ function keylimeFinding(row: StatusRow, host: FleetHost, maxAgeMs: number | unde
   const { decision, standing } = host
   if (decision === undefined || standing === undefined) return undefined
   if (standing === 'admitted') return staleFinding(row, maxAgeMs)
-  const clause = decidingClause(decision)
+  const clause = decidingReason(decision)
   return finding(IDS[standing], {
     host: row.host,
     subject: row.agent_id,

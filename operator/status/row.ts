@@ -6,7 +6,7 @@
 import { attestationAge, type PolicyStrength } from '@tower-of-omens/gate'
 import { registeredKeys } from '@tower-of-omens/keylime/evidence'
 import type { Fleet, FleetHost } from '../fleet.ts'
-import { decidingClause, type Standing } from '../judgement.ts'
+import { decidingReason, type Standing } from '../judgement.ts'
 import { valueOf } from '../sources/state.ts'
 import { stateWords } from './states.ts'
 
@@ -60,7 +60,7 @@ export interface StatusRow {
 export function statusRow(host: FleetHost, fleet: Pick<Fleet, 'failed'>, now: number): StatusRow {
   const record = host.record?.value
   const certificate = valueOf(host.certificate)
-  const clause = host.decision === undefined ? undefined : decidingClause(host.decision)
+  const clause = host.decision === undefined ? undefined : decidingReason(host.decision)
   return {
     host: host.name,
     agent_id: host.agentId,

@@ -13,20 +13,26 @@ export {
   type GateCode,
   type IdentityCode,
   isErrorCode,
-  type MessageFacts,
-  messageOf,
 } from './catalogue/catalogue.ts'
-export { type LogFacts, type Reason, Refusal, refusal } from './decision.ts'
+export {
+  AttestError,
+  attestError,
+  type Decision,
+  inWords,
+  type LogFacts,
+  type Reason,
+  reasonFor,
+} from './decision.ts'
 export {
   attestationAge,
-  type Clause,
-  type Decision,
   type EnrolledPolicy,
   enrolledPolicy,
   type GateRules,
+  type Judgement,
   judge,
   maxAgeMs,
 } from './judge.ts'
+export { keylimeCode, nextStep, type Published, published } from './keylime-codes.ts'
 export { explain } from './known-strings.ts'
 export { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
 export { selectorsFor } from './selectors.ts'

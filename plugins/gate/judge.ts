@@ -5,7 +5,8 @@
  */
 import { agentState, cut, stateInWords } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
-import { entryOf, type GateCode, type MessageFacts, messageOf } from './catalogue/catalogue.ts'
+import { type ErrorCode, entryOf, type GateCode } from './catalogue/catalogue.ts'
+import { type Decision, type Reason, reasonFor } from './decision.ts'
 import { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
 import {
   describeStrength,
@@ -31,31 +32,16 @@ export interface GateRules {
   readonly pinnedPolicy?: TpmPolicy
   /** What the operator says of the verifiers' measured boot policy; absent: nothing. */
   readonly measuredBoot?: MeasuredBootVouch
-  /** False: clauses the Go plugin did not have are reported and do not refuse. */
+  /** False: reasons the Go plugin did not have are reported and do not refuse. */
   readonly enforce: boolean
 }
 
-/** Is one reason to refuse. */
-export interface Clause {
-  readonly code: GateCode
-  /** One line that follows `keylime agent <id>: `. */
-  readonly message: string
-}
-
-/** Is the gate's answer, with what the policy is worth either way. */
-export type Decision = {
+/** The gate's answer, with what the policy is worth either way. */
+export type Judgement = Decision & {
   readonly policy: EnrolledPolicy
-  /** Clauses that would refuse if `enforce` were true. */
-  readonly shadowed: readonly Clause[]
-} & (
-  | { readonly kind: 'admit' }
-  | {
-      readonly kind: 'refuse'
-      readonly status: 'PERMISSION_DENIED' | 'FAILED_PRECONDITION'
-      /** Every clause that failed; the first one of that status decides. */
-      readonly clauses: readonly [Clause, ...Clause[]]
-    }
-)
+  /** Reasons that would refuse if `enforce` were true. */
+  readonly shadowed: readonly Reason[]
+}
 
 /** Is the policy a node is enrolled with, as far as the record shows. */
 export interface EnrolledPolicy {
@@ -72,28 +58,27 @@ export interface EnrolledPolicy {
  * @param record What the verifier said, with the time of its answer by its own clock (`receivedAt`, epoch seconds).
  * @param hashAlg The hash algorithm of the quote, already proved.
  * @param rules The configuration.
- * @returns Admit, or refuse with every clause that failed. `PERMISSION_DENIED` when one of them is a verdict, since a
- *   starting SPIRE agent exits on that; else `FAILED_PRECONDITION`. Never fails open: what is missing or unknown refuses.
+ * @returns Admit; or `refuse` with every reason there is when one of them is a verdict, since a starting SPIRE agent
+ *   exits on that; else `not-yet`. Never fails open: what is missing or unknown is not admitted.
  */
-export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): Decision {
+export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): Judgement {
   const policy = enrolledPolicy(record, rules)
   const failed = [
-    pushModeClause(record),
-    stateClause(record),
-    countClause(record),
-    freshnessClause(record, rules),
-    statusClause(record),
-    hashAlgClause(record, hashAlg),
-    unreadablePolicyClause(policy, rules),
-    weakPolicyClause(policy, rules),
-    pinnedPolicyClause(policy, rules),
+    pushModeReason(record),
+    stateReason(record),
+    countReason(record),
+    freshnessReason(record, rules),
+    statusReason(record),
+    hashAlgReason(record, hashAlg),
+    unreadablePolicyReason(policy, rules),
+    weakPolicyReason(policy, rules),
+    pinnedPolicyReason(policy, rules),
   ].filter((one) => one !== undefined)
   const inForce = rules.enforce ? failed : failed.filter(({ code }) => !isNewWithUs(code))
   const shadowed = rules.enforce ? [] : failed.filter(({ code }) => isNewWithUs(code))
   const [first, ...rest] = inForce.toSorted((left, right) => rank(left) - rank(right))
   if (first === undefined) return { kind: 'admit', policy, shadowed }
-  const status = isVerdict(first) ? 'PERMISSION_DENIED' : 'FAILED_PRECONDITION'
-  return { kind: 'refuse', status, clauses: [first, ...rest], policy, shadowed }
+  return { kind: isVerdict(first) ? 'refuse' : 'not-yet', reasons: [first, ...rest], policy, shadowed }
 }
 
 /**
@@ -138,16 +123,12 @@ export function attestationAge(record: AgentRecord): number | undefined {
   return record.receivedAt - last
 }
 
-function clause<C extends GateCode>(code: C, facts: MessageFacts<C>): Clause {
-  return { code, message: messageOf(code, facts) }
-}
-
 // The Go plugin looked at the state alone (and took 4 for good, which the verifier never stores).
-function isNewWithUs(code: GateCode): boolean {
+function isNewWithUs(code: ErrorCode): boolean {
   return !STATE_CODES.has(code)
 }
 
-const STATE_CODES: ReadonlySet<GateCode> = new Set<GateCode>([
+const STATE_CODES: ReadonlySet<ErrorCode> = new Set<GateCode>([
   'KL-GATE-PUSH-MODE',
   'KL-GATE-FAILED',
   'KL-GATE-UNREACHABLE',
@@ -157,11 +138,11 @@ const STATE_CODES: ReadonlySet<GateCode> = new Set<GateCode>([
   'KL-GATE-UNKNOWN-STATE',
 ])
 
-function isVerdict(failed: Clause): boolean {
+function isVerdict(failed: Reason): boolean {
   return entryOf(failed.code).status === 'PERMISSION_DENIED'
 }
 
-function rank(failed: Clause): number {
+function rank(failed: Reason): number {
   return isVerdict(failed) ? 0 : 1
 }
 
@@ -169,30 +150,30 @@ function isPositive(value: number | null | undefined): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0
 }
 
-function pushModeClause(record: AgentRecord): Clause | undefined {
-  return isAbsent(record.ip) && isAbsent(record.port) ? clause('KL-GATE-PUSH-MODE', {}) : undefined
+function pushModeReason(record: AgentRecord): Reason | undefined {
+  return isAbsent(record.ip) && isAbsent(record.port) ? reasonFor('KL-GATE-PUSH-MODE', {}) : undefined
 }
 
 function isAbsent(value: unknown): boolean {
   return value === null || value === undefined
 }
 
-function stateClause(record: AgentRecord): Clause | undefined {
+function stateReason(record: AgentRecord): Reason | undefined {
   const state = record.operationalState
   const event = record.lastEventId ?? 'none'
   const meaning = agentState(state)?.meaning
-  if (meaning === undefined) return clause('KL-GATE-UNKNOWN-STATE', { state: String(state) })
+  if (meaning === undefined) return reasonFor('KL-GATE-UNKNOWN-STATE', { state: String(state) })
   switch (meaning) {
     case 'polled':
       return undefined
     case 'failed':
-      return clause(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
+      return reasonFor(isUnreachable(record) ? 'KL-GATE-UNREACHABLE' : 'KL-GATE-FAILED', { event })
     case 'rejected':
-      return clause('KL-GATE-INVALID-QUOTE', { event })
+      return reasonFor('KL-GATE-INVALID-QUOTE', { event })
     case 'stopped':
-      return clause('KL-GATE-STOPPED', {})
+      return reasonFor('KL-GATE-STOPPED', {})
     case 'pending':
-      return clause('KL-GATE-PENDING', { state: stateInWords(state) })
+      return reasonFor('KL-GATE-PENDING', { state: stateInWords(state) })
     default:
       return meaning satisfies never
   }
@@ -206,21 +187,21 @@ function isUnreachable(record: AgentRecord): boolean {
   )
 }
 
-function countClause(record: AgentRecord): Clause | undefined {
+function countReason(record: AgentRecord): Reason | undefined {
   const count = record.attestationCount
-  return isPositive(count) ? undefined : clause('KL-GATE-COUNT-ZERO', { count: count ?? 'missing' })
+  return isPositive(count) ? undefined : reasonFor('KL-GATE-COUNT-ZERO', { count: count ?? 'missing' })
 }
 
-function freshnessClause(record: AgentRecord, rules: GateRules): Clause | undefined {
-  if (!isPositive(record.lastSuccessfulAttestation)) return clause('KL-GATE-NEVER', {})
+function freshnessReason(record: AgentRecord, rules: GateRules): Reason | undefined {
+  if (!isPositive(record.lastSuccessfulAttestation)) return reasonFor('KL-GATE-NEVER', {})
   const age = attestationAge(record)
-  if (age === undefined) return clause('KL-GATE-NO-CLOCK', {})
-  if (-age > MAX_FUTURE_SECONDS) return clause('KL-GATE-FUTURE', { ahead_s: -age })
+  if (age === undefined) return reasonFor('KL-GATE-NO-CLOCK', {})
+  if (-age > MAX_FUTURE_SECONDS) return reasonFor('KL-GATE-FUTURE', { ahead_s: -age })
   const limit = maxAgeMs(record, rules)
-  return age * 1_000 <= limit ? undefined : clause('KL-GATE-STALE', { age_s: age, limit_s: limit / 1_000 })
+  return age * 1_000 <= limit ? undefined : reasonFor('KL-GATE-STALE', { age_s: age, limit_s: limit / 1_000 })
 }
 
-function statusClause(record: AgentRecord): Clause | undefined {
+function statusReason(record: AgentRecord): Reason | undefined {
   const status = record.attestationStatus
   switch (status) {
     case undefined:
@@ -228,37 +209,40 @@ function statusClause(record: AgentRecord): Clause | undefined {
       return undefined
     case 'FAIL':
       // A pull-mode verifier computes FAIL from state 7 alone, also when it only lost the node.
-      return isUnreachable(record) ? undefined : clause('KL-GATE-STATUS-FAIL', {})
+      return isUnreachable(record) ? undefined : reasonFor('KL-GATE-STATUS-FAIL', {})
     case 'PENDING':
-      return clause('KL-GATE-STATUS-PENDING', {})
+      return reasonFor('KL-GATE-STATUS-PENDING', {})
     case 'TIMEOUT':
-      return clause('KL-GATE-STATUS-TIMEOUT', {})
+      return reasonFor('KL-GATE-STATUS-TIMEOUT', {})
     default:
-      return clause('KL-GATE-STATUS-UNKNOWN', { value: JSON.stringify(status) })
+      return reasonFor('KL-GATE-STATUS-UNKNOWN', { value: JSON.stringify(status) })
   }
 }
 
-function hashAlgClause(record: AgentRecord, hashAlg: string): Clause | undefined {
+function hashAlgReason(record: AgentRecord, hashAlg: string): Reason | undefined {
   const accepted = record.acceptTpmHashAlgs
   // Empty: some clients store text there, which Keylime accepts; `allowed_hash_algs` holds all the same.
   if (accepted.length === 0 || accepted.includes(hashAlg)) return undefined
-  return clause('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') })
+  return reasonFor('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') })
 }
 
 /** What cannot be read refuses where a policy is demanded, but is no verdict: the node cannot help it. */
-function unreadablePolicyClause({ unreadable }: EnrolledPolicy, rules: GateRules): Clause | undefined {
+function unreadablePolicyReason({ unreadable }: EnrolledPolicy, rules: GateRules): Reason | undefined {
   const isDemanded = rules.requirePolicy.length > 0 || rules.pinnedPolicy !== undefined
-  return unreadable === undefined || !isDemanded ? undefined : clause('KL-POLICY-UNREADABLE', { reason: unreadable })
+  return unreadable === undefined || !isDemanded ? undefined : reasonFor('KL-POLICY-UNREADABLE', { reason: unreadable })
 }
 
-function weakPolicyClause({ policy, strength }: EnrolledPolicy, rules: GateRules): Clause | undefined {
+function weakPolicyReason({ policy, strength }: EnrolledPolicy, rules: GateRules): Reason | undefined {
   const missing = unmetRequirements(strength, rules.requirePolicy)
   if (policy === undefined || missing.length === 0) return undefined
-  return clause('KL-POLICY-WEAK', { missing: missing.join(', '), strength: describeStrength(strength) })
+  return reasonFor('KL-POLICY-WEAK', { missing: missing.join(', '), strength: describeStrength(strength) })
 }
 
-function pinnedPolicyClause({ policy }: EnrolledPolicy, { pinnedPolicy }: GateRules): Clause | undefined {
+function pinnedPolicyReason({ policy }: EnrolledPolicy, { pinnedPolicy }: GateRules): Reason | undefined {
   if (policy === undefined || pinnedPolicy === undefined || policy.canonical === pinnedPolicy.canonical)
     return undefined
-  return clause('KL-POLICY-DIFFERS', { enrolled: cut(policy.canonical, 200), pinned: cut(pinnedPolicy.canonical, 200) })
+  return reasonFor('KL-POLICY-DIFFERS', {
+    enrolled: cut(policy.canonical, 200),
+    pinned: cut(pinnedPolicy.canonical, 200),
+  })
 }

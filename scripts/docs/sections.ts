@@ -4,7 +4,6 @@
  * @module
  */
 import { AGENT_SCHEMA } from '../../agent-attestor/schema.ts'
-import { STATUS_OF } from '../../agent-attestor/status.ts'
 import { findingReference } from '../../operator/findings/reference.ts'
 import { exitReference, verbReference } from '../../operator/flags/reference.ts'
 import { TOWERKEEP_SCHEMA } from '../../operator/site/towerkeep-conf.ts'
@@ -17,7 +16,6 @@ import { SELECTOR_KINDS } from '../../plugins/gate/selectors.ts'
 import { FAILURES } from '../../plugins/keylime/basis/failures.ts'
 import { renderReference } from '../../plugins/spire-sdk/hcl/index.ts'
 import { SERVER_SCHEMA } from '../../server-attestor/schema.ts'
-import { KEYLIME_CODES } from '../../server-attestor/status.ts'
 import { METRICS } from '../../server-attestor/telemetry/metrics.ts'
 import type { Section } from './fill-sections.ts'
 import { numbersSection } from './numbers.ts'
@@ -46,11 +44,10 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
     ),
   'failure-reasons': () =>
     table(
-      ['`reason` in the log', 'server half', 'agent half', 'means', 'next step'],
-      Object.entries(FAILURES).map(([reason, { code, meaning, next }]) => [
+      ['`reason` in the log', 'code', 'means', 'next step'],
+      Object.entries(FAILURES).map(([reason, { published, meaning, next }]) => [
         `\`${reason}\``,
-        `\`${KEYLIME_CODES[code]}\``,
-        `\`${STATUS_OF[code]}\``,
+        `\`${published}\``,
         meaning,
         next,
       ]),

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { refusal } from '@tower-of-omens/gate'
+import { attestError } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { BoundedMap, Limiter, oneLine, untilAborted } from '@tower-of-omens/keylime'
 import type { IdentityQuestion, IdentityVerdict } from '@tower-of-omens/keylime/api'
@@ -53,7 +53,7 @@ export class SecondOpinion {
    * @param evidence The quote, proved by us.
    * @param akTpm TPM2B_PUBLIC of the AK it was proved with, from the registrar.
    * @param options Signal of the attestation. `afresh`: an opinion that stands does not count.
-   * @throws {Refusal} `KL-QUOTE-VERIFIER-REJECTED`: a verdict. `KL-OPINION-SELF-CHECK`: the verifier accepts anything,
+   * @throws {AttestError} `KL-QUOTE-VERIFIER-REJECTED`: a verdict. `KL-OPINION-SELF-CHECK`: the verifier accepts anything,
    *   which is no verdict on the node. `KL-BUSY`: too many wait.
    * @throws {KeylimeError} As the verifier's client.
    * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
@@ -128,10 +128,14 @@ export class SecondOpinion {
   async #ask(evidence: IdentityQuestion, akTpm: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void> {
     const asked = await this.#source.verifyIdentity(evidence, options)
     if (!asked.valid) {
-      throw refusal('KL-QUOTE-VERIFIER-REJECTED', {}, { facts: { verifier_reason: oneLine(asked.reason ?? 'none') } })
+      throw attestError(
+        'KL-QUOTE-VERIFIER-REJECTED',
+        {},
+        { facts: { verifier_reason: oneLine(asked.reason ?? 'none') } },
+      )
     }
     const check = await this.#source.verifyIdentity({ ...evidence, nonce: newNonce() }, options)
-    if (check.valid) throw refusal('KL-OPINION-SELF-CHECK', {}, { facts: { ak_sha256: digestOf(akTpm) } })
+    if (check.valid) throw attestError('KL-OPINION-SELF-CHECK', {}, { facts: { ak_sha256: digestOf(akTpm) } })
   }
 }
 

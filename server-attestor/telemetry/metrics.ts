@@ -4,11 +4,10 @@
  * @module
  */
 
-import type { ErrorCode, PolicyStrength } from '@tower-of-omens/gate'
+import { type ErrorCode, keylimeCode, type PolicyStrength } from '@tower-of-omens/gate'
 import type { Log } from '@tower-of-omens/keylime'
 import type { RequestSeen } from '@tower-of-omens/keylime/https'
 import type { HostServices } from '@tower-of-omens/spire-sdk'
-import { KEYLIME_CODES } from '../status.ts'
 
 /** Describes one metric for the documentation. */
 export interface MetricKind {
@@ -160,7 +159,7 @@ export class AttestationMetrics {
     const labels = { service: seen.role.replace(/^keylime /, ''), operation: seen.operation }
     if (seen.error?.code === 'KEYLIME_CANCELLED') return
     this.#sample('api_seconds', labels, seen.durationMs / 1_000)
-    if (seen.error !== undefined) this.#add('api_errors_total', { ...labels, code: KEYLIME_CODES[seen.error.code] })
+    if (seen.error !== undefined) this.#add('api_errors_total', { ...labels, code: keylimeCode(seen.error) })
     else if ((seen.status ?? 0) >= 400) {
       this.#add('api_errors_total', { ...labels, code: `HTTP-${String(seen.status)}` })
     }

@@ -92,7 +92,7 @@ async function keylimeOf(
     const record = await tower.keylime.admin.enrolled(host.agentId)
     if (record === undefined) return { keylime: 'not enrolled', fresh: '-', keylimeOk: false }
     const decision = judge(record, 'sha256', RULES)
-    const why = decision.kind === 'admit' ? 'passes' : decision.clauses[0].code
+    const why = decision.kind === 'admit' ? 'passes' : decision.reasons[0].code
     const age = attestationAge(record)
     return {
       keylime: `${why}, state ${record.operationalState}, ${quotesOf(record)} quotes`,

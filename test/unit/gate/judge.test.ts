@@ -1,44 +1,40 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { entryOf } from '../../../plugins/gate/catalogue/catalogue.ts'
-import { type Decision, type GateRules, judge, maxAgeMs } from '../../../plugins/gate/judge.ts'
+import { type GateRules, type Judgement, judge, maxAgeMs } from '../../../plugins/gate/judge.ts'
 import { parseTpmPolicy } from '../../../plugins/gate/policy.ts'
 import { agentRecord, NOW_S } from '../server-attestor/agent-record.ts'
 import { holding } from '../server-attestor/expecting.ts'
 
 const RULES: GateRules = { requirePolicy: [], enforce: true }
 
-function codes(decision: Decision): readonly string[] {
-  return decision.kind === 'admit' ? [] : decision.clauses.map((clause) => clause.code)
-}
-
-function statusOf(decision: Decision): string {
-  return decision.kind === 'admit' ? 'admit' : decision.status
+function codes(decision: Judgement): readonly string[] {
+  return decision.kind === 'admit' ? [] : decision.reasons.map((reason) => reason.code)
 }
 
 describe('judge', () => {
   describe('by state alone, all else healthy [T32] [P02] [T78]', () => {
     const table: readonly [state: number | null, event: string | null, status: string, code: string | undefined][] = [
-      [0, null, 'FAILED_PRECONDITION', 'KL-GATE-PENDING'],
-      [1, null, 'FAILED_PRECONDITION', 'KL-GATE-PENDING'],
-      [2, null, 'FAILED_PRECONDITION', 'KL-GATE-PENDING'],
+      [0, null, 'not-yet', 'KL-GATE-PENDING'],
+      [1, null, 'not-yet', 'KL-GATE-PENDING'],
+      [2, null, 'not-yet', 'KL-GATE-PENDING'],
       [3, null, 'admit', undefined],
-      [4, null, 'FAILED_PRECONDITION', 'KL-GATE-PENDING'],
+      [4, null, 'not-yet', 'KL-GATE-PENDING'],
       [5, null, 'admit', undefined],
-      [6, null, 'FAILED_PRECONDITION', 'KL-GATE-PENDING'],
-      [7, null, 'PERMISSION_DENIED', 'KL-GATE-FAILED'],
-      [7, 'internal.verifier.no_quote', 'PERMISSION_DENIED', 'KL-GATE-FAILED'],
-      [7, 'internal.verifier.not_reachable', 'FAILED_PRECONDITION', 'KL-GATE-UNREACHABLE'],
-      [7, 'internal.verifier.not_reachable.timeout', 'FAILED_PRECONDITION', 'KL-GATE-UNREACHABLE'],
-      [8, null, 'FAILED_PRECONDITION', 'KL-GATE-PENDING'],
-      [9, 'qoute_validation.quote_validation', 'PERMISSION_DENIED', 'KL-GATE-INVALID-QUOTE'],
-      [9, 'internal.verifier.not_reachable', 'PERMISSION_DENIED', 'KL-GATE-INVALID-QUOTE'],
-      [10, null, 'PERMISSION_DENIED', 'KL-GATE-STOPPED'],
-      [11, null, 'FAILED_PRECONDITION', 'KL-GATE-UNKNOWN-STATE'],
-      [-1, null, 'FAILED_PRECONDITION', 'KL-GATE-UNKNOWN-STATE'],
-      [3.5, null, 'FAILED_PRECONDITION', 'KL-GATE-UNKNOWN-STATE'],
-      [Number.NaN, null, 'FAILED_PRECONDITION', 'KL-GATE-UNKNOWN-STATE'],
-      [null, null, 'FAILED_PRECONDITION', 'KL-GATE-UNKNOWN-STATE'],
+      [6, null, 'not-yet', 'KL-GATE-PENDING'],
+      [7, null, 'refuse', 'KL-GATE-FAILED'],
+      [7, 'internal.verifier.no_quote', 'refuse', 'KL-GATE-FAILED'],
+      [7, 'internal.verifier.not_reachable', 'not-yet', 'KL-GATE-UNREACHABLE'],
+      [7, 'internal.verifier.not_reachable.timeout', 'not-yet', 'KL-GATE-UNREACHABLE'],
+      [8, null, 'not-yet', 'KL-GATE-PENDING'],
+      [9, 'qoute_validation.quote_validation', 'refuse', 'KL-GATE-INVALID-QUOTE'],
+      [9, 'internal.verifier.not_reachable', 'refuse', 'KL-GATE-INVALID-QUOTE'],
+      [10, null, 'refuse', 'KL-GATE-STOPPED'],
+      [11, null, 'not-yet', 'KL-GATE-UNKNOWN-STATE'],
+      [-1, null, 'not-yet', 'KL-GATE-UNKNOWN-STATE'],
+      [3.5, null, 'not-yet', 'KL-GATE-UNKNOWN-STATE'],
+      [Number.NaN, null, 'not-yet', 'KL-GATE-UNKNOWN-STATE'],
+      [null, null, 'not-yet', 'KL-GATE-UNKNOWN-STATE'],
     ]
     it.each(table)('state %s with last event %s: %s %s', (operationalState, lastEventId, status, code) => {
       const decision = judge(
@@ -46,7 +42,7 @@ describe('judge', () => {
         'sha256',
         RULES,
       )
-      expect(statusOf(decision)).toBe(status)
+      expect(decision.kind).toBe(status)
       expect(codes(decision)).toEqual(code === undefined ? [] : [code])
     })
   })
@@ -70,12 +66,12 @@ describe('judge', () => {
       const lost = one.state === 7 && one.event === 'internal.verifier.not_reachable'
       const verdict =
         one.state === 9 || one.state === 10 || (one.state === 7 && !lost) || (one.status === 'FAIL' && !lost)
-      if (verdict) return 'PERMISSION_DENIED'
+      if (verdict) return 'refuse'
       const good = one.state === 3 || one.state === 5
       const counted = one.count !== undefined && one.count > 0
       const fresh = one.age !== undefined && one.age <= 30 && one.age >= -60
       const agrees = one.status === undefined || one.status === 'PASS'
-      return good && counted && fresh && agrees ? 'admit' : 'FAILED_PRECONDITION'
+      return good && counted && fresh && agrees ? 'admit' : 'not-yet'
     }
 
     it(`answers all ${String(cases.length)} combinations as the design's table does [T32] [T77] [P03]`, () => {
@@ -91,7 +87,7 @@ describe('judge', () => {
           'sha256',
           RULES,
         )
-        return statusOf(decision) !== expected(one)
+        return decision.kind !== expected(one)
       })
       expect(wrong).toEqual([])
     })
@@ -108,7 +104,7 @@ describe('judge', () => {
         const shadow = judge(record, 'sha256', { ...RULES, enforce: false })
         const strict = judge(record, 'sha256', RULES)
         expect(shadow.kind === 'admit').toBe(one.state === 3 || one.state === 5)
-        expect([...codes(shadow), ...shadow.shadowed.map((clause) => clause.code)].toSorted()).toEqual(
+        expect([...codes(shadow), ...shadow.shadowed.map((reason) => reason.code)].toSorted()).toEqual(
           [...codes(strict)].toSorted(),
         )
       }
@@ -130,9 +126,8 @@ describe('judge', () => {
       expect(judge(aged(limitMs / 1_000), 'sha256', rules).kind).toBe('admit')
       const late = judge(aged(limitMs / 1_000 + 1), 'sha256', rules)
       expect(late).toMatchObject({
-        kind: 'refuse',
-        status: 'FAILED_PRECONDITION',
-        clauses: [
+        kind: 'not-yet',
+        reasons: [
           {
             code: 'KL-GATE-STALE',
             message: `last successful attestation is ${String(limitMs / 1_000 + 1)} s old, the limit is ${String(limitMs / 1_000)} s`,
@@ -144,15 +139,15 @@ describe('judge', () => {
     it('refuses a success more than 60 s in the future of the verifier', () => {
       expect(judge(agentRecord({ lastSuccessfulAttestation: NOW_S + 60 }), 'sha256', RULES).kind).toBe('admit')
       expect(judge(agentRecord({ lastSuccessfulAttestation: NOW_S + 61 }), 'sha256', RULES)).toMatchObject({
-        status: 'FAILED_PRECONDITION',
-        clauses: [{ code: 'KL-GATE-FUTURE', message: holding('61 s in the future') }],
+        kind: 'not-yet',
+        reasons: [{ code: 'KL-GATE-FUTURE', message: holding('61 s in the future') }],
       })
     })
 
     it('refuses when the answer carries no time', () => {
       const decision = judge(agentRecord({ receivedAt: undefined }), 'sha256', RULES)
       expect(codes(decision)).toEqual(['KL-GATE-NO-CLOCK'])
-      expect(statusOf(decision)).toBe('FAILED_PRECONDITION')
+      expect(decision.kind).toBe('not-yet')
     })
 
     it.each([undefined, 0, Number.NaN, -5])('refuses when the last success is %s', (lastSuccessfulAttestation) => {
@@ -166,7 +161,7 @@ describe('judge', () => {
         RULES,
       )
       expect(codes(decision)).toEqual(['KL-GATE-COUNT-ZERO', 'KL-GATE-NEVER'])
-      expect(statusOf(decision)).toBe('FAILED_PRECONDITION')
+      expect(decision.kind).toBe('not-yet')
     })
   })
 
@@ -174,8 +169,8 @@ describe('judge', () => {
     it('refuses by name, whatever else the record says', () => {
       const decision = judge(agentRecord({ ip: undefined, port: undefined }), 'sha256', RULES)
       expect(decision).toMatchObject({
-        status: 'FAILED_PRECONDITION',
-        clauses: [{ code: 'KL-GATE-PUSH-MODE', message: holding('push mode') }],
+        kind: 'not-yet',
+        reasons: [{ code: 'KL-GATE-PUSH-MODE', message: holding('push mode') }],
       })
     })
 
@@ -201,32 +196,27 @@ describe('judge', () => {
 
     it('takes TIMEOUT for not yet and FAIL for a verdict', () => {
       const push = { ip: undefined, port: undefined }
-      expect(statusOf(judge(agentRecord({ ...push, attestationStatus: 'TIMEOUT' }), 'sha256', RULES))).toBe(
-        'FAILED_PRECONDITION',
-      )
+      expect(judge(agentRecord({ ...push, attestationStatus: 'TIMEOUT' }), 'sha256', RULES).kind).toBe('not-yet')
       const failed = judge(agentRecord({ ...push, attestationStatus: 'FAIL' }), 'sha256', RULES)
-      expect(statusOf(failed)).toBe('PERMISSION_DENIED')
+      expect(failed.kind).toBe('refuse')
       expect(codes(failed)[0]).toBe('KL-GATE-STATUS-FAIL')
     })
   })
 
   it.each([
-    ['TIMEOUT', 'FAILED_PRECONDITION', 'KL-GATE-STATUS-TIMEOUT', 'keylime reports attestation_status TIMEOUT'],
-    ['PENDING', 'FAILED_PRECONDITION', 'KL-GATE-STATUS-PENDING', 'keylime reports attestation_status PENDING'],
-    ['FAIL', 'PERMISSION_DENIED', 'KL-GATE-STATUS-FAIL', 'keylime reports attestation_status FAIL'],
+    ['TIMEOUT', 'not-yet', 'KL-GATE-STATUS-TIMEOUT', 'keylime reports attestation_status TIMEOUT'],
+    ['PENDING', 'not-yet', 'KL-GATE-STATUS-PENDING', 'keylime reports attestation_status PENDING'],
+    ['FAIL', 'refuse', 'KL-GATE-STATUS-FAIL', 'keylime reports attestation_status FAIL'],
     [
       'pass',
-      'FAILED_PRECONDITION',
+      'not-yet',
       'KL-GATE-STATUS-UNKNOWN',
       'the verifier reports an attestation_status this plugin does not know: "pass"',
     ],
-  ])(
-    'refuses attestation_status %s though the state reads like success',
-    (attestationStatus, status, code, message) => {
-      const decision = judge(agentRecord({ attestationStatus }), 'sha256', RULES)
-      expect(decision).toMatchObject({ status, clauses: [{ code, message }] })
-    },
-  )
+  ])('refuses attestation_status %s though the state reads like success', (attestationStatus, kind, code, message) => {
+    const decision = judge(agentRecord({ attestationStatus }), 'sha256', RULES)
+    expect(decision).toMatchObject({ kind, reasons: [{ code, message }] })
+  })
 
   describe('by policy [P01] [T79] [T18]', () => {
     const hollow = { tpmPolicy: '{"mask": "0x90"}', hasRuntimePolicy: true, hasMbRefstate: true }
@@ -245,8 +235,8 @@ describe('judge', () => {
     it.each(['pcr', 'pcr:7', 'measured-boot', 'runtime'] as const)('refuses it when %s is required', (requirement) => {
       const decision = judge(agentRecord(hollow), 'sha256', { ...RULES, requirePolicy: [requirement] })
       expect(decision).toMatchObject({
-        status: 'PERMISSION_DENIED',
-        clauses: [
+        kind: 'refuse',
+        reasons: [
           {
             code: 'KL-POLICY-WEAK',
             message:
@@ -264,8 +254,8 @@ describe('judge', () => {
       expect(judge(same, 'sha256', rules).kind).toBe('admit')
       const other = judge(agentRecord({ tpmPolicy: '{"mask": "0x80"}' }), 'sha256', rules)
       expect(other).toMatchObject({
-        status: 'PERMISSION_DENIED',
-        clauses: [
+        kind: 'refuse',
+        reasons: [
           {
             code: 'KL-POLICY-DIFFERS',
             message: `its enrolled tpm_policy is {"mask":"0x80"}, pinned is {"mask":"0x80","7":["${digest}"]}`,
@@ -279,8 +269,8 @@ describe('judge', () => {
       const lenient = judge(record, 'sha256', RULES)
       expect(lenient).toMatchObject({ kind: 'admit', policy: { unreadable: 'not valid JSON' } })
       const refused = {
-        status: 'FAILED_PRECONDITION',
-        clauses: [
+        kind: 'not-yet',
+        reasons: [
           {
             code: 'KL-POLICY-UNREADABLE',
             message: 'its enrolled tpm_policy cannot be read, so nothing of it counts as checked: not valid JSON',
@@ -291,14 +281,14 @@ describe('judge', () => {
       const pinnedPolicy = parseTpmPolicy('{"mask": "0x80"}')
       expect(judge(record, 'sha256', { ...RULES, pinnedPolicy })).toMatchObject(refused)
       const shadow = judge(record, 'sha256', { ...RULES, pinnedPolicy, enforce: false })
-      expect(shadow).toMatchObject({ kind: 'admit', shadowed: refused.clauses })
+      expect(shadow).toMatchObject({ kind: 'admit', shadowed: refused.reasons })
     })
 
     it('refuses a quote whose hash the enrolment does not accept', () => {
       const decision = judge(agentRecord({ acceptTpmHashAlgs: ['sha512'] }), 'sha256', RULES)
       expect(decision).toMatchObject({
-        status: 'PERMISSION_DENIED',
-        clauses: [{ code: 'KL-GATE-HASH-ALG', message: 'its quote uses sha256, the enrolment accepts sha512' }],
+        kind: 'refuse',
+        reasons: [{ code: 'KL-GATE-HASH-ALG', message: 'its quote uses sha256, the enrolment accepts sha512' }],
       })
     })
   })
@@ -309,7 +299,7 @@ describe('judge', () => {
       'sha256',
       { ...RULES, requirePolicy: ['runtime'] },
     )
-    expect(statusOf(decision)).toBe('PERMISSION_DENIED')
+    expect(decision.kind).toBe('refuse')
     expect(codes(decision)).toEqual(['KL-POLICY-WEAK', 'KL-GATE-PENDING', 'KL-GATE-STALE', 'KL-GATE-STATUS-PENDING'])
   })
 
@@ -330,9 +320,10 @@ describe('judge', () => {
         const admitted = decision.kind === 'admit'
         const good = [3, 5].includes(changes.operationalState ?? 0) && (changes.attestationCount ?? 0) > 0
         expect(admitted && !good).toBe(false)
-        const told = decision.kind === 'admit' ? [] : decision.clauses
+        const told = decision.kind === 'admit' ? [] : decision.reasons
         expect(told.filter(({ message }) => /\p{Cc}/u.test(message))).toEqual([])
-        expect(told[0] === undefined ? 'admit' : entryOf(told[0].code).status).toBe(statusOf(decision))
+        const verdict = told[0] !== undefined && entryOf(told[0].code).status === 'PERMISSION_DENIED'
+        expect(told[0] === undefined ? 'admit' : verdict ? 'refuse' : 'not-yet').toBe(decision.kind)
       }),
     )
   })

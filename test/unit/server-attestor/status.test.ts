@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { Refusal, refusal } from '../../../plugins/gate/decision.ts'
+import { AttestError, attestError } from '../../../plugins/gate/decision.ts'
+import { KEYLIME_CODES } from '../../../plugins/gate/keylime-codes.ts'
 import { KeylimeError, type KeylimeErrorCode } from '../../../plugins/keylime/basis/errors.ts'
 import { newFailure } from '../../../plugins/keylime/basis/failures.ts'
 import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
-import { codeOf, forUnproven, KEYLIME_CODES, toRpcError } from '../../../server-attestor/status.ts'
+import { codeOf, forUnproven, toRpcError } from '../../../server-attestor/status.ts'
 
 describe('toRpcError', () => {
   const table: Readonly<Record<KeylimeErrorCode, string>> = {
@@ -27,7 +28,7 @@ describe('toRpcError', () => {
   })
 
   it('names the node, every reason and its code in one line', () => {
-    const error = new Refusal(
+    const error = new AttestError(
       [
         { code: 'KL-GATE-STOPPED', message: 'an operator stopped\nits attestation' },
         { code: 'KL-GATE-NEVER', message: 'no time' },
@@ -41,7 +42,7 @@ describe('toRpcError', () => {
   })
 
   it('bounds what the caller reads', () => {
-    const error = refusal('KL-EK-UNTRUSTED', { reason: 'x'.repeat(5_000) })
+    const error = attestError('KL-EK-UNTRUSTED', { reason: 'x'.repeat(5_000) })
     expect(toRpcError(error)?.message.length).toBeLessThanOrEqual(1_000)
   })
 

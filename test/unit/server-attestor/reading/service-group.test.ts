@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { refusal } from '../../../../plugins/gate/decision.ts'
+import { attestError } from '../../../../plugins/gate/decision.ts'
 import { KeylimeError, type KeylimeErrorCode } from '../../../../plugins/keylime/basis/errors.ts'
 import { newFailure } from '../../../../plugins/keylime/basis/failures.ts'
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
@@ -113,7 +113,7 @@ describe('ServiceGroup', () => {
     const asked: string[] = []
     const rejecting = (name: string): Promise<never> => {
       asked.push(name)
-      return Promise.reject(refusal('KL-QUOTE-VERIFIER-REJECTED', {}))
+      return Promise.reject(attestError('KL-QUOTE-VERIFIER-REJECTED', {}))
     }
     await expect(verifiers.first(NODE, alive, rejecting)).rejects.toMatchObject({ code: 'KL-QUOTE-VERIFIER-REJECTED' })
     expect(asked).toEqual(['one'])
