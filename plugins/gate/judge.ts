@@ -17,7 +17,7 @@ import {
   unmetRequirements,
 } from './strength.ts'
 
-/** Is the age limit where the verifier (before 7.14.2) does not say how often it attests. */
+/** Is the age limit where the verifier (before 7.14.0) does not say how often it attests. */
 export const DEFAULT_MAX_AGE_MS = 60_000
 /** Is the least default age limit: the verifier's own retries and a slow TPM need some air. */
 export const LEAST_DEFAULT_MAX_AGE_MS = 30_000

@@ -21,14 +21,22 @@ const MAX_OPINIONS = 10_000
 /** Is how many opinions are asked of one verifier at a time; the rest waits here. */
 const AT_A_TIME = 12
 
+/** An opinion that stands. */
+interface Opinion {
+  /** Agent ID and AK. */
+  readonly key: string
+  readonly until: number
+  attestationCount?: number
+}
+
 /** Holds one verifier's opinions. An opinion stands for an agent and its AK, not for one quote. */
 export class SecondOpinion {
   readonly #source: OpinionSource
   readonly #ttlMs: number
   readonly #clock: () => number
   readonly #limiter = new Limiter(AT_A_TIME)
-  /** Agent ID and AK to the opinion that stands. */
-  readonly #standing = new BoundedMap<string, { readonly until: number; attestationCount?: number }>(MAX_OPINIONS)
+  /** Agent ID to the opinion that stands: of one AK, since another one that is confirmed means another enrolment. */
+  readonly #standing = new BoundedMap<AgentId, Opinion>(MAX_OPINIONS)
   /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
   readonly #asking = new Map<string, Promise<void>>()
 
@@ -66,13 +74,15 @@ export class SecondOpinion {
     const key = keyOf(evidence.agentId, akTpm)
     const { signal } = options
     if (options.afresh === true) return this.#limiter.run(signal, () => this.#ask(evidence, akTpm, options))
-    if (this.#stands(key)) return
+    if (this.#stands(evidence.agentId, key)) return
     // What another call learns of this AK counts for this one too; what it fails of is its own affair.
     for (let other = this.#asking.get(key); other !== undefined; other = this.#asking.get(key)) {
       await untilAborted(signal, other)
-      if (this.#stands(key)) return
+      if (this.#stands(evidence.agentId, key)) return
     }
-    const asking = this.#limiter.run(signal, () => this.#ask(evidence, akTpm, options)).then(() => this.#keep(key))
+    const asking = this.#limiter
+      .run(signal, () => this.#ask(evidence, akTpm, options))
+      .then(() => this.#keep(evidence.agentId, key))
     if (this.#ttlMs > 0) this.#share(key, asking)
     await asking
   }
@@ -87,11 +97,10 @@ export class SecondOpinion {
    * @returns True when an opinion is forgotten.
    */
   outlived(agentId: AgentId, akTpm: Uint8Array, attestationCount: number): boolean {
-    const key = keyOf(agentId, akTpm)
-    const opinion = this.#standing.get(key)
-    if (opinion === undefined) return false
+    const opinion = this.#standing.get(agentId)
+    if (opinion?.key !== keyOf(agentId, akTpm)) return false
     if (attestationCount < (opinion.attestationCount ?? 0)) {
-      this.#standing.delete(key)
+      this.#standing.delete(agentId)
       return true
     }
     opinion.attestationCount = attestationCount
@@ -107,13 +116,13 @@ export class SecondOpinion {
     this.#limiter.release(error)
   }
 
-  #keep(key: string): void {
-    if (this.#ttlMs > 0) this.#standing.set(key, { until: this.#clock() + this.#ttlMs })
+  #keep(agentId: AgentId, key: string): void {
+    if (this.#ttlMs > 0) this.#standing.set(agentId, { key, until: this.#clock() + this.#ttlMs })
   }
 
-  #stands(key: string): boolean {
-    const opinion = this.#standing.get(key)
-    return opinion !== undefined && this.#clock() < opinion.until
+  #stands(agentId: AgentId, key: string): boolean {
+    const opinion = this.#standing.get(agentId)
+    return opinion?.key === key && this.#clock() < opinion.until
   }
 
   #share(key: string, asking: Promise<void>): void {

@@ -41,16 +41,22 @@ export interface FakeRegistrar extends FakeServer {
 /** Starts a fake registrar. */
 export async function startFakeRegistrar(options: FakeRegistrarOptions = {}): Promise<FakeRegistrar> {
   const agents = new Map<string, RegisteredAgent>()
-  let versions = options.versions ?? KEYLIME_RELEASES[options.release ?? '7.14.3'].versions
+  const facts = KEYLIME_RELEASES[options.release ?? '7.14.3']
+  let versions = options.versions ?? facts.versions
 
   const read = (agentId: string): FakeAnswer => {
     const agent = agents.get(agentId)
-    return agent === undefined ? failure(404, `Agent with ID '${agentId}' not found`) : success(agent)
+    if (agent === undefined) return failure(404, `Agent with ID '${agentId}' not found`)
+    const { agent_id: _, ...nameless } = agent
+    return success(facts.hasNamedRecords ? agent : nameless)
   }
   const route = (request: FakeRequest): FakeRoute => {
     if (/^\/versions?$/.test(request.path)) {
       const current = versions.findLast((version) => version.startsWith('2'))
-      const answer = (): FakeAnswer => success({ current_version: current, supported_versions: versions })
+      const answer = (): FakeAnswer =>
+        facts.hasNamedRecords
+          ? success({ current_version: current, supported_versions: versions })
+          : failure(400, 'API version not supported')
       return { endpoint: 'version', answer }
     }
     const split = splitVersion(request.path)

@@ -8,8 +8,10 @@ export interface ReleaseFacts {
   readonly versions: readonly string[]
   /** Before 7.14.0 the verifier demands a client certificate for everything, `/version` included. */
   readonly clientCertificates: 'required' | 'optional'
-  /** `attestation_status` and two neighbours came with 7.14.2. */
+  /** `attestation_status` and two neighbours came with 7.14.0. */
   readonly hasAttestationStatus: boolean
+  /** Before 7.12 the registrar sends no `agent_id` and knows no `/version`. */
+  readonly hasNamedRecords: boolean
 }
 
 const UP_TO_2_1 = ['1.0', '2.0', '2.1']
@@ -19,13 +21,13 @@ const UP_TO_2_1 = ['1.0', '2.0', '2.1']
  * @see keylime 9b1f6e6a, keylime/api_version.py, and the same file at the tags
  */
 export const KEYLIME_RELEASES: Readonly<Record<KeylimeRelease, ReleaseFacts>> = {
-  '7.10': older(UP_TO_2_1),
-  '7.11': older([...UP_TO_2_1, '2.2']),
+  '7.10': { ...older(UP_TO_2_1), hasNamedRecords: false },
+  '7.11': { ...older([...UP_TO_2_1, '2.2']), hasNamedRecords: false },
   '7.12': older([...UP_TO_2_1, '2.2', '2.3']),
   '7.13': older([...UP_TO_2_1, '2.2', '2.3', '2.4']),
-  '7.14.0': newer(['2.5', '3.0'], false),
-  '7.14.2': newer(['2.5', '3.0'], true),
-  '7.14.3': newer(['2.5', '2.6', '3.0'], true),
+  '7.14.0': newer(['2.5', '3.0']),
+  '7.14.2': newer(['2.5', '3.0']),
+  '7.14.3': newer(['2.5', '2.6', '3.0']),
 }
 
 /** What the framework answers on its own: no body, and a type all the same. */
@@ -55,10 +57,10 @@ function decodeOrKeep(part: string): string {
 }
 
 function older(versions: readonly string[]): ReleaseFacts {
-  return { versions, clientCertificates: 'required', hasAttestationStatus: false }
+  return { versions, clientCertificates: 'required', hasAttestationStatus: false, hasNamedRecords: true }
 }
 
-function newer(last: readonly string[], hasAttestationStatus: boolean): ReleaseFacts {
+function newer(last: readonly string[]): ReleaseFacts {
   const versions = [...UP_TO_2_1, '2.2', '2.3', '2.4', ...last]
-  return { versions, clientCertificates: 'optional', hasAttestationStatus }
+  return { versions, clientCertificates: 'optional', hasAttestationStatus: true, hasNamedRecords: true }
 }

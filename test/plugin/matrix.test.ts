@@ -174,7 +174,7 @@ describe('the gate, through the whole plugin', () => {
     expect(message).toContain('sha256')
   })
 
-  it('judges a verifier before 7.14.2, which sends no status and no interval, by 60 s', async () => {
+  it('judges a verifier before 7.14.0, which sends no status and no interval, by 60 s', async () => {
     const old = await startFakeKeylime({ release: '7.13', now: () => NOW_S * 1000, ak: 'ec-p256' })
     expect(await plugin.configure(old.serverHcl())).toMatchObject({ status: 'OK' })
     const node = old.node()

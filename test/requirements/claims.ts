@@ -33,4 +33,14 @@ export const CLAIMS: readonly Requirement[] = [
     promise:
       'an EK certificate of a CA that is not in ek_ca_path, as those made on the die, is no verdict: KL-EK-ISSUER-UNKNOWN',
   },
+  {
+    id: 'claims:keylime:versions',
+    promise:
+      'Keylime 7.12 is the oldest that works: nodes of every release from then on are admitted, an older one is named as too old',
+  },
+  {
+    id: 'claims:opinion:ttl',
+    promise:
+      "the verifier's opinion of a key stands for 24 h, so a node that returns every 30 minutes costs one verifier request, and falls with a new enrolment or another key of the ID",
+  },
 ]

@@ -47,20 +47,22 @@ export const FAULT_ENTRIES = {
   'KL-API-UNSUPPORTED': {
     status: 'FAILED_PRECONDITION',
     message: 'keylime offers no API version this plugin speaks',
-    cause: 'The verifier runs in push mode (HTTP 410), is older than 7.11 or offers only version 3.',
-    next: 'Use Keylime 7.11 or newer in pull mode.',
+    cause:
+      'The verifier runs in push mode (HTTP 410), verifier or registrar is older than 7.12, or offers only version 3.',
+    next: 'Use Keylime 7.12.2, 7.13.1 or newer in pull mode.',
   },
   'KL-KEYLIME-BAD-ANSWER': {
     status: 'INTERNAL',
     message: 'an answer of keylime breaks its contract',
-    cause: 'Something else answers on that port, or the registrar holds a record without a usable attestation key.',
-    next: 'Check that host and port are those of the service named, and its version.',
+    cause: 'The registrar holds a record of this node that is not usable, or something else answers on that port.',
+    next: 'If it is one node, let its Keylime agent register again. If it is all of them, check that host and port are those of the service named, and its version.',
   },
   'KL-OPINION-SELF-CHECK': {
     status: 'INTERNAL',
     message: 'the verifier also accepts this quote with another nonce, so its opinion is worth nothing',
-    cause: 'The verifier is broken or replaced: a real one refuses a quote with a nonce that is not in it.',
-    next: 'Do not rely on this verifier. Reinstall it and look at who can write to its host.',
+    cause:
+      'Something is left of an earlier enrolment of the node, a proxy in front answers from its memory, or the verifier does not evaluate quotes: a working one refuses a nonce that is not in the quote.',
+    next: 'Enrol the node anew (`keylime_tenant -c delete`, then `-c add`) and see that no proxy caches answers. If it stays, compare with another node and another verifier; only a verifier that does it for every node is to be reinstalled, and its host looked at.',
   },
   'KL-BUSY': {
     status: 'UNAVAILABLE',

@@ -76,8 +76,8 @@ export const IDENTITY_ENTRIES = {
     status: 'PERMISSION_DENIED',
     message: 'the keylime verifier rejects its identity quote',
     cause:
-      'The verifier holds another attestation key than the registrar: the Keylime agent registered again after it was enrolled.',
-    next: 'Enrol the agent again at the verifier (`keylime_tenant -c update`); the reason is in the log of the SPIRE server.',
+      'The verifier holds another attestation key than the registrar: the Keylime agent registered again after it was enrolled, as after a cleared TPM or a lost agent data file.',
+    next: 'Enrol the node anew (`keylime_tenant -c delete`, then `-c add`); the reason is in the log of the SPIRE server. Only if it stays, look at the verifier and at who else registers under this ID.',
   },
   'KL-MESSAGE-MALFORMED': {
     status: 'INVALID_ARGUMENT',

@@ -149,7 +149,7 @@ export class VerifierClient {
    * @param question Agent, quote, nonce, hash algorithm.
    * @param options `signal`: the caller's.
    * @returns The verdict.
-   * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: the verifier is older than 7.11. Others as {@link KeylimeApi.call}.
+   * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: the verifier is older than 7.11 (API 2.2). Others as {@link KeylimeApi.call}.
    * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
    */
   async verifyIdentity(question: IdentityQuestion, options: CallOptions = {}): Promise<IdentityVerdict> {

@@ -116,7 +116,7 @@ describe('judge', () => {
       ['10 s interval of the record', 10_000, undefined, 30_000],
       ['15 s interval of the record', 15_000, undefined, 30_000],
       ['60 s interval of the record', 60_000, undefined, 120_000],
-      ['no interval (verifier before 7.14.2)', undefined, undefined, 60_000],
+      ['no interval (verifier before 7.14.0)', undefined, undefined, 60_000],
       ['max_attestation_age', 60_000, 7_000, 7_000],
     ])('takes the limit from %s', (_, maximumAttestationIntervalMs, maxAttestationAgeMs, limitMs) => {
       const rules = { ...RULES, ...(maxAttestationAgeMs === undefined ? {} : { maxAttestationAgeMs }) }

@@ -41,7 +41,7 @@ describe('readConfig', () => {
         verifiers: [{ host: '127.0.0.1', port: 8881 }],
         registrars: [{ host: '127.0.0.1', port: 8891 }],
         requestTimeoutMs: 5_000,
-        opinionTtlMs: 600_000,
+        opinionTtlMs: 86_400_000,
       },
     })
   })

@@ -17,9 +17,9 @@ export interface AgentRecord {
   readonly attestationCount?: number
   /** Epoch seconds of the verifier's clock; absent for never. */
   readonly lastSuccessfulAttestation?: number
-  /** `PASS`, `FAIL`, `PENDING`, `TIMEOUT`; absent before Keylime 7.14.2. */
+  /** `PASS`, `FAIL`, `PENDING`, `TIMEOUT`; absent before Keylime 7.14.0. */
   readonly attestationStatus?: string
-  /** Milliseconds; absent before Keylime 7.14.2. */
+  /** Milliseconds; absent before Keylime 7.14.0. */
   readonly maximumAttestationIntervalMs?: number
   /** JSON text, such as `{"mask": "0x400"}`; `''` when the verifier sends none. */
   readonly tpmPolicy: string

@@ -20,7 +20,7 @@ export const V2: Generation<ApiVersion> = {
 function chooseFrom(answer: HttpAnswer, call: Call): ApiVersion {
   if (answer.status === 410) throw pushModeFailure(call.who)
   if (answer.status === 200) return chooseVersion(openEnvelope(answer, call), call.who)
-  // A registrar before Keylime 7.12 has no /version; its API is 2.1 or 2.2, and 2.2 adds nothing to its records.
+  // A registrar before Keylime 7.12 has no /version. It is asked all the same: its record shows better what is wrong.
   const hasNoVersionPath = [400, 404, 405].includes(answer.status) && isKeylimeRefusal(answer)
   if (hasNoVersionPath) return '2.1'
   throw explainStatus(answer, call)

@@ -6,6 +6,7 @@
 import * as v from 'valibot'
 import { newFailure } from '../../basis/failures.ts'
 import type { AgentId } from '../../basis/ids.ts'
+import { isObject } from '../json.ts'
 import { parseShape } from '../shape.ts'
 
 /** Is what a registrar knows about one agent. */
@@ -49,8 +50,15 @@ const RECORD = v.object({
  * @param who The service, for messages.
  * @returns The record, whose `agent_id` equals the one asked for byte for byte.
  * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: no usable keys, or the record of another agent.
+ *   `KEYLIME_API_UNSUPPORTED`: a registrar older than 7.12, whose records do not say whose they are.
  */
 export function parseRegistrarRecord(results: unknown, agentId: AgentId, who: string): RegistrarRecord {
+  if (isAnonymous(results)) {
+    throw newFailure(
+      'api-version',
+      `${who} sends the record of agent ${agentId} without its agent_id, as Keylime before 7.12 does; 7.12 is the oldest that works`,
+    )
+  }
   const read = parseShape(RECORD, results, who, `record of agent ${agentId}`)
   if (read.agent_id !== agentId) {
     const other = JSON.stringify(read.agent_id.slice(0, 80))
@@ -67,6 +75,11 @@ export function parseRegistrarRecord(results: unknown, agentId: AgentId, who: st
     ...(typeof read.ip === 'string' && { ip: read.ip }),
     ...(typeof read.port === 'number' && { port: read.port }),
   }
+}
+
+/** A registrar before Keylime 7.12 sends keys, and not whose. @see keylime 7.11.0, keylime/registrar_common.py */
+function isAnonymous(results: unknown): boolean {
+  return isObject(results) && 'aik_tpm' in results && !('agent_id' in results)
 }
 
 /** What enrolment takes over from the registrar. */

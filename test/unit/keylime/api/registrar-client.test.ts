@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RegistrarClient } from '../../../../plugins/keylime/api/registrar-client.ts'
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../../fakes/fake-keylime.ts'
-import { answerWith, editResults } from '../../../fakes/faults.ts'
+import { editResults } from '../../../fakes/faults.ts'
 import { newTestPki } from '../../../fakes/pki.ts'
 import { recordedResults } from '../../../fakes/recorded.ts'
 import { failureOf, originFor, startHttps } from '../https-fixture.ts'
@@ -43,9 +43,10 @@ describe('RegistrarClient', { timeout: 30_000 }, () => {
 
   function connect(
     files: { caFile: string; certFile?: string; keyFile?: string } = keylime,
+    of: FakeKeylime = keylime,
   ): { client: RegistrarClient } & AsyncDisposable {
     const { caFile, certFile, keyFile } = files
-    const origin = originFor(keylime.registrar.port, {
+    const origin = originFor(of.registrar.port, {
       role: 'keylime registrar',
       files: { caFile, certFile, keyFile },
     })
@@ -115,18 +116,16 @@ describe('RegistrarClient', { timeout: 30_000 }, () => {
     expect(message).toContain('refuses us with 403')
   })
 
-  it('speaks with a registrar before Keylime 7.12, which has no /version [T82]', async () => {
-    await using registrar = connect()
-    keylime.registrar.fail(
-      'version',
-      answerWith(
-        405,
-        '{"code": 405, "status": "Not Implemented: Use /agents/ interface", "results": {}}',
-        'application/json',
-      ),
-      1,
-    )
-    expect((await registrar.client.getAgent(agentId())).agentId).toBe(agentId())
-    expect(keylime.registrar.seen.at(-1)).toContain('/v2.1/')
-  })
+  it.each(['7.10', '7.11'] as const)(
+    'says that Keylime %s is too old for its records [claims:keylime:versions]',
+    async (release) => {
+      await using old = await startFakeKeylime({ release })
+      await using registrar = connect(old, old)
+      const { code, message } = await failureOf(registrar.client.getAgent(parseAgentId(old.node().agentId)))
+      expect(code).toBe('KEYLIME_API_UNSUPPORTED')
+      expect(message).toBe(
+        `${registrar.client.name} sends the record of agent ${old.node().agentId} without its agent_id, as Keylime before 7.12 does; 7.12 is the oldest that works`,
+      )
+    },
+  )
 })

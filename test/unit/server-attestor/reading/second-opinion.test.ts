@@ -70,6 +70,24 @@ describe('SecondOpinion', () => {
     expect(opinion.outlived(agentId, AK, 2)).toBe(false)
   })
 
+  it('costs a node that returns every 30 minutes one question a day, not one at each return [claims:opinion:ttl]', async () => {
+    let now = 0
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 86_400_000, () => now)
+    for (now = 0; now < 86_400_000; now += 1_800_000) {
+      await opinion.confirm(evidence, AK, { signal })
+      expect(opinion.outlived(evidence.agentId, AK, now / 2_000)).toBe(false)
+    }
+    expect(source.asked).toHaveLength(2)
+  })
+
+  it('falls when another key is confirmed for the ID: the verifier holds one at a time [claims:opinion:ttl]', async () => {
+    const source = verifier(honest)
+    const opinion = new SecondOpinion(source, 86_400_000)
+    for (const ak of [AK, OTHER_AK, AK]) await opinion.confirm(evidence, ak, { signal })
+    expect(source.asked).toHaveLength(6)
+  })
+
   it('does not stand for a node whose ID is contested, asked afresh', async () => {
     const source = verifier(honest)
     const opinion = new SecondOpinion(source, 600_000)
