@@ -94,7 +94,9 @@ onTower('whose identity is whose', () => {
   it('refuses a cloned host: the same ID with another TPM [T61] [P06]', async () => {
     const auth = tower().host('auth')
     const line = new Timeline('cloned disk, another TPM', ['T61'])
-    const clone = await line.step('a fourth host claims the ID of auth', () => tower().raiseNext(auth.agentId))
+    const clone = await line.step('a fourth host claims the ID of auth', () =>
+      tower().raiseNext({ uuid: auth.agentId, standIn: true }),
+    )
     await expect(tower().register(clone)).rejects.toThrow(/./)
     line.mark('the registrar refuses it: the ID belongs to another TPM')
     const registered = await tower().keylime.admin.registered(auth.agentId)
@@ -107,7 +109,7 @@ onTower('whose identity is whose', () => {
 
   it('refuses the ID that every unconfigured Keylime agent claims [T08] [T84] [P06]', async () => {
     const line = new Timeline('a Keylime agent with the default ID', ['T08', 'T84'])
-    const host = await tower().raiseNext(DEFAULT_UUID)
+    const host = await tower().raiseNext({ uuid: DEFAULT_UUID })
     await tower().register(host)
     await tower().keylime.admin.enrol(host.agentId, FULL_POLICY)
     await host.startSpireAgent(tower().bundleFile)

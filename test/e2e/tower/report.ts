@@ -6,6 +6,7 @@
  * @module
  */
 
+import { agentInWords } from '../../lab/parts/parts.ts'
 import { readTimelines, type ScenarioRecord } from '../../lab/tower/timeline.ts'
 import { REQUIREMENTS, requirementCited } from '../../requirements/index.ts'
 
@@ -27,7 +28,7 @@ export function renderReport(records: readonly ScenarioRecord[]): string {
         return cut(`     ${(last?.at ?? 0).toFixed(1).padStart(6)} s  ${title}: ${last?.what ?? ''}`, WIDTH)
       }),
   ])
-  return `${lines.join('\n')}\n\n${shown.size} promises shown by ${records.length} scenarios\n`
+  return `${lines.join('\n')}\n\n${shown.size} promises shown by ${records.length} scenarios, ${agentInWords()}\n`
 }
 
 function cut(words: string, length: number): string {

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { agentInWords } from '../../lab/parts/parts.ts'
 import { prepareParts } from '../../lab/parts/prepare.ts'
 import { requireTowerTools } from '../../lab/parts/tower-programs.ts'
 import { runCommand } from '../../lab/processes/commands.ts'
@@ -27,7 +28,10 @@ const noTower = whyNoNamespaces()
  */
 export function onTower(title: string, scenarios: () => void, missing?: string): void {
   const why = noTower ?? missing
-  describe.skipIf(why !== undefined)(why === undefined ? title : `${title} (skipped: ${why})`, scenarios)
+  describe.skipIf(why !== undefined)(
+    why === undefined ? `${title}, ${agentInWords()}` : `${title} (skipped: ${why})`,
+    scenarios,
+  )
 }
 
 /**

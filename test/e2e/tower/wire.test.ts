@@ -13,6 +13,7 @@ const OPENBAO_PORT = 8200
 const TPM_PORTS: ReadonlySet<number> = new Set([2321, 2322])
 
 const TLS_1_2 = 0x0303
+const TLS_ALERT = 21
 
 const tower = useTower('twwire')
 
@@ -57,9 +58,13 @@ onTower('what passes on the wire', () => {
       .filter((port) => port !== KEYLIME_PORTS.registrar)
       .toSorted((one, other) => one - other)
     line.mark(`${network.length} flows: TLS on ${encrypted.join(', ')}; HTTP on ${KEYLIME_PORTS.registrar} alone`)
-    const loopback = network.filter(({ from, fromPort }) => from === '127.0.0.1' && fromPort === AGENT_PORT)
+    // A server that does not take a TLS session up again answers with an alert alone, and is asked anew without one.
+    const loopback = network.filter(
+      ({ from, fromPort, bytes }) => from === '127.0.0.1' && fromPort === AGENT_PORT && bytes[0] !== TLS_ALERT,
+    )
     expect(loopback.length).toBeGreaterThanOrEqual(names.length)
-    expect(loopback.every(({ bytes }) => (tlsVersion(bytes) ?? 0) >= TLS_1_2)).toBe(true)
+    const older = loopback.filter(({ bytes }) => (tlsVersion(bytes) ?? 0) < TLS_1_2)
+    expect(older.map(({ bytes }) => bytes.subarray(0, 60).toString('hex'))).toEqual([])
     line.mark(`agent half → Keylime agent on the loopback: ${loopback.length} connections, all TLS 1.2 or newer`)
     line.end()
   })

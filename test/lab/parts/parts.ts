@@ -42,3 +42,8 @@ export function ownParts(): Pick<Parts, 'realAgent' | 'serverPlugin' | 'agentPlu
   }
   return { realAgent, serverPlugin, agentPlugin }
 }
+
+/** Says which Keylime agent a run is with: what is shown with one is not shown with the other. */
+export function agentInWords(): string {
+  return process.env.KEYLIME_AGENT ? 'with a real Keylime agent' : 'with the stand-in for the Keylime agent'
+}

@@ -17,7 +17,7 @@ export interface SeenHost {
   readonly agentKind: 'real' | 'stand-in'
 }
 
-const FILE = join(resolve(import.meta.dirname, '..', '..'), '.tmp', 'tower-hosts.json')
+const FILE = join(resolve(import.meta.dirname, '..', '..', '..'), '.tmp', 'tower-hosts.json')
 
 /** Keeps the attested hosts of a tower. */
 export function noteHosts(hosts: Iterable<TowerHost>): void {

@@ -21,7 +21,7 @@ export interface ScenarioRecord {
   readonly steps: readonly Step[]
 }
 
-const FILE = join(resolve(import.meta.dirname, '..', '..'), '.tmp', 'tower-timelines.json')
+const FILE = join(resolve(import.meta.dirname, '..', '..', '..'), '.tmp', 'tower-timelines.json')
 
 /** Notes the steps of one scenario. */
 export class Timeline {
