@@ -4,10 +4,10 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rig } from '../lab/one-host/rig.ts'
+import { type AttestOutcome, attestOverSocket } from '../lab/services/attest-call.ts'
 import { KeylimeAgent } from '../lab/services/keylime-agent.ts'
 import { openStandInTpm } from '../lab/services/stand-in-tpm.ts'
 import { Swtpm } from '../lab/services/swtpm.ts'
-import { attestOverSocket, type StreamOutcome } from './attest-stream.ts'
 import { linesOf, startHost } from './host.ts'
 
 let rig: Rig
@@ -32,13 +32,16 @@ interface Evidence {
 }
 
 /** Attests as the agent half does, with a quote of the caller's choice. */
-function attestWith(agentId: string, quoteOver: (nonce: string) => Promise<Evidence>): Promise<StreamOutcome> {
+function attestWith(agentId: string, quoteOver: (nonce: string) => Promise<Evidence>): Promise<AttestOutcome> {
   const payload = Buffer.from(JSON.stringify({ AgentID: b64(agentId), HashAlg: b64('sha256') }))
-  return attestOverSocket(rig.spireServer.socketPath, payload, async (challenge) => {
-    const { Nonce } = JSON.parse(challenge.toString()) as { Nonce: string }
-    const { quote, pubkey } = await quoteOver(Buffer.from(Nonce, 'base64').toString())
-    const key = pubkey === undefined ? {} : { PubKey: b64(pubkey) }
-    return Buffer.from(JSON.stringify({ TPMQuote: b64(quote), ...key }))
+  return attestOverSocket(rig.spireServer.socketPath, {
+    payload,
+    answer: async (challenge) => {
+      const { Nonce } = JSON.parse(challenge.toString()) as { Nonce: string }
+      const { quote, pubkey } = await quoteOver(Buffer.from(Nonce, 'base64').toString())
+      const key = pubkey === undefined ? {} : { PubKey: b64(pubkey) }
+      return Buffer.from(JSON.stringify({ TPMQuote: b64(quote), ...key }))
+    },
   })
 }
 
@@ -119,8 +122,11 @@ describe('an attestation made by hand', () => {
   })
 
   it('reaches the plugin with 3.9 MiB, which refuses it in its own words; beyond 4 MiB SPIRE refuses [C62]', async () => {
-    const send = (mebibytes: number): Promise<StreamOutcome> =>
-      attestOverSocket(rig.spireServer.socketPath, Buffer.alloc(mebibytes * 2 ** 20, 0x20), (challenge) => challenge)
+    const send = (mebibytes: number): Promise<AttestOutcome> =>
+      attestOverSocket(rig.spireServer.socketPath, {
+        payload: Buffer.alloc(mebibytes * 2 ** 20, 0x20),
+        answer: (challenge) => challenge,
+      })
     const large = await send(3.9)
     expect(large).toEqual({
       code: 'INVALID_ARGUMENT',
