@@ -6,4 +6,34 @@
 import type { Requirement } from './requirement.ts'
 
 /** These promises, in the order in which they are met. */
-export const SCALE: readonly Requirement[] = []
+export const SCALE: readonly Requirement[] = [
+  {
+    id: 'fleet:two-sites:one-fleet',
+    promise:
+      'Two SPIRE servers on one PostgreSQL with two verifiers, each with its part of the nodes: both servers know the whole fleet',
+  },
+  {
+    id: 'fleet:server:killed-under-load',
+    promise:
+      'kill -9 of a SPIRE server while every node attests: each attests at the other server, no workload is left without an SVID, no verdict',
+  },
+  {
+    id: 'fleet:database:restarted',
+    promise:
+      'PostgreSQL restarted under SPIRE servers and registrars: workloads keep their SVIDs, nodes attest again without a restart of anything else',
+  },
+  {
+    id: 'fleet:verifier:gone-and-back',
+    promise:
+      "A verifier gone: the other verifier's nodes attest, its own are told to try again and never get a verdict; they attest once it is back",
+  },
+  {
+    id: 'fleet:registrar:gone',
+    promise: 'One of two registrars on one database gone: every node attests through the other',
+  },
+  {
+    id: 'fleet:release:rolling-upgrade',
+    promise:
+      "SPIRE servers, then SPIRE agents, change one after the other from the last release's halves to these, while every node attests",
+  },
+]

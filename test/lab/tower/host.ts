@@ -17,7 +17,7 @@ import { agentData } from '../services/plugin-data.ts'
 import { SpireAgent } from '../services/spire-agent.ts'
 import type { BootStory } from './boot-log.ts'
 import { GOOD_BOOT } from './boot-log.ts'
-import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import { DOMAIN, KEYLIME_PORTS, SERVICES_IP } from './hosts.ts'
 import { MeasuredHost } from './measured-host.ts'
 import type { NetworkHost } from './network.ts'
 
@@ -39,6 +39,8 @@ export interface HostOptions {
   /** Words a command so that it runs on this host. */
   readonly on: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
   readonly starter: ProcessStarter
+  /** Name that leads to the SPIRE servers. */
+  readonly serverName: string
   /** ID the Keylime agent claims; default: the hash of its EK. */
   readonly uuid?: string
 }
@@ -220,7 +222,7 @@ export class TowerHost {
     const agent = await SpireAgent.configure(starter, {
       dir: join(dir, 'spire'),
       binDir: parts.spireBin,
-      serverAddress: SERVICE_NAMES.spire,
+      serverAddress: this.#options.serverName,
       serverPort: SPIRE_PORT,
       trustDomain: DOMAIN,
       bundleFile: bundle,

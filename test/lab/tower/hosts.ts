@@ -15,6 +15,15 @@ export const SERVICES_IP = '10.10.2.62'
 /** Ports of Keylime's services, as Keylime has them by default. */
 export const KEYLIME_PORTS: KeylimePorts = { verifier: 8881, registrar: 8890, registrarTls: 8891 }
 
+/** One place of services: a host, its address, and the names of what runs there. */
+export interface Site {
+  readonly host: string
+  readonly ip: string
+  readonly names: { readonly spire: string; readonly verifier: string; readonly registrar: string }
+  /** Tells its folders from the first site's. */
+  readonly suffix: '' | '2'
+}
+
 /** Names of the services, all on host `spire`. */
 export const SERVICE_NAMES = {
   spire: `spire.${DOMAIN}`,
@@ -22,6 +31,24 @@ export const SERVICE_NAMES = {
   registrar: `registrar.keylime.${DOMAIN}`,
   openbao: `openbao.${DOMAIN}`,
 } as const
+
+/** The site that every tower has; its host is a node of the fleet too. */
+export const FIRST_SITE: Site = { host: 'spire', ip: SERVICES_IP, names: SERVICE_NAMES, suffix: '' }
+
+/** The site of a tower with `twoSites`: services alone, on a host without a TPM. */
+export const SECOND_SITE: Site = {
+  host: 'spire2',
+  ip: '10.10.2.63',
+  names: {
+    spire: `spire2.${DOMAIN}`,
+    verifier: `verifier2.keylime.${DOMAIN}`,
+    registrar: `registrar2.keylime.${DOMAIN}`,
+  },
+  suffix: '2',
+}
+
+/** The one name by which SPIRE agents know every SPIRE server; it leads to each of them. */
+export const SPIRE_SERVERS_NAME = `servers.${DOMAIN}`
 
 const ADDRESSES: readonly (readonly [string, string])[] = [
   ['spire', SERVICES_IP],
@@ -50,6 +77,11 @@ export function towerHosts(count: number): readonly NetworkHost[] {
  * @param name Short name, lower-case letters and digits, at most 10: it becomes part of a network link's name.
  */
 export function newHost(name: string, ip: string): NetworkHost {
-  const services = name === 'spire' ? Object.values(SERVICE_NAMES) : [`${name}.${DOMAIN}`]
+  const services = name === 'spire' ? [...Object.values(SERVICE_NAMES), SPIRE_SERVERS_NAME] : [`${name}.${DOMAIN}`]
   return { name, ip, names: [...services, name] }
+}
+
+/** Describes the host of a site that is no node. */
+export function siteHost({ host, ip, names }: Site): NetworkHost {
+  return { name: host, ip, names: [...Object.values(names), SPIRE_SERVERS_NAME, host] }
 }

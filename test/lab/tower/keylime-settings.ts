@@ -4,8 +4,9 @@
  * @module
  */
 import type { KeylimeConfOptions } from '../services/keylime-conf.ts'
+import type { Postgresql } from '../services/postgresql.ts'
 import { EVICTOR_PORT } from './evicting.ts'
-import { SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import { SERVICE_NAMES, type Site } from './hosts.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
 
@@ -19,18 +20,20 @@ const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
  */
 export function keylimeSettings(
   { dir, chain }: ServiceCertificates,
+  { ip }: Site,
   options: Pick<TowerOptions, 'patience' | 'webhook'>,
+  database?: Postgresql,
 ): NonNullable<KeylimeConfOptions['settings']> {
   const anchors = `["${chain}"]`
   const client = (name: string): Readonly<Record<string, string>> => ({
-    registrar_ip: SERVICES_IP,
+    registrar_ip: ip,
     tls_dir: dir,
     client_key: `${name}.key`,
     client_cert: `${name}.crt`,
     trusted_server_ca: anchors,
   })
   const server = (name: string): Readonly<Record<string, string>> => ({
-    ip: SERVICES_IP,
+    ip,
     tls_dir: dir,
     server_key: `${name}.key`,
     server_cert: `${name}.crt`,
@@ -38,6 +41,7 @@ export function keylimeSettings(
   })
   const patient = options.patience === 'default' ? { exponential_backoff: 'True', retry_interval: '2' } : {}
   const webhook = { enabled_revocation_notifications: "['webhook']", webhook_url: WEBHOOK_URL }
+  const shared = database === undefined ? {} : { database_url: database.url('registrar') }
   return {
     verifier: {
       ...server('verifier'),
@@ -45,7 +49,7 @@ export function keylimeSettings(
       ...patient,
       ...(options.webhook === true ? webhook : {}),
     },
-    registrar: server('registrar'),
-    tenant: { verifier_ip: SERVICES_IP, ...client('tenant') },
+    registrar: { ...server('registrar'), ...shared },
+    tenant: { verifier_ip: ip, ...client('tenant') },
   }
 }

@@ -8,7 +8,7 @@ import type { ConfObject } from '../services/hcl-text.ts'
 import { serverData as addresses } from '../services/plugin-data.ts'
 import type { SpireServerOptions } from '../services/spire-server.ts'
 import { SPIRE_PORT } from './host.ts'
-import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES } from './hosts.ts'
+import { DOMAIN, FIRST_SITE, KEYLIME_PORTS, SECOND_SITE } from './hosts.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
 
@@ -16,13 +16,15 @@ import type { TowerOptions } from './tower-options.ts'
 export interface ServerConfOptions {
   /** Folder of the tower. */
   readonly dir: string
+  /** Folder of this SPIRE server. */
+  readonly spireDir: string
   readonly certificates: ServiceCertificates
   readonly options: TowerOptions
 }
 
 /** Names the file of the server half's `plugin_data`, where a tower has one. */
-export function serverDataFile(dir: string): string {
-  return join(dir, 'spire', 'keylime.hcl')
+export function serverDataFile(spireDir: string): string {
+  return join(spireDir, 'keylime.hcl')
 }
 
 /**
@@ -31,10 +33,11 @@ export function serverDataFile(dir: string): string {
  * @param options Folder, certificates, what the tower asks for besides.
  */
 export function serverData({ dir, certificates, options }: ServerConfOptions, change: ConfObject = {}): ConfObject {
+  const sites = options.twoSites === true ? [FIRST_SITE, SECOND_SITE] : [FIRST_SITE]
   return {
     ...addresses(
-      [{ host: SERVICE_NAMES.verifier, port: KEYLIME_PORTS.verifier }],
-      [{ host: SERVICE_NAMES.registrar, port: KEYLIME_PORTS.registrarTls }],
+      sites.map(({ names }) => ({ host: names.verifier, port: KEYLIME_PORTS.verifier })),
+      sites.map(({ names }) => ({ host: names.registrar, port: KEYLIME_PORTS.registrarTls })),
       { ca: certificates.chain, cert: certificates.cert('plugin'), key: certificates.key('plugin') },
     ),
     require_ek_uuid: true,
@@ -51,9 +54,9 @@ export function serverData({ dir, certificates, options }: ServerConfOptions, ch
  * @param plugin Executable of the server half; default: ours.
  */
 export function serverOptions(from: ServerConfOptions, plugin?: string): SpireServerOptions {
-  const { dir, options } = from
+  const { spireDir, options } = from
   return {
-    dir: join(dir, 'spire'),
+    dir: spireDir,
     binDir: options.parts.spireBin,
     port: SPIRE_PORT,
     bindAddress: '0.0.0.0',
@@ -63,7 +66,9 @@ export function serverOptions(from: ServerConfOptions, plugin?: string): SpireSe
     plugin: {
       command: plugin ?? options.parts.serverPlugin,
       data: serverData(from),
-      ...(options.serverDataFile === true ? { dataFile: { path: serverDataFile(dir), format: 'hcl' as const } } : {}),
+      ...(options.serverDataFile === true
+        ? { dataFile: { path: serverDataFile(spireDir), format: 'hcl' as const } }
+        : {}),
     },
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The certificates of what runs on host `spire`, all from OpenBao, in one folder.
+ * The certificates of what runs on one site, all from OpenBao, in one folder.
  *
  * @module
  */
@@ -7,18 +7,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OpenBao, Role } from '../services/openbao.ts'
 import { installPair, type RootCa } from '../services/pki.ts'
-import { SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import type { Site } from './hosts.ts'
 
 /** Who gets one: `plugin` is the server half, `tenant` the operator, `evictor` the webhook. */
 export type ServiceName = 'verifier' | 'registrar' | 'plugin' | 'tenant' | 'evictor'
-
-const NAMES: Readonly<Record<ServiceName, string>> = {
-  verifier: SERVICE_NAMES.verifier,
-  registrar: SERVICE_NAMES.registrar,
-  plugin: SERVICE_NAMES.spire,
-  tenant: SERVICE_NAMES.spire,
-  evictor: SERVICE_NAMES.spire,
-}
 
 /** Issues and re-issues them. */
 export class ServiceCertificates {
@@ -26,9 +18,11 @@ export class ServiceCertificates {
   /** Intermediate and root, PEM. */
   readonly chain: string
   readonly #bao: OpenBao
+  readonly #site: Site
 
   /** @param dir Folder; made if missing. */
-  constructor(dir: string, bao: OpenBao) {
+  constructor(dir: string, bao: OpenBao, site: Site) {
+    this.#site = site
     this.dir = dir
     this.chain = join(dir, 'ca-complete-chain.crt')
     this.#bao = bao
@@ -58,7 +52,9 @@ export class ServiceCertificates {
    */
   async issue(name: ServiceName, wish: { readonly ttl?: string; readonly role?: Role } = {}): Promise<void> {
     const { ttl = '24h', role = 'keylime-services' } = wish
-    const pair = await this.#bao.issue({ role, commonName: NAMES[name], ips: [SERVICES_IP], ttl })
+    const { ip, names } = this.#site
+    const commonName = name === 'verifier' || name === 'registrar' ? names[name] : names.spire
+    const pair = await this.#bao.issue({ role, commonName, ips: [ip], ttl })
     installPair(pair, this.cert(name), this.key(name))
   }
 }

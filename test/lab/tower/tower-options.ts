@@ -13,6 +13,8 @@ export type Patience = 'default' | 'short'
 /** Programs that a tower needs. */
 export interface TowerParts extends Parts {
   readonly bao: string
+  /** Folder of Python packages that Keylime needs for PostgreSQL. */
+  readonly pythonPackages: string
 }
 
 /** What can differ from one tower to the next. */
@@ -30,6 +32,10 @@ export interface TowerOptions {
   readonly serverDataFile?: boolean
   /** Has the verifier call the webhook of `evictor.ts` when it fails a host. */
   readonly webhook?: boolean
+  /**
+   * Adds a second site of services: SPIRE servers and registrars share a PostgreSQL, each verifier has half of the hosts.
+   */
+  readonly twoSites?: boolean
   /** Told about each part as it comes up. */
   readonly onPart?: (what: string, seconds: number) => void
 }

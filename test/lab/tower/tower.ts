@@ -4,25 +4,43 @@
  *
  * @module
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newLogDir } from '../parts/cache.ts'
+import { postgresqlBin } from '../parts/debian-archive.ts'
 import { RigError } from '../processes/errors.ts'
 import { openPortal } from '../processes/https.ts'
 import { Processes, type ProcessStarter, type RigProcess } from '../processes/processes.ts'
-import { Keylime } from '../services/keylime.ts'
+import type { Keylime } from '../services/keylime.ts'
 import { OpenBao } from '../services/openbao.ts'
 import { installPair, RootCa } from '../services/pki.ts'
-import { SpireServer } from '../services/spire-server.ts'
+import { Postgresql } from '../services/postgresql.ts'
+import type { SpireServer } from '../services/spire-server.ts'
 import { FULL_POLICY } from './full-policy.ts'
 import { TowerHost } from './host.ts'
-import { DOMAIN, KEYLIME_PORTS, SERVICE_NAMES, SERVICES_IP, towerHosts } from './hosts.ts'
-import { keylimeSettings } from './keylime-settings.ts'
+import {
+  DOMAIN,
+  FIRST_SITE,
+  SECOND_SITE,
+  SERVICE_NAMES,
+  SERVICES_IP,
+  type Site,
+  SPIRE_SERVERS_NAME,
+  siteHost,
+  towerHosts,
+} from './hosts.ts'
 import { Network, type NetworkHost } from './network.ts'
-import { type ServerConfOptions, serverOptions } from './server-conf.ts'
-import { ServiceCertificates } from './service-certificates.ts'
+import type { ServerConfOptions } from './server-conf.ts'
+import type { ServiceCertificates } from './service-certificates.ts'
+import { ServiceSite } from './service-site.ts'
 import type { TowerOptions } from './tower-options.ts'
+
+/** What a new host claims to be. */
+export interface HostClaim {
+  readonly uuid?: string
+  readonly standIn?: boolean
+}
 
 /** One tower. */
 export class Tower {
@@ -32,14 +50,14 @@ export class Tower {
   readonly network: Network
   readonly root: RootCa
   readonly bao: OpenBao
-  readonly certificates: ServiceCertificates
-  readonly keylime: Keylime
+  readonly first: ServiceSite
+  readonly second: ServiceSite | undefined
   readonly hosts = new Map<string, TowerHost>()
   readonly bundleFile: string
   readonly #options: TowerOptions
   readonly #began = performance.now()
   readonly #running = new Map<string, RigProcess[]>()
-  #spire: SpireServer | undefined
+  #database: Postgresql | undefined
   #tpmQueue: Promise<unknown> = Promise.resolve()
 
   private constructor(options: TowerOptions, prefix: string) {
@@ -58,17 +76,8 @@ export class Tower {
       { dir: join(this.dir, 'openbao'), name: SERVICE_NAMES.openbao, ip: SERVICES_IP, portal: this.#portal('spire') },
       this.root,
     )
-    this.certificates = new ServiceCertificates(join(this.dir, 'keylime', 'certs'), this.bao)
-    this.keylime = new Keylime(this.on('spire'), {
-      dir: join(this.dir, 'keylime'),
-      certDir: this.certificates.dir,
-      administrator: { ca: 'ca-complete-chain.crt', cert: 'verifier.crt', key: 'verifier.key' },
-      binDir: options.parts.keylimeBin,
-      ports: KEYLIME_PORTS,
-      hosts: SERVICE_NAMES,
-      portal: this.#portal('spire'),
-      settings: keylimeSettings(this.certificates, options),
-    })
+    this.first = this.#site(FIRST_SITE)
+    this.second = options.twoSites === true ? this.#site(SECOND_SITE) : undefined
   }
 
   /**
@@ -87,10 +96,31 @@ export class Tower {
     }
   }
 
-  /** The SPIRE server. */
+  /** Certificates of the first site. */
+  get certificates(): ServiceCertificates {
+    return this.first.certificates
+  }
+
+  /** Keylime of the first site. */
+  get keylime(): Keylime {
+    return this.first.keylime
+  }
+
+  /** SPIRE server of the first site. */
   get spire(): SpireServer {
-    if (this.#spire === undefined) throw new RigError('the SPIRE server was never started')
-    return this.#spire
+    return this.first.spire
+  }
+
+  /** The PostgreSQL that two sites share. */
+  get database(): Postgresql {
+    if (this.#database === undefined) throw new RigError('a tower of one site has no PostgreSQL')
+    return this.#database
+  }
+
+  /** Finds the Keylime whose verifier polls a host: of two sites, each has every other host. */
+  keylimeOf(host: TowerHost): Keylime {
+    const index = [...this.hosts.keys()].indexOf(host.name)
+    return (index % 2 === 1 ? this.second : undefined)?.keylime ?? this.keylime
   }
 
   /** Finds a host by name. */
@@ -130,21 +160,22 @@ export class Tower {
   /**
    * Adds the next host with its TPM, booted; nobody knows it yet.
    *
-   * @param uuid ID its Keylime agent claims; default: the hash of its EK.
+   * @param claim ID its Keylime agent claims, by default the hash of its EK, and whether the agent is the stand-in in any
+   *   case: who claims another host's ID is free to choose.
    */
-  async raiseNext(uuid?: string): Promise<TowerHost> {
+  async raiseNext(claim: HostClaim = {}): Promise<TowerHost> {
     const description = towerHosts(this.hosts.size + 1).at(-1)
     if (description === undefined) throw new RigError('the tower is full')
     this.network.add(description)
     await this.#openPortal(description.name)
-    return this.#raiseHost(description, uuid)
+    return this.#raiseHost(description, claim)
   }
 
   /** Takes a host out of the tower: its agents end, and the verifier forgets it. */
   async removeHost(name: string): Promise<void> {
     const host = this.host(name)
     await host.pause()
-    if (host.registered) await this.keylime.admin.unenrol(host.agentId)
+    if (host.registered) await this.keylimeOf(host).admin.unenrol(host.agentId)
     await Promise.all((this.#running.get(name) ?? []).map((running) => running.stop()))
     this.#running.delete(name)
     this.network.drop(name)
@@ -171,13 +202,13 @@ export class Tower {
 
   /** What the SPIRE server's configuration is made from. */
   serverConf(): ServerConfOptions {
-    return { dir: this.dir, certificates: this.certificates, options: this.#options }
+    return this.first.serverConf()
   }
 
   /** Starts the SPIRE server again, on the same data, with another server half. */
   async replaceServerHalf(plugin: string): Promise<void> {
     await this.spire.stop()
-    await this.#startSpire(plugin)
+    await this.first.startSpire(plugin)
   }
 
   /** Writes the SPIRE server's present bundle where new hosts get it from. */
@@ -196,7 +227,9 @@ export class Tower {
     this.network.raise()
     for (const description of descriptions) this.network.add(description)
     this.#done(`${descriptions.length} hosts on one bridge, no route out`)
-    await Promise.all(descriptions.map(({ name }) => this.#openPortal(name)))
+    if (this.second !== undefined) this.network.add(siteHost(SECOND_SITE))
+    const named = this.second === undefined ? descriptions : [...descriptions, siteHost(SECOND_SITE)]
+    await Promise.all(named.map(({ name }) => this.#openPortal(name)))
     const tpms = new Map(descriptions.map((description) => [description.name, this.#raiseHost(description)]))
     await this.#raiseAuthority()
     await this.#raiseKeylime()
@@ -225,35 +258,46 @@ export class Tower {
   }
 
   async #raiseKeylime(): Promise<void> {
-    await this.certificates.issueAll(this.root)
-    await Promise.all([this.keylime.start('verifier'), this.keylime.start('registrar')])
+    if (this.second !== undefined) {
+      const binDir = postgresqlBin()
+      if (binDir === undefined) throw new RigError('two sites need PostgreSQL, which is not to be had here')
+      chmodSync(this.dir, 0o711)
+      const place = { dir: join(this.dir, 'postgresql'), binDir, ip: SERVICES_IP, clients: '10.10.2.0/24' }
+      this.#database = await Postgresql.start(this.on('spire'), place, ['spire', 'registrar'])
+      this.#done('PostgreSQL')
+    }
+    // One after the other: the first registrar makes the tables that the second one uses.
+    await this.first.startKeylime(this.#database)
+    await this.second?.startKeylime(this.#database)
     this.#done('Keylime verifier and registrar')
   }
 
   async #raiseSpire(): Promise<void> {
-    mkdirSync(join(this.dir, 'spire'), { mode: 0o700 })
-    await this.#startSpire()
+    await this.first.startSpire()
+    await this.second?.startSpire()
     await this.writeBundle()
     this.#done('SPIRE server with keylime-attestor-server')
   }
 
-  async #startSpire(plugin?: string): Promise<void> {
-    this.#spire = await SpireServer.configure(this.on('spire'), serverOptions(this.serverConf(), plugin))
-    await this.#spire.start()
+  #site(site: Site): ServiceSite {
+    const { dir, bao, root } = this
+    const place = { dir, bao, root, starter: this.on(site.host), portal: this.#portal(site.host) }
+    return new ServiceSite({ ...place, site, tower: this.#options })
   }
 
   /** TPMs are made one after the other: they share the files of one EK CA. */
-  #raiseHost(description: NetworkHost, uuid?: string): Promise<TowerHost> {
+  #raiseHost(description: NetworkHost, { uuid, standIn = false }: HostClaim = {}): Promise<TowerHost> {
     const raised = this.#tpmQueue.then(async () => {
       const host = await TowerHost.raise({
         host: description,
         dir: join(this.dir, 'hosts', description.name),
-        parts: this.#options.parts,
+        parts: standIn ? { ...this.#options.parts, realAgent: undefined } : this.#options.parts,
         root: this.root,
         bao: this.bao,
         ekCaDir: join(this.dir, 'ek-ca'),
         on: (command) => this.network.on(description.name, command),
         starter: this.on(description.name),
+        serverName: this.second === undefined ? SERVICE_NAMES.spire : SPIRE_SERVERS_NAME,
         ...(uuid === undefined ? {} : { uuid }),
       })
       this.hosts.set(description.name, host)
@@ -267,9 +311,10 @@ export class Tower {
   /** Registers, enrols and attests one host. */
   async admit(host: TowerHost): Promise<void> {
     await this.register(host)
-    await this.keylime.admin.enrol(host.agentId, FULL_POLICY)
+    const { admin } = this.keylimeOf(host)
+    await admin.enrol(host.agentId, FULL_POLICY)
     await this.createWorkload(host)
-    await this.keylime.admin.waitForQuotes(host.agentId)
+    await admin.waitForQuotes(host.agentId)
     await host.startSpireAgent(this.bundleFile)
     await host.spire.target.healthy()
     this.#done(`${host.name}: attested as ${host.spiffeId}`)

@@ -1,0 +1,99 @@
+/**
+ * One site of services: a Keylime and a SPIRE server with their certificates, on one host. A tower has one or two.
+ *
+ * @module
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { RigError } from '../processes/errors.ts'
+import type { ProcessStarter } from '../processes/processes.ts'
+import { Keylime } from '../services/keylime.ts'
+import type { OpenBao } from '../services/openbao.ts'
+import type { RootCa } from '../services/pki.ts'
+import type { Postgresql } from '../services/postgresql.ts'
+import { SpireServer } from '../services/spire-server.ts'
+import { KEYLIME_PORTS, type Site } from './hosts.ts'
+import { keylimeSettings } from './keylime-settings.ts'
+import { type ServerConfOptions, serverOptions } from './server-conf.ts'
+import { ServiceCertificates } from './service-certificates.ts'
+import type { TowerOptions } from './tower-options.ts'
+
+/** What a site needs of the tower around it. */
+export interface ServiceSiteOptions {
+  readonly site: Site
+  /** Folder of the tower. */
+  readonly dir: string
+  readonly bao: OpenBao
+  readonly root: RootCa
+  /** Starts processes on the site's host. */
+  readonly starter: ProcessStarter
+  /** Unix socket of that host's portal. */
+  readonly portal: string
+  readonly tower: TowerOptions
+}
+
+/** The services of one site. */
+export class ServiceSite {
+  readonly certificates: ServiceCertificates
+  readonly keylime: Keylime
+  readonly #options: ServiceSiteOptions
+  #database: Postgresql | undefined
+  #spire: SpireServer | undefined
+
+  /** @param options Site, folder, tower. */
+  constructor(options: ServiceSiteOptions) {
+    const { site, dir, bao, starter, portal, tower } = options
+    this.#options = options
+    const folder = join(dir, `keylime${site.suffix}`)
+    this.certificates = new ServiceCertificates(join(folder, 'certs'), bao, site)
+    this.keylime = new Keylime(starter, {
+      dir: folder,
+      certDir: this.certificates.dir,
+      administrator: { ca: 'ca-complete-chain.crt', cert: 'verifier.crt', key: 'verifier.key' },
+      binDir: tower.parts.keylimeBin,
+      ports: KEYLIME_PORTS,
+      hosts: site.names,
+      portal,
+      settings: () => keylimeSettings(this.certificates, site, tower, this.#database),
+      pythonPath: tower.parts.pythonPackages,
+    })
+  }
+
+  /** The SPIRE server. */
+  get spire(): SpireServer {
+    if (this.#spire === undefined) throw new RigError('the SPIRE server was never started')
+    return this.#spire
+  }
+
+  /** Issues the certificates and starts verifier and registrar; the registrar on a shared database where there is one. */
+  async startKeylime(database?: Postgresql): Promise<void> {
+    this.#database = database
+    await this.certificates.issueAll(this.#options.root)
+    await Promise.all([this.keylime.start('verifier'), this.keylime.start('registrar')])
+  }
+
+  /**
+   * Starts the SPIRE server, on the data it has.
+   *
+   * @param plugin Executable of the server half; default: ours.
+   */
+  async startSpire(plugin?: string): Promise<void> {
+    const { starter } = this.#options
+    mkdirSync(this.spireDir, { recursive: true, mode: 0o700 })
+    const options = serverOptions(this.serverConf(), plugin)
+    const datastore = this.#database?.datastore('spire')
+    this.#spire = await SpireServer.configure(starter, datastore === undefined ? options : { ...options, datastore })
+    await this.#spire.start()
+  }
+
+  /** Folder of the SPIRE server. */
+  get spireDir(): string {
+    return join(this.#options.dir, `spire${this.#options.site.suffix}`)
+  }
+
+  /** Gathers what the SPIRE server's configuration is made from. */
+  serverConf(): ServerConfOptions {
+    const { dir, tower } = this.#options
+    return { dir, spireDir: this.spireDir, certificates: this.certificates, options: tower }
+  }
+}
