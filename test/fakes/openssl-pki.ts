@@ -21,14 +21,22 @@ export type OpensslKey =
   | { readonly curve: string; readonly isExplicit?: boolean; readonly isCompressed?: boolean }
   | { readonly algorithm: string; readonly options?: readonly string[] }
 
+/** What is unusual about a certificate. */
+export interface OpensslOddity {
+  /** Instead of those of its kind, in the words of openssl's configuration. */
+  readonly extensions?: readonly string[]
+  /** Digest of the signature, such as `sha1`. */
+  readonly digest?: string
+}
+
 /** Makes certificates in the folder of a test PKI. */
 export interface OpensslPki {
   /** Makes a self-signed authority. */
-  root(name: string, key: OpensslKey): OpensslPair
+  root(name: string, key: OpensslKey, odd?: OpensslOddity): OpensslPair
   /** Issues a leaf for `localhost` and `127.0.0.1`; keys that cannot sign (X25519) can be certified too. */
-  issue(name: string, key: OpensslKey, issuer: OpensslPair): OpensslPair
+  issue(name: string, key: OpensslKey, issuer: OpensslPair, odd?: OpensslOddity): OpensslPair
   /** Issues an authority below another. */
-  intermediate(name: string, key: OpensslKey, issuer: OpensslPair): OpensslPair
+  intermediate(name: string, key: OpensslKey, issuer: OpensslPair, odd?: OpensslOddity): OpensslPair
   /** Certifies an authority's key anew under its own name, signed by another key of that name. */
   crossSign(authority: OpensslPair, by: OpensslPair): OpensslPair
 }
@@ -63,29 +71,44 @@ export function newOpensslPki(pki: TestPki): OpensslPki {
   const certify = (
     { name, keyFile }: { readonly name: string; readonly keyFile: string },
     issuer: Pick<OpensslPair, 'certFile' | 'keyFile'> | undefined,
-    extensions: readonly string[],
+    usual: readonly string[],
+    { extensions = [...usual, ...KEY_IDS], digest = 'sha256' }: OpensslOddity = {},
   ): OpensslPair => {
     made += 1
     const certFile = join(pki.folder, `openssl-${made}-${name.replace(/\W/g, '-')}.crt`)
     const publicFile = `${keyFile}.pub`
     run(['pkey', '-in', keyFile, '-pubout', '-out', publicFile])
-    const extensionFile = pki.write(`openssl-${made}.ext`, [...extensions, ...KEY_IDS].join('\n'))
+    const extensionFile = pki.write(`openssl-${made}.ext`, extensions.join('\n'))
     const signed =
       issuer === undefined
         ? ['-signkey', keyFile]
         : ['-CA', issuer.certFile, '-CAkey', issuer.keyFile, '-CAcreateserial']
     const request = join(pki.folder, `openssl-${made}.csr`)
+    const signature = digest === 'sha256' ? [] : [`-${digest}`]
     const own = ['-new', '-force_pubkey', publicFile, '-subj', `/CN=${name}`, '-days', '30', '-extfile', extensionFile]
     if (issuer === undefined) {
       run(['req', '-new', '-key', keyFile, '-subj', `/CN=${name}`, '-out', request])
-      run(['x509', '-req', '-in', request, '-days', '30', '-extfile', extensionFile, ...signed, '-out', certFile])
-    } else run(['x509', ...own, ...signed, '-out', certFile])
+      run([
+        'x509',
+        '-req',
+        '-in',
+        request,
+        '-days',
+        '30',
+        '-extfile',
+        extensionFile,
+        ...signed,
+        ...signature,
+        '-out',
+        certFile,
+      ])
+    } else run(['x509', ...own, ...signed, ...signature, '-out', certFile])
     return { name, certFile, keyFile, pem: readFileSync(certFile, 'utf8'), keyPem: readFileSync(keyFile, 'utf8') }
   }
   return {
-    root: (name, key) => certify({ name, keyFile: newKey(name, key) }, undefined, [CA]),
-    issue: (name, key, issuer) => certify({ name, keyFile: newKey(name, key) }, issuer, [LEAF]),
-    intermediate: (name, key, issuer) => certify({ name, keyFile: newKey(name, key) }, issuer, [CA]),
+    root: (name, key, odd) => certify({ name, keyFile: newKey(name, key) }, undefined, [CA], odd),
+    issue: (name, key, issuer, odd) => certify({ name, keyFile: newKey(name, key) }, issuer, [LEAF], odd),
+    intermediate: (name, key, issuer, odd) => certify({ name, keyFile: newKey(name, key) }, issuer, [CA], odd),
     crossSign: (authority, by) => certify(authority, by, [CA]),
   }
 }

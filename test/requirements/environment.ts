@@ -18,6 +18,11 @@ export const ENVIRONMENT: readonly Requirement[] = [
       'Cross-signed certificates of a CA rollover, in a CA file or sent by a server, are verified in finite time',
   },
   {
+    id: 'tls:peer:blamed',
+    promise:
+      "A server's certificate that OpenSSL refuses, for whatever reason, is told with that reason as the server's",
+  },
+  {
     id: 'process:signals:host-lives',
     promise: 'A signal that a host lives through, such as SIGHUP under nohup, does not end its plugin',
   },

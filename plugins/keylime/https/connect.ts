@@ -20,6 +20,8 @@ export type ConnectionPhase = 'connecting' | 'handshake' | 'open'
 export interface Connection {
   phase: ConnectionPhase
   readonly socket: net.Socket
+  /** Whether the handshake was done, and with it the server's certificates judged. */
+  judged?: boolean
   /** Whether an earlier TLS session was taken up again. */
   resumed: boolean
   /** Certificates the server sent, leaf first; empty for plain HTTP and resumed sessions. */
@@ -229,6 +231,7 @@ function connectionOn(
   })
   // Before Node's own listener, which destroys a connection that does not verify and with it what the server sent.
   socket.prependOnceListener('secure', () => {
+    connection.judged = true
     connection.resumed = socket.isSessionReused()
     if (!connection.resumed) connection.presented = presentedBy(socket)
   })

@@ -30,9 +30,9 @@ export interface FailureContext {
  */
 export function explainConnectFailure(error: Error, context: FailureContext): KeylimeError {
   const { target, material, connection } = context
-  const presented = connection?.presented ?? []
-  const tls =
-    material === undefined ? undefined : explainTlsFailure(error, { target, material, presented, now: Date.now() })
+  const judged = connection?.judged === true && connection.phase !== 'open'
+  const seen = { target, presented: connection?.presented ?? [], judged, now: Date.now() }
+  const tls = material === undefined ? undefined : explainTlsFailure(error, { ...seen, material })
   if (tls !== undefined) return tls
   const [reason, text] = explainNetwork(errorCode(error), error, context)
   return newFailure(reason, `${targetInWords(target)} ${text}`, {

@@ -3,25 +3,11 @@
  *
  * @module
  */
-
-import type { X509Certificate } from 'node:crypto'
 import type { KeylimeError } from '../basis/errors.ts'
-import { type FailureReason, newFailure } from '../basis/failures.ts'
-import { nameInOneLine } from '../basis/printable.ts'
-import { lifeInWords, lifeStage } from '../tls-files/certificate-life.ts'
-import { chainOf, isSelfIssued, shortFingerprint } from '../tls-files/certificates.ts'
+import { newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
+import { type Explanation, explainPeer, type TlsContext } from './peer-failures.ts'
 import { clientInWords, type Target, targetInWords } from './target.ts'
-
-/** Holds what is known about a TLS connection that failed. */
-export interface TlsContext {
-  readonly target: Target
-  readonly material: TlsMaterial
-  /** Certificates the server sent, leaf first; empty when it got not so far. */
-  readonly presented: readonly X509Certificate[]
-  /** Milliseconds since the epoch. */
-  readonly now: number
-}
 
 /** Names the ways in which TLS refuses our certificate. */
 export type ClientRefusal =
@@ -30,11 +16,6 @@ export type ClientRefusal =
   | 'client-expired'
   | 'client-usage'
   | 'client-certificate'
-
-interface Explanation {
-  readonly reason: FailureReason
-  readonly text: string
-}
 
 /**
  * Explains the failure of a TLS connection.
@@ -159,101 +140,4 @@ export function portHint(target: Target): string {
 
 function nameHint(target: Target): string {
   return `set ${target.settings.serverName ?? 'the expected server name'} to the name it is known by`
-}
-
-function explainPeer(code: string, error: Error, context: TlsContext): Explanation | undefined {
-  switch (code) {
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return explainName(context)
-    case 'CERT_HAS_EXPIRED':
-    case 'CERT_NOT_YET_VALID':
-      return explainLife(code, context)
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'CERT_SIGNATURE_FAILURE':
-      return explainIssuer(context)
-    case 'INVALID_PURPOSE':
-      return {
-        reason: 'peer-certificate',
-        text: `presents a certificate that is not for servers (extended key usage lacks serverAuth): ${leafName(context)}`,
-      }
-    default:
-      if (!/^(CERT_|CRL_|UNABLE_|INVALID_|PATH_|HOSTNAME_|ERROR_IN_|CA_)/.test(code)) return undefined
-      return {
-        reason: 'peer-certificate',
-        text: `presents a certificate that does not verify: ${error.message.split(';')[0]} (${code}): ${leafName(context)}`,
-      }
-  }
-}
-
-function leafName({ presented }: TlsContext): string {
-  return nameInOneLine(presented[0]?.subject)
-}
-
-function explainName({ target, presented }: TlsContext): Explanation {
-  const leaf = presented[0]
-  const names =
-    leaf?.subjectAltName?.replaceAll('IP Address:', 'IP:') ?? `no names (subject ${nameInOneLine(leaf?.subject)})`
-  const shown = names.replace(/\p{C}/gu, '?').slice(0, 400)
-  return {
-    reason: 'peer-name',
-    text:
-      `presents a certificate for ${shown}; expected ${target.expectedName}; ` +
-      `set ${target.settings.serverName ?? 'the expected server name'} to one of its names, or reissue it with that name`,
-  }
-}
-
-function explainLife(code: string, { presented, material, now }: TlsContext): Explanation {
-  const stage = code === 'CERT_HAS_EXPIRED' ? 'expired' : 'not-yet-valid'
-  const reason = stage === 'expired' ? 'peer-expired' : 'peer-not-yet-valid'
-  const sent = presented.find((one) => lifeStage(one, now) === stage)
-  if (sent !== undefined) {
-    return { reason, text: `presents a certificate that ${lifeInWords(sent, now)}: ${nameInOneLine(sent.subject)}` }
-  }
-  const anchor = material.anchors.find((one) => lifeStage(one, now) === stage)
-  const above =
-    anchor === undefined ? 'a certificate above it' : `${nameInOneLine(anchor.subject)} ${lifeInWords(anchor, now)}`
-  return { reason, text: `presents a certificate whose issuer in ${caInWords(material)} is out of date: ${above}` }
-}
-
-function explainIssuer(context: TlsContext): Explanation {
-  const { presented, material } = context
-  const leaf = presented[0]
-  if (leaf === undefined)
-    return { reason: 'peer-issuer', text: `presents a certificate whose issuer is not in ${caInWords(material)}` }
-  const top = chainOf(leaf, presented.slice(1)).at(-1) ?? leaf
-  const issuer = nameInOneLine(top.issuer)
-  const namesake = material.anchors.find((one) => one.subject === top.issuer)
-  if (namesake !== undefined) {
-    return {
-      reason: 'peer-reissued-ca',
-      text:
-        `presents a certificate signed by another ${issuer} than the one in ${caInWords(material)}: ours has SHA-256 ${shortFingerprint(namesake)}, ` +
-        `valid from ${new Date(namesake.validFrom).toISOString().slice(0, 10)}, and did not make that signature; one of the two was re-issued, add the other to the file`,
-    }
-  }
-  if (isSelfIssued(top)) {
-    const what = top === leaf ? 'a self-signed certificate' : 'a chain up to the root'
-    return {
-      reason: 'peer-issuer',
-      text: `presents ${what} ${nameInOneLine(top.subject)} (SHA-256 ${shortFingerprint(top)}), which is not in ${caInWords(material)}; add it there if it is the right one`,
-    }
-  }
-  if (top === leaf) {
-    return {
-      reason: 'peer-leaf-only',
-      text: `sends only its leaf ${nameInOneLine(leaf.subject)}; its issuer ${issuer} is not in ${caInWords(material)}: add it there or, if it is an intermediate, let the server send its chain`,
-    }
-  }
-  return {
-    reason: 'peer-issuer',
-    text: `presents a chain that ends at ${nameInOneLine(top.subject)}; its issuer ${issuer} is not in ${caInWords(material)}; add it there`,
-  }
-}
-
-function caInWords({ caName, caFile }: TlsMaterial): string {
-  return caFile === undefined ? `the system's roots (${caName} is not set)` : `${caName} ${caFile}`
 }
