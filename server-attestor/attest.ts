@@ -8,8 +8,10 @@ import {
   AttestError,
   attestationAge,
   attestError,
+  defaultUuidReasons,
   inWords,
   type LogFacts,
+  overtakenReasons,
   type Reason,
   selectorsFor,
 } from '@tower-of-omens/gate'
@@ -24,15 +26,15 @@ import {
 } from '@tower-of-omens/keylime/evidence'
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
-import { type Attestor, PLUGIN_NAME } from './context.ts'
-import { defaultUuidReasons, overtakenReasons } from './identity.ts'
-import { identify, type NodeEvidence, type ProvedNode, prove } from './proof.ts'
-import { type Standing, standingOf, waitForStanding } from './standing.ts'
+import type { AttestContext } from './context.ts'
+import { identify, type NodeEvidence, type ProvedNode, prove, proveAgain } from './proof.ts'
+import { PLUGIN_NAME } from './schema.ts'
+import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing.ts'
 
-/** Is the limit of one attestation from the challenge on, `wait_for_attestation` not included. */
+/** Limit of one attestation from the challenge on, `wait_for_attestation` not included. */
 export const ATTESTATION_LIMIT_MS = 30_000
 
-/** Gathers what is known of an attestation for its one log line, also when it fails. */
+/** What is known of an attestation, for its one log line, also when it fails. */
 export interface AttestationNotes {
   agentId?: AgentId
   facts: LogFacts
@@ -48,7 +50,7 @@ export interface AttestationNotes {
  * reaches the result.
  *
  * @param stream One `Attest` call, whose messages are bounded to 64 KiB.
- * @param attestor Configuration in force and the services made from it.
+ * @param context Configuration in force and the services made from it.
  * @param notes Filled in on the way.
  * @returns SPIFFE ID `spiffe://<trust domain>/spire/agent/keylime/<agent id>` and its selectors.
  * @throws {AttestError} A verdict, a "not yet", or a fault of the verifier, with its code.
@@ -58,37 +60,53 @@ export interface AttestationNotes {
  */
 export async function attest(
   stream: AttestStream,
-  attestor: Attestor,
+  context: AttestContext,
   notes: AttestationNotes,
 ): Promise<AgentAttributes> {
-  const call: Call = { stream, attestor, notes }
+  const { config, clients, admitted } = context
+  const ruling = rulingOf(stream, context, notes)
+  const proofs = { registrar: clients.registrar, allowedHashAlgs: config.allowedHashAlgs }
+  const standings: StandingSource = { verifiers: clients.verifiers, rules: config.gate }
   const payload = parsePayload(await stream.receivePayload())
   notes.agentId = payload.agentId
-  requireNone(defaultUuidReasons(payload.agentId, attestor.config.identity), call)
+  ruling.requireNone(defaultUuidReasons(payload.agentId, config.identity))
 
-  const { node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
+  const { evidence, node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
     const nonce = newNonce()
-    const response = await challenge(nonce, deadline, call)
-    const evidence: NodeEvidence = { ...payload, nonce, ...response }
-    const proved = await proveNode(evidence, deadline, call)
+    const response = await challenge(nonce, deadline, stream)
+    const answered: NodeEvidence = { ...payload, nonce, ...response }
+    const proof = await prove(answered, proofs, deadline.signal)
+    notes.proved = true
+    const { trustDomain, identity: rules } = config
+    const identity = await identify(proof.registered, { trustDomain, rules, admitted, now: context.now }, stream)
+    const proved: ProvedNode = { ...proof, identity }
+    notes.facts = { ...notes.facts, ...factsOf(proved) }
+    ruling.requireNone(identity.reasons)
     // After the proof, not before: a caller can hold the challenge while its node turns bad.
-    return { node: proved, first: await standingOf(evidence, proved, attestor, deadline) }
+    return { evidence: answered, node: proved, first: await standingOf(answered, proved, standings, deadline) }
   })
-  const standing = await waitForStanding(first, node, attestor, stream)
-  requireAdmitted(standing, call)
+  const { waitMs } = config
+  const standing = await waitForStanding(
+    first,
+    {
+      agentId: payload.agentId,
+      waitMs,
+      held: context.held,
+      sleep: context.sleep,
+      ask: (deadline) => standingOf(evidence, node, standings, deadline),
+      proveAgain: (signal) => proveAgain(evidence, node, proofs, signal),
+    },
+    stream,
+  )
+  notes.facts = { ...notes.facts, verifier: standing.verifier }
+  ruling.requireAdmitted(standing)
   // Nothing is awaited from here on, so of two that attest at the same moment one comes first.
-  requireNone(overtakenReasons(node.identity, attestor.admitted), call)
-  remember(node, standing, call)
-  return attributesOf(node, standing, payload.hashAlg, attestor)
+  ruling.requireNone(overtakenReasons(node.identity, admitted.holder(payload.agentId)))
+  notes.facts = { ...notes.facts, ...remember(node, standing, context, stream.log) }
+  return attributesOf(node, standing, payload.hashAlg, config.trustDomain)
 }
 
-interface Call {
-  readonly stream: AttestStream
-  readonly attestor: Attestor
-  readonly notes: AttestationNotes
-}
-
-async function challenge(nonce: string, deadline: Deadline, { stream }: Call): Promise<ChallengeResponse> {
+async function challenge(nonce: string, deadline: Deadline, stream: AttestStream): Promise<ChallengeResponse> {
   try {
     const answer = stream.challenge(encodeChallenge({ nonce }))
     return parseChallengeResponse(await untilAborted(deadline.signal, answer))
@@ -98,65 +116,68 @@ async function challenge(nonce: string, deadline: Deadline, { stream }: Call): P
   }
 }
 
-async function proveNode(evidence: NodeEvidence, deadline: Deadline, call: Call): Promise<ProvedNode> {
-  const { stream, attestor, notes } = call
-  const proof = await prove(evidence, attestor, deadline.signal)
-  notes.proved = true
-  const identity = await identify(proof.registered, attestor, stream)
-  notes.facts = {
-    ...notes.facts,
+/** What becomes of reasons to refuse. */
+interface Ruling {
+  /** Refuses on any reason, or in shadow mode only says that it would. */
+  requireNone(reasons: readonly Reason[]): void
+  /** Lets only `admit` of the gate through. */
+  requireAdmitted(standing: KnownStanding): void
+}
+
+function rulingOf(
+  { log }: Pick<AttestStream, 'log'>,
+  { config, metrics }: Pick<AttestContext, 'config' | 'metrics'>,
+  notes: AttestationNotes,
+): Ruling {
+  const report = (reasons: readonly Reason[]): void => {
+    if (reasons.length === 0) return
+    log.warn('Shadow mode: would refuse this node', { agent_id: notes.agentId, clauses: inWords(reasons) })
+    for (const { code } of reasons) metrics.shadowed(code)
+  }
+  return {
+    requireNone: (reasons) => {
+      const [first, ...rest] = reasons
+      if (first !== undefined && config.gate.enforce) throw new AttestError([first, ...rest])
+      report(reasons)
+    },
+    requireAdmitted: ({ decision }) => {
+      report(decision.shadowed)
+      if (decision.kind !== 'admit') throw new AttestError(decision.reasons)
+    },
+  }
+}
+
+function factsOf({ identity, contested }: ProvedNode): LogFacts {
+  return {
     ek_sha256: identity.ekFingerprint,
-    ...(proof.contested && { registrars_disagree: true }),
+    ...(contested && { registrars_disagree: true }),
     ...(identity.ekOutOfDate !== undefined && { ek_certificate: identity.ekOutOfDate }),
   }
-  requireNone(identity.reasons, call)
-  return { ...proof, identity }
 }
 
-/** Refuses on any reason, or in shadow mode only says that it would. */
-function requireNone(reasons: readonly Reason[], call: Call): void {
-  const [first, ...rest] = reasons
-  if (first === undefined) return
-  if (call.attestor.config.gate.enforce) throw new AttestError([first, ...rest])
-  reportShadowed(reasons, call)
-}
-
-/** Lets only `admit` of the gate through. */
-function requireAdmitted({ verifier, decision }: Standing, call: Call): void {
-  call.notes.facts = { ...call.notes.facts, verifier }
-  reportShadowed(decision.shadowed, call)
-  if (decision.kind !== 'admit') throw new AttestError(decision.reasons)
-}
-
-function reportShadowed(reasons: readonly Reason[], { stream, attestor, notes }: Call): void {
-  if (reasons.length === 0) return
-  stream.log.warn('Shadow mode: would refuse this node', {
-    agent_id: notes.agentId,
-    clauses: inWords(reasons),
-  })
-  for (const { code } of reasons) attestor.metrics.shadowed(code)
-}
-
-function remember({ registered, identity }: ProvedNode, standing: Standing, { stream, attestor, notes }: Call): void {
-  const { record, decision } = standing
-  const { agentId } = registered
+function remember(
+  { registered, identity }: ProvedNode,
+  { record, decision }: KnownStanding,
+  { admitted, policies, metrics }: Pick<AttestContext, 'admitted' | 'policies' | 'metrics'>,
+  log: AttestStream['log'],
+): LogFacts {
   const age = attestationAge(record) ?? 0
-  notes.facts = { ...notes.facts, age_s: age, attestation_count: record.attestationCount ?? 0 }
-  attestor.admitted.add(identity)
-  attestor.policies.look(agentId, decision.policy, stream.log)
-  attestor.metrics.admitted(age, decision.policy.strength)
+  admitted.add(identity)
+  policies.warnIfNews(registered.agentId, decision.policy, log)
+  metrics.admitted(age, decision.policy.strength)
+  return { age_s: age, attestation_count: record.attestationCount ?? 0 }
 }
 
 function attributesOf(
   { registered, identity }: ProvedNode,
-  { record, decision }: Standing,
+  { record, decision }: KnownStanding,
   hashAlg: string,
-  { config }: Attestor,
+  trustDomain: string,
 ): AgentAttributes {
   const { agentId } = registered
   const { policy, strength } = decision.policy
   return {
-    spiffeId: agentSpiffeId(config.trustDomain, PLUGIN_NAME, agentId),
+    spiffeId: agentSpiffeId(trustDomain, PLUGIN_NAME, agentId),
     selectorValues: selectorsFor({
       agentId,
       hashAlg,

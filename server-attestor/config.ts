@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GateRules } from '@tower-of-omens/gate'
+import type { GateRules, IdentityRules } from '@tower-of-omens/gate'
 import {
   checksNothing,
   describeStrength,
@@ -23,11 +23,9 @@ import { loadTlsFiles, type TlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { MAX_SPIFFE_ID_BYTES } from '@tower-of-omens/spire-sdk'
 import { type DecodedConfig, decodeConfig, inOrder, Problem } from '@tower-of-omens/spire-sdk/hcl'
 import type { HashAlg } from '@tower-of-omens/tpm'
-import { PLUGIN_NAME } from './context.ts'
 import { readEkCas } from './ek-cas.ts'
-import type { IdentityRules } from './identity.ts'
 import { type ServiceSettings, TLS_FILE_NAMES } from './reading/clients.ts'
-import { SERVER_SCHEMA } from './schema.ts'
+import { PLUGIN_NAME, SERVER_SCHEMA } from './schema.ts'
 
 /** Is a configuration in force: whole, checked, never changed. */
 export interface ServerConfig {

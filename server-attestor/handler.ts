@@ -9,7 +9,7 @@ import { CallerGone, DeadlinePassed, failureReason, isKeylimeError, KeylimeError
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { RpcError } from '@tower-of-omens/spire-sdk'
 import { type AttestationNotes, attest } from './attest.ts'
-import type { Attestor } from './context.ts'
+import type { AttestContext } from './context.ts'
 import { codeOf, forUnproven, toRpcError } from './status.ts'
 import type { AttestResult } from './telemetry/metrics.ts'
 
@@ -17,18 +17,18 @@ import type { AttestResult } from './telemetry/metrics.ts'
  * Attests one node and reports it: one INFO line when it is admitted, else one line with the code and every clause.
  *
  * @param stream One `Attest` call.
- * @param attestor Configuration in force.
+ * @param context Configuration in force.
  * @returns What {@link attest} returns.
  * @throws {RpcError} With the status and the message for SPIRE; anything unknown is thrown as it is.
  */
-export async function attestReported(stream: AttestStream, attestor: Attestor): Promise<AgentAttributes> {
+export async function attestReported(stream: AttestStream, context: AttestContext): Promise<AgentAttributes> {
   const began = performance.now()
   const notes: AttestationNotes = { facts: {}, proved: false }
-  attestor.metrics.began()
+  context.metrics.began()
   try {
-    const attributes = await attest(stream, attestor, notes)
+    const attributes = await attest(stream, context, notes)
     const durationMs = performance.now() - began
-    attestor.metrics.ended('admitted', 'OK', durationMs)
+    context.metrics.ended('admitted', 'OK', durationMs)
     stream.log.info('Node attested', {
       agent_id: notes.agentId,
       ...notes.facts,
@@ -40,7 +40,7 @@ export async function attestReported(stream: AttestStream, attestor: Attestor): 
   } catch (thrown) {
     const error = settle(thrown, stream, notes)
     const durationMs = performance.now() - began
-    attestor.metrics.ended(ENDINGS[entryOf(codeOf(error)).status].result, codeOf(error), durationMs)
+    context.metrics.ended(ENDINGS[entryOf(codeOf(error)).status].result, codeOf(error), durationMs)
     log(error, stream, notes, durationMs)
     throw toRpcError(outward(error, notes)) ?? error
   }

@@ -7,8 +7,7 @@
  */
 import type { PluginOptions } from '@tower-of-omens/spire-sdk'
 import { serverNodeAttestor } from '@tower-of-omens/spire-sdk'
-import type { Memory } from './build-context.ts'
-import type { Attestor } from './context.ts'
+import type { AttestContext, Memory } from './context.ts'
 import { toRpcError } from './status.ts'
 
 /** Bounds a message of the agent half; a quote with its public key takes under 4 KiB. */
@@ -19,30 +18,27 @@ const MAX_MESSAGE_BYTES = 65_536
  *
  * @returns Options for `servePlugin`.
  */
-export function serverPlugin(): PluginOptions<Attestor> {
+export function serverPlugin(): PluginOptions<AttestContext> {
   let memory: Memory | undefined
   return {
     name: 'keylime-attestor-server',
     type: 'NodeAttestor',
     services: [
-      serverNodeAttestor<Attestor>({
-        attest: async (stream, attestor) => {
+      serverNodeAttestor<AttestContext>({
+        attest: async (stream, context) => {
           const { attestReported } = await import('./handler.ts')
-          return attestReported(stream, attestor)
+          return attestReported(stream, context)
         },
         maxMessageBytes: MAX_MESSAGE_BYTES,
       }),
     ],
     config: {
       build: async (request, context) => {
-        const { buildAttestor, newMemory } = await import('./build-context.ts')
+        const { buildContext, newMemory } = await import('./context.ts')
         memory ??= newMemory()
-        return buildAttestor(request, context, memory)
+        return buildContext(request, context, memory)
       },
-      dispose: async ({ clients, metrics, ekCaWatch }) => {
-        ekCaWatch?.close()
-        await Promise.all([clients.close(), metrics.close()])
-      },
+      dispose: (context) => context.close(),
     },
     mapError: toRpcError,
   }

@@ -4,33 +4,49 @@
  * @module
  */
 
-import type { Reason } from '@tower-of-omens/gate'
-import { reasonFor } from '@tower-of-omens/gate'
+import { type IdentityRules, type NodeIdentity, undecidedHolder, withoutHolder } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { KeylimeError } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
 import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '@tower-of-omens/keylime/evidence'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId, RpcError } from '@tower-of-omens/spire-sdk'
-import { type Attestor, PLUGIN_NAME } from './context.ts'
-import { judgeIdentity, type NodeIdentity, withRegisteredHost } from './identity.ts'
+import type { HashAlg } from '@tower-of-omens/tpm'
+import { type AdmittedNodes, identityOf, withRegisteredNode } from './identity.ts'
+import type { RegistrarRecords } from './reading/registrar-records.ts'
+import { PLUGIN_NAME } from './schema.ts'
 
-/** Is evidence whose agent ID was parsed. */
+/** Evidence whose agent ID was parsed. */
 export type NodeEvidence = Evidence & { readonly agentId: AgentId }
 
-/** Is what proves a quote. */
+/** What proves a quote. */
 export interface Proof {
   readonly registered: RegistrarRecord
   /** Another registrar, asked before, holds another TPM for this ID: then no earlier opinion of the verifier counts. */
   readonly contested: boolean
 }
 
-/** Is a node that proved itself. */
+/** A node that proved itself. */
 export interface ProvedNode extends Proof {
   readonly identity: NodeIdentity
 }
 
-/** Bounds the one question to SPIRE about an ID that another TPM held. */
+/** What a proof is made with. */
+export interface ProofSource {
+  readonly registrar: RegistrarRecords
+  readonly allowedHashAlgs: readonly HashAlg[]
+}
+
+/** What says whose TPM a node is. */
+export interface IdentitySource {
+  readonly trustDomain: string
+  readonly rules: IdentityRules
+  readonly admitted: AdmittedNodes
+  /** Tells the time for certificates. */
+  readonly now: () => Date
+}
+
+/** Bound of the one question to SPIRE about an ID that another TPM held. */
 const AGENT_STORE_TIMEOUT_MS = 2_000
 
 /**
@@ -39,24 +55,23 @@ const AGENT_STORE_TIMEOUT_MS = 2_000
  * With several registrars, a record that proves nothing is no verdict before the others were asked.
  *
  * @param evidence What the caller sent.
- * @param attestor Configuration and services.
+ * @param source The registrars, and what is accepted.
  * @param signal Ends the attestation.
  * @returns The registrar record that proves it.
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of a registrar.
  */
-export async function prove(evidence: NodeEvidence, attestor: Attestor, signal: AbortSignal): Promise<Proof> {
-  const { allowedHashAlgs } = attestor.config
+export async function prove(evidence: NodeEvidence, source: ProofSource, signal: AbortSignal): Promise<Proof> {
+  const { registrar, allowedHashAlgs } = source
   checkQuoteBinding(parseQuote(evidence.quote), { ...evidence, allowedHashAlgs })
-  const { registrar } = attestor.clients
   const { record, cached } = await registrar.get(evidence.agentId, signal)
-  const failure = failureWith(evidence, record, attestor)
+  const failure = failureWith(evidence, record, source)
   if (failure === undefined) return { registered: record, contested: false }
   // The node may have registered again, with another AK, since the record was read.
   const newest = cached ? await registrar.refresh(evidence.agentId, signal) : record
-  const verdict = newest === record ? failure : failureWith(evidence, newest, attestor)
+  const verdict = newest === record ? failure : failureWith(evidence, newest, source)
   if (verdict === undefined) return { registered: newest, contested: false }
   const others = await registrar.others(newest, signal)
-  const registered = others.records.find((other) => failureWith(evidence, other, attestor) === undefined)
+  const registered = others.records.find((other) => failureWith(evidence, other, source) === undefined)
   if (registered === undefined) throw others.failure ?? verdict
   return { registered, contested: true }
 }
@@ -67,28 +82,32 @@ export async function prove(evidence: NodeEvidence, attestor: Attestor, signal: 
  *
  * @param evidence What the caller sent.
  * @param proof What proved it before.
- * @param attestor Configuration and services.
+ * @param source The registrars, and what is accepted.
  * @param signal Ends the attestation.
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. Or a failure of the registrar.
  */
 export async function proveAgain(
   evidence: NodeEvidence,
   { registered, contested }: Proof,
-  attestor: Attestor,
+  source: ProofSource,
   signal: AbortSignal,
 ): Promise<void> {
   if (contested) return
-  const renewed = await attestor.clients.registrar.refresh(evidence.agentId, signal)
-  const failure = renewed === registered ? undefined : failureWith(evidence, renewed, attestor)
+  const renewed = await source.registrar.refresh(evidence.agentId, signal)
+  const failure = renewed === registered ? undefined : failureWith(evidence, renewed, source)
   if (failure !== undefined) throw failure
 }
 
-function failureWith(evidence: NodeEvidence, record: RegistrarRecord, { config }: Attestor): KeylimeError | undefined {
+function failureWith(
+  evidence: NodeEvidence,
+  record: RegistrarRecord,
+  accepted: Pick<ProofSource, 'allowedHashAlgs'>,
+): KeylimeError | undefined {
   try {
-    verifyQuote(evidence, record, config)
+    verifyQuote(evidence, record, accepted)
     return undefined
   } catch (error) {
-    if (error instanceof KeylimeError) return withRegisteredHost(error, record)
+    if (error instanceof KeylimeError) return withRegisteredNode(error, record)
     throw error
   }
 }
@@ -97,21 +116,21 @@ function failureWith(evidence: NodeEvidence, record: RegistrarRecord, { config }
  * Judges whose TPM a proved node is, and whether another one held its ID before.
  *
  * @param registered Its registrar record.
- * @param attestor Configuration and memory.
+ * @param source Rules and memory.
  * @param stream The attestation: its log, and the host's agent store.
  * @returns Who it is, with every reason to refuse.
  * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: the record's keys are unusable.
  */
 export async function identify(
   registered: RegistrarRecord,
-  attestor: Attestor,
+  { trustDomain, rules, admitted, now }: IdentitySource,
   stream: Pick<AttestStream, 'hosts' | 'log' | 'signal'>,
 ): Promise<NodeIdentity> {
-  const identity = judgeIdentity(registered, attestor.config.identity, attestor.admitted, attestor.now())
+  const identity = identityOf(registered, rules, admitted, now())
   if (identity.heldBy === undefined) return identity
-  const answer = await isStillAttested(identity.heldBy.agentId, attestor, stream)
+  const answer = await isStillAttested(trustDomain, identity.heldBy.agentId, stream)
   if (answer === 'yes') return identity
-  if (answer === 'cannot say') return undecided(identity)
+  if (answer === 'cannot say') return undecidedHolder(identity)
   const passes = identity.heldBy.agentId === registered.agentId ? 'to another TPM' : 'to another spelling'
   stream.log.warn(`Agent ID passes ${passes}: SPIRE no longer knows the node that held it`, {
     agent_id: registered.agentId,
@@ -121,30 +140,18 @@ export async function identify(
     ek_sha256: identity.ekFingerprint,
     address: identity.address,
   })
-  return { ...identity, heldBy: undefined, reasons: identity.reasons.filter((one) => !isAboutHolder(one)) }
-}
-
-function isAboutHolder({ code }: Reason): boolean {
-  return code === 'KL-ID-IN-USE' || code === 'KL-ID-SPELLING'
-}
-
-/** The ID stays with the TPM that holds it, but a host that does not answer makes no verdict. */
-function undecided(identity: NodeIdentity): NodeIdentity {
-  const reasons = identity.reasons.map((one) =>
-    isAboutHolder(one) ? reasonFor('KL-ID-UNDECIDED', { held: one.message }) : one,
-  )
-  return { ...identity, reasons }
+  return withoutHolder(identity)
 }
 
 /** A host without an agent store, or one that is still loading its plugins, leaves the ID with the TPM that holds it. */
 async function isStillAttested(
+  trustDomain: string,
   agentId: AgentId,
-  { config }: Attestor,
   { hosts, signal }: Pick<AttestStream, 'hosts' | 'signal'>,
 ): Promise<'yes' | 'no' | 'cannot say'> {
   try {
+    const spiffeId = agentSpiffeId(trustDomain, PLUGIN_NAME, agentId)
     const store = await hosts.agentStore()
-    const spiffeId = agentSpiffeId(config.trustDomain, PLUGIN_NAME, agentId)
     return (await store.hasAgent(spiffeId, { signal, timeoutMs: AGENT_STORE_TIMEOUT_MS })) ? 'yes' : 'no'
   } catch (error) {
     return error instanceof RpcError && error.status === 'FAILED_PRECONDITION' ? 'yes' : 'cannot say'

@@ -8,7 +8,10 @@ import { parseRequirement, parseTpmPolicy, TpmPolicyError } from '@tower-of-omen
 import { hostProblem, parseHostPort } from '@tower-of-omens/keylime'
 import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 
-/** Is where Keylime's verifier writes the certificates it makes at first start. */
+/** Name of the plugin block in SPIRE's configuration, and so the type of its selectors and SPIFFE IDs. */
+export const PLUGIN_NAME = 'keylime'
+
+/** Where Keylime's verifier writes the certificates it makes at first start. */
 const CV_CA = '/var/lib/keylime/cv_ca'
 const DAY_MS = 86_400_000
 

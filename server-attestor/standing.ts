@@ -4,32 +4,58 @@
  * @module
  */
 
-import { AttestError, inWords, type Judgement, judge } from '@tower-of-omens/gate'
-import { type Deadline, isKeylimeError, KeylimeError, withDeadline } from '@tower-of-omens/keylime'
+import { AttestError, type GateRules, inWords, type Judgement, judge } from '@tower-of-omens/gate'
+import {
+  type AgentId,
+  type Deadline,
+  isKeylimeError,
+  KeylimeError,
+  type Limiter,
+  withDeadline,
+} from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
-import type { Attestor } from './context.ts'
-import { type NodeEvidence, type ProvedNode, proveAgain } from './proof.ts'
+import type { NodeEvidence, ProvedNode } from './proof.ts'
 import type { Verifier } from './reading/clients.ts'
+import type { ServiceGroup } from './reading/service-group.ts'
 
-/** Is what one verifier says, and what the gate makes of it. */
-export interface Standing {
+/** What one verifier says of a node, and what the gate makes of it. */
+export interface KnownStanding {
+  readonly kind: 'known'
   readonly verifier: string
   readonly record: AgentRecord
   readonly decision: Judgement
 }
 
-/** Is a standing, or that no verifier knows the node yet. */
-export type Outcome =
-  | { readonly standing: Standing; readonly evidence: NodeEvidence }
-  | { readonly unknown: KeylimeError; readonly evidence: NodeEvidence }
+/** How a node stands; `unknown`: no verifier knows it yet. */
+export type Standing = KnownStanding | { readonly kind: 'unknown'; readonly error: KeylimeError }
+
+/** Who is asked, and how the answer is judged. */
+export interface StandingSource {
+  readonly verifiers: ServiceGroup<Verifier>
+  readonly rules: GateRules
+}
+
+/** What a wait for a better standing needs. */
+export interface WaitOptions {
+  readonly agentId: AgentId
+  /** `wait_for_attestation`, milliseconds; 0: there is no wait. */
+  readonly waitMs: number
+  /** How many nodes are held by it. */
+  readonly held: Limiter
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Asks for the standing again. */
+  readonly ask: (deadline: Deadline) => Promise<Standing>
+  /** Proves the node again, at the end of a wait that would admit it. */
+  readonly proveAgain: (signal: AbortSignal) => Promise<void>
+}
 
 /** First pause between two looks: the verifier's default quote interval. */
 const FIRST_PAUSE_MS = 2_000
 const LONGEST_PAUSE_MS = 5_000
-/** Is how long a node is held that no verifier knows: anyone can register, and each look costs the verifiers a read. */
+/** How long a node is held that no verifier knows: anyone can register, and each look costs the verifiers a read. */
 const UNKNOWN_WAIT_MS = 30_000
-/** Bounds one look while waiting, its place in the queue included. */
+/** Bound of one look while waiting, its place in the queue included. */
 const LOOK_LIMIT_MS = 30_000
 
 /**
@@ -39,61 +65,60 @@ const LOOK_LIMIT_MS = 30_000
  *
  * @param evidence The proved evidence.
  * @param node The proved node.
- * @param attestor Configuration and services.
+ * @param source Verifiers and rules.
  * @param deadline Limit of the attestation, or of one look while waiting.
  * @returns The standing, or that nobody knows the node.
- * @throws {AttestError} `KL-QUOTE-VERIFIER-REJECTED`, `KL-OPINION-SELF-CHECK`, `KL-BUSY`.
- * @throws {KeylimeError} No verifier could answer in time.
+ * @throws {AttestError} `KL-QUOTE-VERIFIER-REJECTED`, `KL-OPINION-SELF-CHECK`.
+ * @throws {KeylimeError} No verifier could answer in time. Of reason `queue-full`: too many wait.
  */
 export async function standingOf(
   evidence: NodeEvidence,
   node: ProvedNode,
-  attestor: Attestor,
+  { verifiers, rules }: StandingSource,
   { signal }: Deadline,
-): Promise<Outcome> {
+): Promise<Standing> {
   try {
-    const standing = await attestor.clients.verifiers.first(evidence.agentId, signal, (verifier) =>
-      ask(verifier, evidence, node, attestor, signal).catch(saidBy(verifier.name)),
+    return await verifiers.askInTurn(evidence.agentId, signal, (verifier) =>
+      askVerifier(verifier, evidence, node, rules, signal).catch(nameVerifier(verifier.name)),
     )
-    return { standing, evidence }
   } catch (error) {
-    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { unknown: onlyRegistered(error), evidence }
+    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return { kind: 'unknown', error: onlyRegistered(error) }
     throw error
   }
 }
 
 /** Asks one verifier both at once. A verdict in either answer stands when the other fails: nobody else is asked then. */
-async function ask(
+async function askVerifier(
   verifier: Verifier,
   evidence: NodeEvidence,
   { registered, contested }: ProvedNode,
-  { config }: Attestor,
+  rules: GateRules,
   signal: AbortSignal,
-): Promise<Standing> {
+): Promise<KnownStanding> {
   const { agentId, hashAlg } = evidence
   const opinion = verifier.opinion.confirm(evidence, registered.akTpm, { signal, afresh: contested })
   // Until it is awaited.
   opinion.catch(() => undefined)
   const record = await verifier.reader.read(agentId, { signal }).catch(async (error: unknown) => {
-    if (!isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) await opinion.catch(onlyRefusals)
+    if (!isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) await opinion.catch(throwVerdict)
     throw error
   })
-  const decision = judge(record, hashAlg, config.gate)
+  const decision = judge(record, hashAlg, rules)
   if (decision.kind !== 'refuse') {
     await opinion
     if (verifier.opinion.outlived(agentId, registered.akTpm, record.attestationCount ?? 0)) {
       await verifier.opinion.confirm(evidence, registered.akTpm, { signal })
     }
   }
-  return { verifier: verifier.name, record, decision }
+  return { kind: 'known', verifier: verifier.name, record, decision }
 }
 
-function onlyRefusals(error: unknown): void {
+function throwVerdict(error: unknown): void {
   if (error instanceof AttestError) throw error
 }
 
 /** Of several verifiers the log must name the one that refuses, or whose opinion is worth nothing. */
-function saidBy(verifier: string): (error: unknown) => never {
+function nameVerifier(verifier: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof AttestError)) throw error
     throw new AttestError(error.reasons, { cause: error.cause, facts: { ...error.facts, verifier } })
@@ -107,79 +132,71 @@ function onlyRegistered(error: KeylimeError): KeylimeError {
 }
 
 /**
- * Holds the stream of a node that is not attested yet, and looks again, as long as `wait_for_attestation` allows.
+ * Holds the stream of a node that is not attested yet, and asks again, as long as `wait_for_attestation` allows.
  *
  * @param first What was found at once.
- * @param node The proved node.
- * @param attestor Configuration and services.
+ * @param options How long, and how to ask again.
  * @param stream Its signal ends the wait: nobody waits for a caller that has gone.
  * @returns The standing that ends the wait: admitted, a verdict, or the last one found.
  * @throws {KeylimeError} `KEYLIME_AGENT_UNKNOWN`: still nobody knows the node; or a failure of every verifier.
  *   `KEYLIME_QUOTE_REJECTED`: meanwhile the ID was given to another TPM.
  */
 export async function waitForStanding(
-  first: Outcome,
-  node: ProvedNode,
-  attestor: Attestor,
+  first: Standing,
+  options: WaitOptions,
   stream: Pick<AttestStream, 'signal' | 'log'>,
-): Promise<Standing> {
-  const { config, held } = attestor
-  if (config.waitMs <= 0 || !isWorthWaiting(first) || !held.enter()) return settled(first)
+): Promise<KnownStanding> {
+  const { waitMs, held, proveAgain } = options
+  if (waitMs <= 0 || !isWorthWaiting(first) || !held.enter()) return requireKnown(first)
   try {
-    const standing = settled(await lookAgain(first, node, attestor, stream))
+    const standing = requireKnown(await askUntilSettled(first, options, stream.signal, stream.log))
     if (standing.decision.kind !== 'admit') return standing
-    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) => proveAgain(first.evidence, node, attestor, signal))
+    await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) => proveAgain(signal))
     return standing
   } finally {
     held.leave()
   }
 }
 
-async function lookAgain(
-  first: Outcome,
-  node: ProvedNode,
-  attestor: Attestor,
-  stream: Pick<AttestStream, 'signal' | 'log'>,
-): Promise<Outcome> {
-  const { waitMs } = attestor.config
-  const { agentId } = first.evidence
-  stream.log.info('Node is not attested yet, waiting', { agent_id: agentId, wait_ms: waitMs, clauses: whyNot(first) })
+async function askUntilSettled(
+  first: Standing,
+  { agentId, waitMs, sleep, ask }: WaitOptions,
+  signal: AbortSignal,
+  log: AttestStream['log'],
+): Promise<Standing> {
+  log.info('Node is not attested yet, waiting', { agent_id: agentId, wait_ms: waitMs, clauses: whyNot(first) })
   const began = performance.now()
   let last = first
   let waited = 0
   let pause = FIRST_PAUSE_MS
   for (let limit = limitOf(last, waitMs); waited < limit && isWorthWaiting(last); limit = limitOf(last, waitMs)) {
     const slept = Math.min(pause, limit - waited)
-    await attestor.sleep(slept, stream.signal)
+    await sleep(slept, signal)
     pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5)
-    last = await withDeadline(stream.signal, LOOK_LIMIT_MS, (deadline) =>
-      standingOf(first.evidence, node, attestor, deadline),
-    )
+    last = await withDeadline(signal, LOOK_LIMIT_MS, ask)
     // A look counts too: a slow verifier must not make five minutes half an hour.
     waited = Math.max(waited + slept, performance.now() - began)
   }
   return last
 }
 
-function limitOf(outcome: Outcome, waitMs: number): number {
-  return 'unknown' in outcome ? Math.min(UNKNOWN_WAIT_MS, waitMs) : waitMs
+function limitOf(standing: Standing, waitMs: number): number {
+  return standing.kind === 'unknown' ? Math.min(UNKNOWN_WAIT_MS, waitMs) : waitMs
 }
 
 /** A push-mode node stays one, and a verdict stays a verdict. */
-function isWorthWaiting(outcome: Outcome): boolean {
-  if ('unknown' in outcome) return true
-  const { decision } = outcome.standing
-  if (decision.kind !== 'not-yet') return false
-  return !decision.reasons.some(({ code }) => code === 'KL-GATE-PUSH-MODE')
+function isWorthWaiting(standing: Standing): boolean {
+  if (standing.kind === 'unknown') return true
+  const { decision } = standing
+  return decision.kind === 'not-yet' && !decision.reasons.some(({ code }) => code === 'KL-GATE-PUSH-MODE')
 }
 
-function whyNot(outcome: Outcome): string {
-  if ('unknown' in outcome) return outcome.unknown.message
-  const { decision } = outcome.standing
-  return decision.kind === 'admit' ? '' : inWords(decision.reasons)
+function whyNot(standing: Standing): string {
+  if (standing.kind === 'unknown') return standing.error.message
+  return standing.decision.kind === 'admit' ? '' : inWords(standing.decision.reasons)
 }
 
-function settled(outcome: Outcome): Standing {
-  if ('unknown' in outcome) throw outcome.unknown
-  return outcome.standing
+function requireKnown(standing: Standing): KnownStanding {
+  if (standing.kind === 'unknown') throw standing.error
+  return standing
 }

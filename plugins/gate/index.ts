@@ -11,7 +11,6 @@ export {
   entryOf,
   errorCodes,
   type GateCode,
-  type IdentityCode,
   isErrorCode,
 } from './catalogue/catalogue.ts'
 export {
@@ -23,6 +22,18 @@ export {
   type Reason,
   reasonFor,
 } from './decision.ts'
+export {
+  type AdmittedNode,
+  defaultUuidReasons,
+  type IdentityRules,
+  judgeIdentity,
+  type NodeIdentity,
+  overtakenReasons,
+  type RegisteredNode,
+  shortFingerprint,
+  undecidedHolder,
+  withoutHolder,
+} from './identity-rules.ts'
 export {
   attestationAge,
   type EnrolledPolicy,

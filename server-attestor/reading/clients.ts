@@ -145,7 +145,7 @@ function newRegistrarRecords(registrars: readonly Registrar[], log: Log): Regist
   const readFrom = ({ client, limiter }: Registrar, agentId: AgentId, signal: AbortSignal) =>
     limiter.run(signal, () => client.getAgent(agentId, { signal }))
   return new RegistrarRecords(
-    (agentId, signal) => group.first(agentId, signal, (one) => readFrom(one, agentId, signal)),
+    (agentId, signal) => group.askInTurn(agentId, signal, (one) => readFrom(one, agentId, signal)),
     undefined,
     (agentId, signal) => (registrars.length > 1 ? registrars.map((one) => readFrom(one, agentId, signal)) : []),
   )

@@ -80,7 +80,7 @@ export class ServiceGroup<S> {
    * @throws {KeylimeError} The failure of a service when there was one, since it might have known the agent; else
    *   `KEYLIME_AGENT_UNKNOWN`.
    */
-  async first<R>(agentId: AgentId, signal: AbortSignal, ask: (service: S) => Promise<R>): Promise<R> {
+  async askInTurn<R>(agentId: AgentId, signal: AbortSignal, ask: (service: S) => Promise<R>): Promise<R> {
     let failure: KeylimeError | undefined
     let unknown: KeylimeError | undefined
     for (const member of this.#inOrder(agentId)) {

@@ -16,13 +16,13 @@ export class PolicyWatch {
   readonly #warned = new BoundedMap<string, string>(MAX_WARNED)
 
   /**
-   * Looks at an admitted node's policy.
+   * Warns when an admitted node's policy checks nothing, once for each such policy.
    *
    * @param agentId The node.
    * @param enrolled Its policy, from the gate.
    * @param log Warned when the policy checks nothing and this is news.
    */
-  look(agentId: string, enrolled: EnrolledPolicy, log: Pick<Log, 'warn'>): void {
+  warnIfNews(agentId: string, enrolled: EnrolledPolicy, log: Pick<Log, 'warn'>): void {
     if (!checksNothing(enrolled.strength)) {
       this.#warned.delete(agentId)
       return

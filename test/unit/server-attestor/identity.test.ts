@@ -1,16 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { defaultUuidReasons, type IdentityRules } from '../../../plugins/gate/identity-rules.ts'
 import type { RegistrarRecord } from '../../../plugins/keylime/api/v2/registrar-record.ts'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
 import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-anchors.ts'
-import {
-  AdmittedNodes,
-  defaultUuidReasons,
-  type IdentityRules,
-  judgeIdentity,
-  withRegisteredHost,
-} from '../../../server-attestor/identity.ts'
+import { AdmittedNodes, identityOf, withRegisteredNode } from '../../../server-attestor/identity.ts'
 import { issueEkCertificate, newEkCa } from '../../fakes/ek-certificate.ts'
 import { newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
 import { SoftwareTpm } from '../../fakes/software-tpm.ts'
@@ -48,9 +43,9 @@ describe('defaultUuidReasons', () => {
   })
 })
 
-describe('judgeIdentity', () => {
+describe('identityOf', () => {
   it('knows a node by its EK and its address', () => {
-    expect(judgeIdentity(record(tpm), RULES, new AdmittedNodes(), NOW)).toMatchObject({
+    expect(identityOf(record(tpm), RULES, new AdmittedNodes(), NOW)).toMatchObject({
       ekFingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       address: '10.10.2.70:9002',
       reasons: [],
@@ -59,18 +54,18 @@ describe('judgeIdentity', () => {
 
   it('demands the hash of the EK as ID with require_ek_uuid, and names it [T15]', () => {
     const rules = { ...RULES, requireEkUuid: true }
-    expect(judgeIdentity(record(tpm), rules, new AdmittedNodes(), NOW).reasons).toEqual([])
-    expect(judgeIdentity(record(tpm, other.ekUuid), rules, new AdmittedNodes(), NOW).reasons).toEqual([
+    expect(identityOf(record(tpm), rules, new AdmittedNodes(), NOW).reasons).toEqual([])
+    expect(identityOf(record(tpm, other.ekUuid), rules, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-ID-NOT-EK-HASH', message: holding(tpm.ekUuid) },
     ])
   })
 
   it('names both hosts when another TPM holds the ID [T84]', () => {
     const admitted = new AdmittedNodes()
-    const first = judgeIdentity(record(tpm, 'shared'), RULES, admitted, NOW)
+    const first = identityOf(record(tpm, 'shared'), RULES, admitted, NOW)
     admitted.add(first)
-    expect(judgeIdentity(record(tpm, 'shared'), RULES, admitted, NOW).reasons).toEqual([])
-    const second = judgeIdentity(record(other, 'shared', { ip: '10.10.2.60' }), RULES, admitted, NOW)
+    expect(identityOf(record(tpm, 'shared'), RULES, admitted, NOW).reasons).toEqual([])
+    const second = identityOf(record(other, 'shared', { ip: '10.10.2.60' }), RULES, admitted, NOW)
     expect(second.heldBy?.ekFingerprint).toBe(first.ekFingerprint)
     expect(second.reasons).toEqual([
       {
@@ -84,8 +79,8 @@ describe('judgeIdentity', () => {
 
   it('refuses a second spelling of the ID that a TPM holds: databases may take both for one, SPIFFE for two', () => {
     const admitted = new AdmittedNodes()
-    admitted.add(judgeIdentity(record(tpm, 'node-a'), RULES, admitted, NOW))
-    const respelt = judgeIdentity(record(tpm, 'Node-A'), RULES, admitted, NOW)
+    admitted.add(identityOf(record(tpm, 'node-a'), RULES, admitted, NOW))
+    const respelt = identityOf(record(tpm, 'Node-A'), RULES, admitted, NOW)
     expect(respelt.heldBy?.agentId).toBe('node-a')
     expect(respelt.reasons).toEqual([
       {
@@ -93,18 +88,16 @@ describe('judgeIdentity', () => {
         message: 'its TPM already holds the agent ID node-a, which differs in upper and lower case alone',
       },
     ])
-    expect(judgeIdentity(record(other, 'NODE-A'), RULES, admitted, NOW).reasons).toMatchObject([
-      { code: 'KL-ID-IN-USE' },
-    ])
+    expect(identityOf(record(other, 'NODE-A'), RULES, admitted, NOW).reasons).toMatchObject([{ code: 'KL-ID-IN-USE' }])
   })
 
   it('accepts a certificate of a known TPM maker, swtpm’s critical directory name included, and says who vouches [T13]', async () => {
     const { x509 } = await issueEkCertificate(maker.issuer, tpm)
     const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
-    const known = judgeIdentity(certified, anchors(maker.root.pem, maker.issuer.pem), new AdmittedNodes(), NOW)
+    const known = identityOf(certified, anchors(maker.root.pem, maker.issuer.pem), new AdmittedNodes(), NOW)
     expect(known.reasons).toEqual([])
     expect(known.ekCaFingerprint).toMatch(/^[0-9a-f]{64}$/)
-    const issuerOnly = judgeIdentity(certified, anchors(maker.issuer.pem), new AdmittedNodes(), NOW)
+    const issuerOnly = identityOf(certified, anchors(maker.issuer.pem), new AdmittedNodes(), NOW)
     expect(issuerOnly.reasons).toEqual([])
     expect(issuerOnly.ekCaFingerprint).not.toBe(known.ekCaFingerprint)
   })
@@ -113,19 +106,19 @@ describe('judgeIdentity', () => {
     const { x509 } = await issueEkCertificate(maker.issuer, tpm)
     const certified = record(tpm, tpm.ekUuid, { ekCert: Buffer.from(x509.raw) })
     const elsewhere = anchors((await pki.root('another maker')).pem)
-    expect(judgeIdentity(certified, elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
+    expect(identityOf(certified, elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-EK-ISSUER-UNKNOWN', message: holding('swtpm-localca') },
     ])
     const late = new Date(NOW.getTime() + 400 * 365 * 86_400_000)
     const makers = anchors(maker.root.pem, maker.issuer.pem)
-    expect(judgeIdentity(certified, makers, new AdmittedNodes(), late)).toMatchObject({
+    expect(identityOf(certified, makers, new AdmittedNodes(), late)).toMatchObject({
       reasons: [],
       ekOutOfDate: holding('expired'),
     })
-    expect(judgeIdentity(certified, { ...makers, requireEkDates: true }, new AdmittedNodes(), late).reasons).toEqual([
+    expect(identityOf(certified, { ...makers, requireEkDates: true }, new AdmittedNodes(), late).reasons).toEqual([
       { code: 'KL-EK-DATES', message: holding('expired') },
     ])
-    expect(judgeIdentity(record(tpm), elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
+    expect(identityOf(record(tpm), elsewhere, new AdmittedNodes(), NOW).reasons).toEqual([
       { code: 'KL-EK-NO-CERTIFICATE', message: holding('ek_ca_path') },
     ])
   })
@@ -138,41 +131,41 @@ describe('judgeIdentity', () => {
       Date.parse(new X509Certificate(typeof one === 'string' ? one : Buffer.from(one)).validTo),
     )
     const last = Math.min(...ends)
-    expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
-    expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last + 1_000)).reasons).toMatchObject([
+    expect(identityOf(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
+    expect(identityOf(certified, rules, new AdmittedNodes(), new Date(last + 1_000)).reasons).toMatchObject([
       { code: 'KL-EK-DATES' },
     ])
-    expect(judgeIdentity(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
+    expect(identityOf(certified, rules, new AdmittedNodes(), new Date(last - 1_000)).reasons).toEqual([])
   })
 
   it('names every reason at once', () => {
     const admitted = new AdmittedNodes()
     admitted.add({ agentId: parseAgentId('shared'), ekFingerprint: '00'.repeat(32), address: 'elsewhere' })
     const rules = { ...anchors(maker.root.pem), requireEkUuid: true }
-    const { reasons } = judgeIdentity(record(tpm, 'shared'), rules, admitted, NOW)
+    const { reasons } = identityOf(record(tpm, 'shared'), rules, admitted, NOW)
     expect(reasons.map(({ code }) => code)).toEqual(['KL-ID-NOT-EK-HASH', 'KL-EK-NO-CERTIFICATE', 'KL-ID-IN-USE'])
   })
 
   it('shows an address in one line and as it stands, whatever a node registered', () => {
     const odd = record(tpm, tpm.ekUuid, { ip: '10.10.2.70\n\u202E[KL-ID-IN-USE]' })
-    expect(judgeIdentity(odd, RULES, new AdmittedNodes(), NOW).address).toBe('10.10.2.70 [KL-ID-IN-USE]:9002')
+    expect(identityOf(odd, RULES, new AdmittedNodes(), NOW).address).toBe('10.10.2.70 [KL-ID-IN-USE]:9002')
   })
 
   it('says an unknown address where the registrar names none', () => {
     const { ip: _, port: __, ...nowhere } = record(tpm)
-    expect(judgeIdentity(nowhere, RULES, new AdmittedNodes(), NOW).address).toBe('an unknown address')
+    expect(identityOf(nowhere, RULES, new AdmittedNodes(), NOW).address).toBe('an unknown address')
   })
 })
 
-describe('withRegisteredHost', () => {
+describe('withRegisteredNode', () => {
   it('adds to a failed proof which host the ID belongs to, and leaves other failures alone', () => {
-    const failed = withRegisteredHost(new KeylimeError('KEYLIME_QUOTE_REJECTED', 'signature differs'), record(tpm))
+    const failed = withRegisteredNode(new KeylimeError('KEYLIME_QUOTE_REJECTED', 'signature differs'), record(tpm))
     expect(failed).toMatchObject({
       code: 'KEYLIME_QUOTE_REJECTED',
       message: holding('signature differs; agent id'),
     })
     expect(failed.message).toContain('10.10.2.70:9002')
     const timeout = new KeylimeError('KEYLIME_TIMEOUT', 'slow')
-    expect(withRegisteredHost(timeout, record(tpm))).toBe(timeout)
+    expect(withRegisteredNode(timeout, record(tpm))).toBe(timeout)
   })
 })

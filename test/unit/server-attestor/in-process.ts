@@ -3,7 +3,7 @@ import { type HclogFields, type HclogLogger, newHclogLogger } from '../../../plu
 import type { HostServices } from '../../../plugins/spire-sdk/host-services/host-services.ts'
 import type { AgentAttributes, AttestStream } from '../../../plugins/spire-sdk/plugin-types/server-node-attestor.ts'
 import { RpcError } from '../../../plugins/spire-sdk/wire/rpc-error.ts'
-import type { Attestor } from '../../../server-attestor/context.ts'
+import type { AttestContext } from '../../../server-attestor/context.ts'
 import { attestReported } from '../../../server-attestor/handler.ts'
 import { serverPlugin } from '../../../server-attestor/plugin.ts'
 import type { FakeNode } from '../../fakes/fake-node.ts'
@@ -40,7 +40,7 @@ export interface InProcess extends AsyncDisposable {
   /** Swaps the configuration, as Configure does; what the process remembers stays. */
   configure(hcl: string): Promise<void>
   /** Changes parts of what attestations run with. */
-  change(parts: Partial<Attestor>): void
+  change(parts: Partial<AttestContext>): void
   logged(message: string): readonly LogLine[]
 }
 
@@ -66,7 +66,7 @@ export async function startInProcess(hcl: string, hosts: HostServices = noHosts(
   const log = recordedLog(lines)
   const { config } = serverPlugin()
   if (config === undefined) throw new Error('the plugin has no configuration')
-  const build = async (text: string): Promise<{ attestor: Attestor; warnings: readonly string[] }> => {
+  const build = async (text: string): Promise<{ attestor: AttestContext; warnings: readonly string[] }> => {
     const outcome = await config.build({ trustDomain: 'example.org', hcl: text }, { mode: 'configure', log, hosts })
     if (outcome.config === undefined) throw new Error(outcome.problems.join('; '))
     return { attestor: outcome.config, warnings: outcome.warnings ?? [] }

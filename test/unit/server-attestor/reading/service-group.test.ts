@@ -36,27 +36,27 @@ describe('ServiceGroup', () => {
   it('asks in order until one knows the node, and that one first the next time', async () => {
     const { group: verifiers } = group()
     const { asked, ask } = asking({ one: 'KEYLIME_AGENT_UNKNOWN', two: 'record' })
-    expect(await verifiers.first(NODE, alive, ask)).toBe('record')
-    expect(await verifiers.first(NODE, alive, ask)).toBe('record')
+    expect(await verifiers.askInTurn(NODE, alive, ask)).toBe('record')
+    expect(await verifiers.askInTurn(NODE, alive, ask)).toBe('record')
     expect(asked).toEqual(['one', 'two', 'two'])
   })
 
   it('keeps to its order where it is not sticky, as registrars are: anyone can register an ID at the second', async () => {
     let now = 0
     const { group: registrars } = group({ clock: () => now, sticky: false })
-    await registrars.first(NODE, alive, asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' }).ask)
+    await registrars.askInTurn(NODE, alive, asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' }).ask)
     now = 10_000
     const back = asking({ one: 'record', two: 'record' })
-    await registrars.first(NODE, alive, back.ask)
+    await registrars.askInTurn(NODE, alive, back.ask)
     expect(back.asked).toEqual(['one'])
   })
 
   it('says "unknown" only when all answered so; a silent one might have known', async () => {
     const { group: verifiers } = group()
     const none = asking({ one: 'KEYLIME_AGENT_UNKNOWN', two: 'KEYLIME_AGENT_UNKNOWN', three: 'KEYLIME_AGENT_UNKNOWN' })
-    await expect(verifiers.first(NODE, alive, none.ask)).rejects.toMatchObject({ code: 'KEYLIME_AGENT_UNKNOWN' })
+    await expect(verifiers.askInTurn(NODE, alive, none.ask)).rejects.toMatchObject({ code: 'KEYLIME_AGENT_UNKNOWN' })
     const silent = asking({ one: 'KEYLIME_AGENT_UNKNOWN', two: 'KEYLIME_TIMEOUT', three: 'KEYLIME_AGENT_UNKNOWN' })
-    await expect(verifiers.first(NODE, alive, silent.ask)).rejects.toMatchObject({
+    await expect(verifiers.askInTurn(NODE, alive, silent.ask)).rejects.toMatchObject({
       code: 'KEYLIME_TIMEOUT',
       message: 'two fails',
     })
@@ -72,18 +72,18 @@ describe('ServiceGroup', () => {
     'KEYLIME_BAD_RESPONSE',
   ] as const)('goes on to the next after %s', async (code) => {
     const { group: verifiers } = group()
-    expect(await verifiers.first(NODE, alive, asking({ one: code, two: 'record' }).ask)).toBe('record')
+    expect(await verifiers.askInTurn(NODE, alive, asking({ one: code, two: 'record' }).ask)).toBe('record')
   })
 
   it('asks a service that failed last for ten seconds, and logs its failure and its return once', async () => {
     let now = 0
     const { group: verifiers, lines, facts } = group({ clock: () => now })
     const down = asking({ one: 'KEYLIME_UNREACHABLE', two: 'record' })
-    for (const id of ['a', 'b', 'c']) await verifiers.first(parseAgentId(id), alive, down.ask)
+    for (const id of ['a', 'b', 'c']) await verifiers.askInTurn(parseAgentId(id), alive, down.ask)
     expect(down.asked).toEqual(['one', 'two', 'two', 'two'])
     now = 10_000
     const up = asking({ one: 'record', two: 'record' })
-    await verifiers.first(parseAgentId('d'), alive, up.ask)
+    await verifiers.askInTurn(parseAgentId('d'), alive, up.ask)
     expect(up.asked).toEqual(['one'])
     expect(lines).toEqual(['Keylime service fails: one', 'Keylime service answers again: one'])
     expect(facts[0]).toEqual({ service: 'one', error: 'one fails' })
@@ -100,8 +100,8 @@ describe('ServiceGroup', () => {
           ? Promise.reject(newFailure(reason, 'one sends a record that is not as expected'))
           : Promise.resolve('record')
       }
-      await registrars.first(NODE, alive, ask)
-      await registrars.first(parseAgentId('node-2'), alive, ask)
+      await registrars.askInTurn(NODE, alive, ask)
+      await registrars.askInTurn(parseAgentId('node-2'), alive, ask)
       expect(asked).toEqual(['one', 'two', 'one'])
       expect(lines).toEqual(['Keylime service sends an unusable record: one'])
       expect(facts).toEqual([{ service: 'one', reason, error: 'one sends a record that is not as expected' }])
@@ -115,7 +115,9 @@ describe('ServiceGroup', () => {
       asked.push(name)
       return Promise.reject(attestError('KL-QUOTE-VERIFIER-REJECTED', {}))
     }
-    await expect(verifiers.first(NODE, alive, rejecting)).rejects.toMatchObject({ code: 'KL-QUOTE-VERIFIER-REJECTED' })
+    await expect(verifiers.askInTurn(NODE, alive, rejecting)).rejects.toMatchObject({
+      code: 'KL-QUOTE-VERIFIER-REJECTED',
+    })
     expect(asked).toEqual(['one'])
   })
 
@@ -128,7 +130,7 @@ describe('ServiceGroup', () => {
       caller.abort(new Error('gone'))
       return Promise.reject(new KeylimeError('KEYLIME_CANCELLED', 'cancelled'))
     }
-    await expect(verifiers.first(NODE, caller.signal, leaving)).rejects.toThrow('gone')
+    await expect(verifiers.askInTurn(NODE, caller.signal, leaving)).rejects.toThrow('gone')
     expect(asked).toEqual(['one'])
   })
 
@@ -140,15 +142,15 @@ describe('ServiceGroup', () => {
     const failing = asking({ one: 'KEYLIME_TIMEOUT', two: 'KEYLIME_AGENT_UNKNOWN', three: 'KEYLIME_AGENT_UNKNOWN' })
     for (const at of [0, 9_999, 19_998]) {
       now = at
-      await verifiers.first(NODE, alive, failing.ask).catch(() => undefined)
+      await verifiers.askInTurn(NODE, alive, failing.ask).catch(() => undefined)
     }
     expect(released).toEqual(['one: one fails'])
     now = 40_000
-    await verifiers.first(NODE, alive, failing.ask).catch(() => undefined)
+    await verifiers.askInTurn(NODE, alive, failing.ask).catch(() => undefined)
     expect(released).toEqual(['one: one fails', 'one: one fails'])
     const log = { info: () => undefined, warn: () => undefined }
     const alone = new ServiceGroup([{ name: 'one', service: 'one' }], log, { release })
-    await alone.first(NODE, alive, failing.ask).catch(() => undefined)
+    await alone.askInTurn(NODE, alive, failing.ask).catch(() => undefined)
     expect(released).toHaveLength(2)
   })
 })

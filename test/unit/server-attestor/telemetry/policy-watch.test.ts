@@ -9,7 +9,7 @@ describe('PolicyWatch', () => {
     const log = { warn: (_: string, fields?: Readonly<Record<string, unknown>>) => warned.push(fields?.['tpm_policy']) }
     const watch = new PolicyWatch()
     const look = (agentId: string, tpmPolicy: string, hasRuntimePolicy = false) =>
-      watch.look(agentId, enrolledPolicy(agentRecord({ tpmPolicy, hasRuntimePolicy })), log)
+      watch.warnIfNews(agentId, enrolledPolicy(agentRecord({ tpmPolicy, hasRuntimePolicy })), log)
     for (const policy of ['{"mask":"0x0"}', '{"mask": "0x0"}', '{"mask":"0x90"}', 'None']) look('a', policy)
     look('b', '{"mask":"0x90"}')
     expect(warned).toEqual(['{"mask":"0x0"}', '{"mask":"0x90"}', 'unreadable: not valid JSON', '{"mask":"0x90"}'])
