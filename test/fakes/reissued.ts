@@ -1,6 +1,5 @@
 // A certificate with one part of its bytes put in anew, signed again by its CA: what no certificate library would make.
 import { sign } from 'node:crypto'
-import { bitString, objectIdentifier, sequence } from '../../plugins/go-plugin/tls/der.ts'
 import type { TestCa } from './pki.ts'
 
 const VALIDITY = 4
@@ -35,6 +34,30 @@ export function reissued(
  */
 export function subjectKey(oid: string, parameters: Buffer, key: Buffer): Buffer {
   return sequence(sequence(objectIdentifier(oid), parameters), bitString(key))
+}
+
+function tagged(tag: number, contents: Buffer): Buffer {
+  const size = contents.length
+  const length = size < 0x80 ? [size] : size < 0x100 ? [0x81, size] : [0x82, size >> 8, size & 0xff]
+  return Buffer.concat([Buffer.from([tag, ...length]), contents])
+}
+
+function sequence(...items: readonly Buffer[]): Buffer {
+  return tagged(0x30, Buffer.concat(items))
+}
+
+function bitString(bytes: Uint8Array): Buffer {
+  return tagged(0x03, Buffer.concat([Buffer.of(0), bytes]))
+}
+
+function objectIdentifier(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
+  const arcs = [first * 40 + second, ...rest].flatMap((arc) => {
+    const groups = [arc & 0x7f]
+    for (let left = arc >>> 7; left > 0; left >>>= 7) groups.unshift((left & 0x7f) | 0x80)
+    return groups
+  })
+  return tagged(0x06, Buffer.from(arcs))
 }
 
 /**

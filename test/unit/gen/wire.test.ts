@@ -106,7 +106,9 @@ function methodsOf(definitions: PackageDefinition): Map<string, Method> {
 
 async function generatedMethods(): Promise<Map<string, Method>> {
   const found = new Map<string, Method>()
-  for (const file of globSync('plugins/{go-plugin,spire-sdk}/gen/{goplugin,grpc,spire}/**/*.ts', { cwd: root })) {
+  for (const file of globSync('plugins/{go-plugin,spire-sdk,spire-api}/gen/{goplugin,grpc,spire}/**/*.ts', {
+    cwd: root,
+  })) {
     const module = (await import(join(root, file))) as Record<string, unknown>
     for (const [name, service] of Object.entries(module)) {
       if (!name.endsWith('Service') || typeof service !== 'object' || service === null) continue
