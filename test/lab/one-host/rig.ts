@@ -197,7 +197,7 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
   const [tpm, keylime] = await Promise.all([
     Swtpm.start(processes, { dir: folder('tpm') }),
     Keylime.startWithOwnCa(processes, { dir: folder('keylime'), binDir: parts.keylimeBin, quoteInterval, agentMtls }),
-    writeSelfSigned({ ...client, commonName: 'spire-agent', usage: 'clientAuth', altNames: 'DNS:localhost' }),
+    writeSelfSigned({ ...client, commonName: 'spire-agent', usage: 'clientAuth' }),
   ])
   await measureBoot(tpm)
   onPart('a software TPM; the Keylime verifier and registrar')

@@ -1,6 +1,6 @@
 /**
- * The self-signed certificates of the rig, made by openssl: the stand-in agent's server certificate and the client
- * certificate of the SPIRE agent's plugin. Both are trusted by being listed themselves.
+ * Self-signed certificates, made by openssl: the stand-in agent's server certificate and the client certificate of the
+ * SPIRE agent's plugin. Both are trusted by being listed themselves.
  *
  * @module
  */
@@ -14,8 +14,8 @@ export interface SelfSignedOptions {
   readonly keyFile: string
   readonly commonName: string
   readonly usage: 'serverAuth' | 'clientAuth'
-  /** Subject alternative names as openssl spells them, for instance "DNS:localhost,IP:127.0.0.1". */
-  readonly altNames: string
+  /** Subject alternative names as openssl spells them; default "DNS:localhost". */
+  readonly altNames?: string
 }
 
 /**
@@ -29,7 +29,7 @@ export async function writeSelfSigned(options: SelfSignedOptions): Promise<void>
     ...'-addext basicConstraints=critical,CA:FALSE -addext'.split(' '),
     `extendedKeyUsage=${options.usage}`,
     '-addext',
-    `subjectAltName=${options.altNames}`,
+    `subjectAltName=${options.altNames ?? 'DNS:localhost'}`,
     '-subj',
     `/CN=${options.commonName}`,
     '-keyout',

@@ -58,14 +58,9 @@ export class RootCa {
 
   /** Makes an intermediate CA with an EC P-256 key. */
   issueIntermediate(name: string): IssuedPair {
-    const csrPath = this.#path('ca.csr')
-    const keyPath = this.#path('ca.key')
-    this.#openssl(
-      ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`],
-      ['-keyout', keyPath, '-out', csrPath],
-    )
-    const cert = this.signIntermediate(readFileSync(csrPath, 'utf8'))
-    return { cert, key: readFileSync(keyPath, 'utf8'), chain: cert }
+    const { csr, key } = this.#request(name)
+    const cert = this.signIntermediate(csr)
+    return { cert, key, chain: cert }
   }
 
   /**
@@ -74,45 +69,25 @@ export class RootCa {
    * @param names DNS names, the first also as common name.
    */
   issueServer(names: readonly string[], ips: readonly string[], days = 1): IssuedPair {
-    const csrPath = this.#path('leaf.csr')
-    const keyPath = this.#path('leaf.key')
-    this.#openssl(
-      [
-        'req',
-        '-new',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-subj',
-        `/CN=${names[0] ?? ''}`,
-      ],
-      ['-keyout', keyPath, '-out', csrPath],
-    )
+    const { csr, key } = this.#request(names[0] ?? '')
     const san = [...names.map((name) => `DNS:${name}`), ...ips.map((ip) => `IP:${ip}`)].join(',')
-    const cert = this.#sign(readFileSync(csrPath, 'utf8'), days, [
+    const cert = this.#sign(csr, days, [
       'basicConstraints=CA:FALSE',
       'keyUsage=critical,digitalSignature',
       'extendedKeyUsage=serverAuth',
       `subjectAltName=${san}`,
     ])
-    return { cert, key: readFileSync(keyPath, 'utf8'), chain: cert }
+    return { cert, key, chain: cert }
   }
 
-  /**
-   * Makes a self-signed client certificate: what one host's plugin shows to that host's Keylime agent, and nobody else trusts.
-   */
-  selfSignedClient(name: string, days = 7): IssuedPair {
-    const certPath = this.#path('self.crt')
-    const keyPath = this.#path('self.key')
+  /** Makes an EC P-256 key and a request for it. */
+  #request(name: string): { readonly csr: string; readonly key: string } {
+    const [csrPath, keyPath] = [this.#path('leaf.csr'), this.#path('leaf.key')]
     this.#openssl(
-      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', String(days)],
-      ['-subj', `/CN=${name}`, '-keyout', keyPath, '-out', certPath],
-      ['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'extendedKeyUsage=clientAuth'],
+      ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`],
+      ['-keyout', keyPath, '-out', csrPath],
     )
-    const cert = readFileSync(certPath, 'utf8')
-    return { cert, key: readFileSync(keyPath, 'utf8'), chain: cert }
+    return { csr: readFileSync(csrPath, 'utf8'), key: readFileSync(keyPath, 'utf8') }
   }
 
   #sign(csr: string, days: number, extensions: readonly string[]): string {

@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isServing, SpireConnection } from '@tower-of-omens/spire-api'
 import { RigError } from '../processes/errors.ts'
 import { pollUntil } from '../processes/poll.ts'
 import type { ProcessStarter, RigProcess } from '../processes/processes.ts'
-import { isServing } from './grpc-health.ts'
 import { type ConfObject, renderHcl, renderJson } from './hcl-text.ts'
 
 /** How SPIRE shall start a plugin. */
@@ -90,11 +90,16 @@ export abstract class SpireProgram {
 
   /** Waits until it serves its socket's health as SERVING. */
   async healthy(deadlineMs = 60_000): Promise<void> {
-    await pollUntil(`${this.name} to be healthy`, () => isServing(this.socketPath), {
-      deadlineMs,
-      logFile: this.process().logFile,
-      abort: () => this.process().requireRunning(),
-    })
+    const connection = new SpireConnection({ socketPath: this.socketPath, timeoutMs: 1_000 })
+    try {
+      await pollUntil(`${this.name} to be healthy`, () => isServing(connection), {
+        deadlineMs,
+        logFile: this.process().logFile,
+        abort: () => this.process().requireRunning(),
+      })
+    } finally {
+      connection.close()
+    }
   }
 
   protected begin(): RigProcess {

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
 import type { Parts } from '../parts/parts.ts'
 import type { ProcessStarter } from '../processes/processes.ts'
 import { Supervised } from '../processes/supervised.ts'
+import { writeSelfSigned } from '../services/certificates.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
 import { KeylimeAgent } from '../services/keylime-agent.ts'
 import type { OpenBao } from '../services/openbao.ts'
@@ -158,8 +159,12 @@ export class TowerHost {
     })
     writeFileSync(chain, `${bao.intermediate.trim()}\n${root.certificate()}`)
     installPair(agent, agentCert, agentKey)
-    const plugin = root.selfSignedClient(`plugin.${host.name}`)
-    writeFileSync(pluginNext, plugin.cert)
+    // What the agent half shows to this host's Keylime agent, and nobody else trusts.
+    const keyFile = `${pluginNext}.key`
+    await writeSelfSigned({ certFile: pluginNext, keyFile, commonName: `plugin.${host.name}`, usage: 'clientAuth' })
+    const cert = readFileSync(pluginNext, 'utf8')
+    const plugin = { cert, key: readFileSync(keyFile, 'utf8'), chain: cert }
+    rmSync(keyFile)
     if (!existsSync(this.files.pluginCert)) this.installPlugin(plugin)
     return plugin
   }
