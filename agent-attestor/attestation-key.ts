@@ -5,7 +5,6 @@
  */
 import { ekUuid } from '@tower-of-omens/keylime'
 import type { AgentData } from '@tower-of-omens/keylime/evidence'
-import { RpcError } from '@tower-of-omens/spire-sdk'
 import { flushContext, load, TpmResponseError } from '@tower-of-omens/tpm/commands'
 import {
   type Closable,
@@ -16,6 +15,7 @@ import {
   withEndorsementKey,
 } from '@tower-of-omens/tpm-device'
 import { keyFileVersion, requireKeyFile } from './key-file.ts'
+import { NodeError } from './node-error.ts'
 
 /** Where the key is, and what its use needs. */
 export interface AttestationKeyOptions {
@@ -81,8 +81,8 @@ async function requireEndorsementKey(
 ): Promise<EndorsementKey> {
   const ek = await findEndorsementKey(tpm, ({ pem }) => ekUuid(pem) === ekHash, endorsementSecret)
   if (ek !== undefined) return ek
-  throw new RpcError(
-    'FAILED_PRECONDITION',
+  throw new NodeError(
+    'KL-NODE-KEY-OTHER-TPM',
     `keylime agent's key file ${keyFile} is for endorsement key ${ekHash}, which tpm ${tpm.path} does not have: if the TPM was cleared or the file copied, delete it, restart the keylime agent and enrol the node again; if that key is RSA 3072 or P-384, make it persistent (tpm2_evictcontrol)`,
   )
 }
@@ -99,10 +99,10 @@ async function loadKey(
     return (await withEndorsementKey(tpm, ek, work, secret)).handle
   } catch (error) {
     if (!(error instanceof TpmResponseError) || error.responseName !== 'INTEGRITY') throw error
-    throw new RpcError(
-      'FAILED_PRECONDITION',
+    throw new NodeError(
+      'KL-NODE-KEY-OTHER-TPM',
       `tpm ${tpm.path} does not take the key of ${keyFile}: the TPM was cleared, or the file is another machine's: delete it, restart the keylime agent and enrol the node again`,
-      { cause: error },
+      error,
     )
   }
 }

@@ -8,7 +8,7 @@ import type { AgentId } from '@tower-of-omens/keylime'
 import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
-import { RpcError } from '@tower-of-omens/spire-sdk'
+import { NodeError } from './node-error.ts'
 import { untilGone } from './until-gone.ts'
 
 /** Is the part of a Keylime agent's client that attestations use. */
@@ -34,7 +34,7 @@ export class IdentitySource {
    *
    * @param signal Ends this call; the question itself, which others may share, is bounded by `request_timeout`.
    * @returns ID and hash algorithm, in the Keylime agent's words.
-   * @throws {RpcError} `FAILED_PRECONDITION`: another ID than the pinned one, or none told and none pinned.
+   * @throws {NodeError} Another ID than the pinned one, or none told and none pinned.
    * @throws {KeylimeError} The Keylime agent cannot answer. `KEYLIME_CANCELLED`: the signal aborted.
    */
   get(signal: AbortSignal): Promise<ClaimedIdentity> {
@@ -49,14 +49,14 @@ export class IdentitySource {
     if (await keylimeAgent.hasInfo()) {
       const { agentId, hashAlg } = await keylimeAgent.getInfo()
       if (pinnedId === undefined || agentId === pinnedId) return { agentId, hashAlg }
-      throw new RpcError(
-        'FAILED_PRECONDITION',
+      throw new NodeError(
+        'KL-NODE-OTHER-ID',
         `${keylimeAgent.name} has id ${agentId}, expected ${pinnedId} (keylime_agent_uuid): correct that key, or uuid in the keylime agent's configuration`,
       )
     }
     if (pinnedId === undefined) {
-      throw new RpcError(
-        'FAILED_PRECONDITION',
+      throw new NodeError(
+        'KL-NODE-ID-UNTOLD',
         `${keylimeAgent.name} speaks API 2.1 only, which does not tell its id: set keylime_agent_uuid, or update it`,
       )
     }

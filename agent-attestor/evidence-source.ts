@@ -4,7 +4,6 @@
  * @module
  */
 import type { Challenge, ChallengeResponse, ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
-import { RpcError } from '@tower-of-omens/spire-sdk'
 
 /** A source of evidence for one configuration. */
 export interface EvidenceSource {
@@ -15,7 +14,7 @@ export interface EvidenceSource {
    *
    * @param signal Ends this call.
    * @returns What the payload says.
-   * @throws {RpcError} @throws {KeylimeError} It cannot be told; `status.ts` maps each.
+   * @throws {NodeError} @throws {KeylimeError} It cannot be told; `status.ts` maps each.
    */
   claim(signal: AbortSignal): Promise<ClaimedIdentity>
   /**
@@ -24,10 +23,7 @@ export interface EvidenceSource {
    * @param challenge The server half's, parsed.
    * @param signal Ends this call.
    * @returns What the response says.
-   * @throws {RpcError} @throws {KeylimeError} There is no quote; `status.ts` maps each.
+   * @throws {NodeError} @throws {KeylimeError} There is no quote; `status.ts` maps each.
    */
   answer(challenge: Challenge, signal: AbortSignal): Promise<ChallengeResponse>
 }
-
-/** Refusal while the Keylime agent has not done its part yet, which a later attempt may find done. */
-export class NotStartedYet extends RpcError {}

@@ -8,9 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isKeylimeError } from '@tower-of-omens/keylime'
 import { type AgentData, parseAgentData } from '@tower-of-omens/keylime/evidence'
 import { readTextFile } from '@tower-of-omens/keylime/tls-files'
-import { RpcError } from '@tower-of-omens/spire-sdk'
 import { currentUser } from '@tower-of-omens/tpm-device'
-import { NotStartedYet } from './evidence-source.ts'
+import { NodeError, NotStartedYet } from './node-error.ts'
 
 /** The file's key, or why there is none. */
 export type KeyFile = { readonly data: AgentData } | { readonly problem: string; readonly kind: Kind }
@@ -44,8 +43,8 @@ export function readKeyFile(path: string): KeyFile {
  * @param path Of `agent_data.json`.
  * @param pause Waits; default a timer.
  * @returns The key.
- * @throws {NotStartedYet} `FAILED_PRECONDITION`: there is no such file.
- * @throws {RpcError} `UNAVAILABLE`: this user may not read it. `FAILED_PRECONDITION`: it is another file.
+ * @throws {NotStartedYet} `KL-NODE-KEY-FILE`: there is no such file.
+ * @throws {NodeError} `KL-NODE-KEY-FILE-UNREADABLE`: this user may not read it. `KL-NODE-KEY-FILE`: it is another file.
  */
 export async function requireKeyFile(
   path: string,
@@ -55,9 +54,9 @@ export async function requireKeyFile(
     const read = readKeyFile(path)
     if ('data' in read) return read.data
     const text = `keylime agent's key file ${read.problem}`
-    if (read.kind === 'missing') throw new NotStartedYet('FAILED_PRECONDITION', text)
-    if (read.kind === 'unreadable') throw new RpcError('UNAVAILABLE', text)
-    if (attempt === ATTEMPTS) throw new RpcError('FAILED_PRECONDITION', text)
+    if (read.kind === 'missing') throw new NotStartedYet('KL-NODE-KEY-FILE', text)
+    if (read.kind === 'unreadable') throw new NodeError('KL-NODE-KEY-FILE-UNREADABLE', text)
+    if (attempt === ATTEMPTS) throw new NodeError('KL-NODE-KEY-FILE', text)
     await pause(PAUSE_MS)
   }
 }

@@ -12,13 +12,14 @@ import {
   type ClaimedIdentity,
   type TpmTask,
 } from '@tower-of-omens/keylime/evidence'
-import { type Logger, RpcError } from '@tower-of-omens/spire-sdk'
+import type { Logger } from '@tower-of-omens/spire-sdk'
 import { encodePcrBlob, type PcrSelection } from '@tower-of-omens/tpm'
 import { activateCredential, TpmResponseError } from '@tower-of-omens/tpm/commands'
 import { Kept, quotePcrs, withEndorsementKey } from '@tower-of-omens/tpm-device'
 import { AttestationKey, type AttestationKeyOptions } from './attestation-key.ts'
 import type { EvidenceSource } from './evidence-source.ts'
 import { keyFileVersion } from './key-file.ts'
+import { NodeError } from './node-error.ts'
 import { untilGone } from './until-gone.ts'
 
 /** What evidence from the TPM needs to know. */
@@ -100,10 +101,10 @@ export class TpmEvidence implements EvidenceSource {
       )
     } catch (error) {
       if (!(error instanceof TpmResponseError) || error.responseName !== 'INTEGRITY') throw error
-      throw new RpcError(
-        'UNAVAILABLE',
+      throw new NodeError(
+        'KL-NODE-KEY-RENEWED',
         `tpm ${tpm.path} cannot open the credential of the server half: the keylime agent made another key since this attestation began; it begins anew`,
-        { cause: error },
+        error,
       )
     }
   }

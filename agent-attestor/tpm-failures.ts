@@ -3,46 +3,45 @@
  *
  * @module
  */
-import { RpcError, type StatusName } from '@tower-of-omens/spire-sdk'
+import type { NodeCode } from '@tower-of-omens/gate'
 import { TpmError } from '@tower-of-omens/tpm'
 import { type ResponseCodeName, TpmResponseError } from '@tower-of-omens/tpm/commands'
 import { type DeviceErrorCode, TpmDeviceError } from '@tower-of-omens/tpm-device'
+import { NodeError } from './node-error.ts'
 
-type Status = Exclude<StatusName, 'PERMISSION_DENIED'>
-
-/** Maps each way a TPM can be out of reach to a status; a forgotten one does not compile. */
-export const DEVICE_STATUS: Readonly<Record<DeviceErrorCode, Status>> = {
-  TPM_MISSING: 'UNAVAILABLE',
-  TPM_DENIED: 'UNAVAILABLE',
-  TPM_BUSY: 'UNAVAILABLE',
-  TPM_LOST: 'UNAVAILABLE',
-  TPM_HUNG: 'UNAVAILABLE',
-  TPM_BROKEN: 'UNAVAILABLE',
-  TPM_BANK_INACTIVE: 'FAILED_PRECONDITION',
-  TPM_PCR_UNSTEADY: 'UNAVAILABLE',
-  TPM_CLOSED: 'UNAVAILABLE',
+/** The code of each way a TPM can be out of reach; a forgotten one does not compile. */
+const DEVICE_CODES: Readonly<Record<DeviceErrorCode, NodeCode>> = {
+  TPM_MISSING: 'KL-TPM-UNAVAILABLE',
+  TPM_DENIED: 'KL-TPM-UNAVAILABLE',
+  TPM_BUSY: 'KL-TPM-UNAVAILABLE',
+  TPM_LOST: 'KL-TPM-UNAVAILABLE',
+  TPM_HUNG: 'KL-TPM-UNAVAILABLE',
+  TPM_BROKEN: 'KL-TPM-UNAVAILABLE',
+  TPM_BANK_INACTIVE: 'KL-TPM-REFUSES',
+  TPM_PCR_UNSTEADY: 'KL-TPM-UNAVAILABLE',
+  TPM_CLOSED: 'KL-TPM-UNAVAILABLE',
 }
 
 const PASSWORD =
   'the endorsement hierarchy has a password, or another one than given: put it into a file and name that in tpm_endorsement_auth_file'
 const MEMORY = 'it has no free slot for a key or a session: set tpm_path to /dev/tpmrm0, whose slots do not run out'
 
-const REFUSALS: Readonly<Partial<Record<ResponseCodeName, readonly [Status, string]>>> = {
-  AUTH_FAIL: ['FAILED_PRECONDITION', PASSWORD],
-  BAD_AUTH: ['FAILED_PRECONDITION', PASSWORD],
+const REFUSALS: Readonly<Partial<Record<ResponseCodeName, readonly [NodeCode, string]>>> = {
+  AUTH_FAIL: ['KL-TPM-REFUSES', PASSWORD],
+  BAD_AUTH: ['KL-TPM-REFUSES', PASSWORD],
   LOCKOUT: [
-    'FAILED_PRECONDITION',
+    'KL-TPM-REFUSES',
     'it is locked after too many wrong passwords: wait for its recovery time (tpm2_getcap properties-variable), or end it with tpm2_dictionarylockout -c',
   ],
-  OBJECT_MEMORY: ['UNAVAILABLE', MEMORY],
-  SESSION_MEMORY: ['UNAVAILABLE', MEMORY],
-  RETRY: ['UNAVAILABLE', 'it has been busy for four seconds'],
-  TESTING: ['UNAVAILABLE', 'it has been testing itself for four seconds'],
-  YIELDED: ['UNAVAILABLE', 'it has been busy for four seconds'],
+  OBJECT_MEMORY: ['KL-TPM-UNAVAILABLE', MEMORY],
+  SESSION_MEMORY: ['KL-TPM-UNAVAILABLE', MEMORY],
+  RETRY: ['KL-TPM-UNAVAILABLE', 'it has been busy for four seconds'],
+  TESTING: ['KL-TPM-UNAVAILABLE', 'it has been testing itself for four seconds'],
+  YIELDED: ['KL-TPM-UNAVAILABLE', 'it has been busy for four seconds'],
 }
 
 const UNEXPECTED = [
-  'INTERNAL',
+  'KL-TPM-UNEXPECTED',
   'this is not expected of an attestation; look for the code in the TPM 2.0 specification',
 ] as const
 
@@ -50,16 +49,16 @@ const UNEXPECTED = [
  * Words a failure of the TPM.
  *
  * @param error Anything thrown.
- * @returns The error with a status; undefined: it is not the TPM's.
+ * @returns What keeps the node from being attested; undefined: it is not the TPM's.
  */
-export function explainTpmFailure(error: unknown): RpcError | undefined {
-  if (error instanceof TpmDeviceError) return new RpcError(DEVICE_STATUS[error.code], error.message, { cause: error })
+export function explainTpmFailure(error: unknown): NodeError | undefined {
+  if (error instanceof TpmDeviceError) return new NodeError(DEVICE_CODES[error.code], error.message, error)
   if (error instanceof TpmResponseError) {
-    const [status, why] = (error.responseName && REFUSALS[error.responseName]) ?? UNEXPECTED
-    return new RpcError(status, `${error.message}: ${why}`, { cause: error })
+    const [code, why] = (error.responseName && REFUSALS[error.responseName]) ?? UNEXPECTED
+    return new NodeError(code, `${error.message}: ${why}`, error)
   }
   if (error instanceof TpmError) {
-    return new RpcError('INTERNAL', `tpm answered what does not parse: ${error.message}`, { cause: error })
+    return new NodeError('KL-TPM-UNEXPECTED', `tpm answered what does not parse: ${error.message}`, error)
   }
   return undefined
 }

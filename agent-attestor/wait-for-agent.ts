@@ -5,7 +5,7 @@
  */
 import { abortReason, KeylimeError, type KeylimeErrorCode, sleep } from '@tower-of-omens/keylime'
 import type { Logger } from '@tower-of-omens/spire-sdk'
-import { NotStartedYet } from './evidence-source.ts'
+import { NotStartedYet } from './node-error.ts'
 
 /** Bounds the waiting. */
 export interface WaitOptions {
@@ -36,8 +36,8 @@ const PROGRESS_EVERY_MS = 10_000
  * @param ask One request, itself bounded.
  * @param options Bound, signal, log.
  * @returns What `ask` returns.
- * @throws {KeylimeError} @throws {NotStartedYet} The last failure, with the time waited; another failure at once; `KEYLIME_CANCELLED`: the
- *   signal aborted.
+ * @throws {KeylimeError} @throws {NotStartedYet} The last failure, with the time waited; another failure at once;
+ *   `KEYLIME_CANCELLED`: the signal aborted.
  */
 export async function waitForAgent<T>(ask: () => Promise<T>, options: WaitOptions): Promise<T> {
   const { waitMs, signal, log, clock = () => performance.now(), pause = pauseFor } = options
@@ -69,9 +69,11 @@ function isNotUpYet(error: unknown): error is KeylimeError | NotStartedYet {
 }
 
 function withWait(error: KeylimeError | NotStartedYet, waited: number): Error {
-  const text = `${error.message}; waited ${Math.round(waited / 1000)} s for it (wait_for_agent)`
-  if (error instanceof NotStartedYet) return new NotStartedYet(error.status, text, { cause: error })
-  return new KeylimeError(error.code, text, { cause: error, facts: error.facts })
+  const waiting = `; waited ${Math.round(waited / 1000)} s for it (wait_for_agent)`
+  if (error instanceof KeylimeError) {
+    return new KeylimeError(error.code, error.message + waiting, { cause: error, facts: error.facts })
+  }
+  return new NotStartedYet('KL-NODE-KEY-FILE', error.reasons[0].message + waiting, error)
 }
 
 function pauseFor(ms: number, signal: AbortSignal): Promise<void> {

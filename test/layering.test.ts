@@ -17,7 +17,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'plugins/spire-api': ['@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/gate': ['plugins/keylime'],
   'server-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm'],
-  'agent-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/tpm', 'plugins/tpm-device'],
+  'agent-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm', 'plugins/tpm-device'],
   operator: [
     'plugins/spire-sdk',
     'plugins/keylime',

@@ -12,6 +12,7 @@ export {
   errorCodes,
   type GateCode,
   isErrorCode,
+  type NodeCode,
 } from './catalogue/catalogue.ts'
 export {
   AttestError,

@@ -59,7 +59,7 @@ describe('keylime-attestor-agent', () => {
   it('says which scheme to switch when the two sides differ [T27]', async () => {
     const { plugin, agent, keylime } = await bench({ keylime_agent_use_tls: false })
     expect(lineOf(await plugin.aid())).toMatch(
-      /^UNAVAILABLE keylime agent 127\.0\.0\.1:\d+ .* set keylime_agent_use_tls = true$/,
+      /^UNAVAILABLE keylime agent 127\.0\.0\.1:\d+ .* set keylime_agent_use_tls = true \[KL-[A-Z-]+\]$/,
     )
     expect(agent.stats.requests).toEqual({})
     const plain = await keylime.startAgent(undefined, { tls: false })
@@ -180,7 +180,7 @@ describe('keylime-attestor-agent', () => {
       ],
       [Buffer.alloc(70_000, ' '), 'challenge is too large: expected at most 65536 bytes, found 70000'],
     ] as const) {
-      expect(lineOf(await plugin.aid({ challenge }))).toBe(`INVALID_ARGUMENT ${message}`)
+      expect(lineOf(await plugin.aid({ challenge }))).toBe(`INVALID_ARGUMENT ${message} [KL-MESSAGE-MALFORMED]`)
     }
     expect(agent.stats.requests['quote']).toBeUndefined()
   })
@@ -190,7 +190,7 @@ describe('keylime-attestor-agent', () => {
     const outcome = await plugin.aid()
     expect(lineOf(outcome)).toBe(
       `FAILED_PRECONDITION keylime agent 127.0.0.1:${agent.port} has id ${agent.agentId}, expected node-7 (keylime_agent_uuid): ` +
-        "correct that key, or uuid in the keylime agent's configuration",
+        "correct that key, or uuid in the keylime agent's configuration [KL-NODE-OTHER-ID]",
     )
     expect(outcome.messages).toEqual([])
     agent.setAgentId('node-7')
@@ -202,7 +202,7 @@ describe('keylime-attestor-agent', () => {
     agent.setVersions(['2.1'])
     await plugin.configure(agent.agentHcl({ wait_for_agent: '0s' }))
     expect(lineOf(await plugin.aid())).toBe(
-      `FAILED_PRECONDITION keylime agent 127.0.0.1:${agent.port} speaks API 2.1 only, which does not tell its id: set keylime_agent_uuid, or update it`,
+      `FAILED_PRECONDITION keylime agent 127.0.0.1:${agent.port} speaks API 2.1 only, which does not tell its id: set keylime_agent_uuid, or update it [KL-NODE-ID-UNTOLD]`,
     )
     await plugin.configure(agent.agentHcl({ keylime_agent_uuid: agent.agentId, wait_for_agent: '0s' }))
     expectProof(await plugin.aid(), agent)
@@ -264,7 +264,7 @@ describe('wait_for_agent', () => {
     const { agent, plugin } = await bench({ wait_for_agent: '600ms' })
     await agent.pause()
     expect(lineOf(await plugin.aid())).toMatch(
-      /^UNAVAILABLE keylime agent 127\.0\.0\.1:\d+ .*refused.*; waited \d+ s for it \(wait_for_agent\)$/,
+      /^UNAVAILABLE keylime agent 127\.0\.0\.1:\d+ .*refused.*; waited \d+ s for it \(wait_for_agent\) \[KL-KEYLIME-UNREACHABLE\]$/,
     )
   })
 

@@ -1,5 +1,5 @@
 /**
- * The error catalogue: each refusal and failure of the server half has a stable code, a message, a cause and a next step.
+ * The error catalogue: each refusal and failure of either half has a stable code, a message, a cause and a next step.
  *
  * @module
  */
@@ -7,6 +7,7 @@ import { oneLine } from '@tower-of-omens/keylime'
 import { FAULT_ENTRIES } from './faults.ts'
 import { GATE_ENTRIES } from './gate.ts'
 import { IDENTITY_ENTRIES } from './identity.ts'
+import { NODE_ENTRIES } from './node.ts'
 
 /** Is a gRPC status that this catalogue uses; SPIRE Agent exits at once on `PERMISSION_DENIED` and retries the others. */
 export type CatalogueStatus =
@@ -30,13 +31,16 @@ export interface CatalogueEntry {
 }
 
 /** Holds every entry by its code. */
-export const CATALOGUE = { ...GATE_ENTRIES, ...IDENTITY_ENTRIES, ...FAULT_ENTRIES } as const
+export const CATALOGUE = { ...GATE_ENTRIES, ...IDENTITY_ENTRIES, ...FAULT_ENTRIES, ...NODE_ENTRIES } as const
 
 /** Is a stable code such as `KL-GATE-STALE`; once published it is never given another meaning. */
 export type ErrorCode = keyof typeof CATALOGUE
 
 /** Is a code of the gate, `gate.ts`. */
 export type GateCode = keyof typeof GATE_ENTRIES
+
+/** Code of the agent half, `node.ts`. */
+export type NodeCode = keyof typeof NODE_ENTRIES
 
 /** Is a code that names what is wrong with who the node says it is, `identity.ts`. */
 export type IdentityCode = keyof typeof IDENTITY_ENTRIES

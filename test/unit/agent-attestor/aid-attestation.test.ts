@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { AgentEvidence } from '../../../agent-attestor/agent-evidence.ts'
 import { type AidContext, aidAttestation } from '../../../agent-attestor/aid-attestation.ts'
 import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
+import { AttestError } from '../../../plugins/gate/decision.ts'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
 import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { encodeChallenge, parseChallengeResponse, parsePayload } from '../../../plugins/keylime/evidence/messages.ts'
-import { type AidAttestationStream, RpcError } from '../../../plugins/spire-sdk/index.ts'
+import type { AidAttestationStream } from '../../../plugins/spire-sdk/index.ts'
 import { newRecordingLog } from './recording-log.ts'
 
 /** One conversation: what is asked of the Keylime agent and what is sent to SPIRE, in order. */
@@ -51,8 +52,9 @@ async function refusalOf(run: () => Promise<void>): Promise<string> {
     await run()
     return 'ended'
   } catch (error) {
-    if (error instanceof RpcError) return `${error.status} ${error.message}`
-    return error instanceof KeylimeError ? `${error.code} ${error.message}` : String(error)
+    return error instanceof AttestError || error instanceof KeylimeError
+      ? `${error.code} ${error.message}`
+      : String(error)
   }
 }
 
@@ -81,7 +83,7 @@ describe('aidAttestation', () => {
   it('sends nothing when the Keylime agent has another ID than configured', async () => {
     const { run, events } = conversation([], {}, 'node-7')
     await expect(refusalOf(run)).resolves.toMatch(
-      /^FAILED_PRECONDITION keylime agent 127\.0\.0\.1:9002 has id node-1, expected node-7 \(keylime_agent_uuid\)/,
+      /^KL-NODE-OTHER-ID keylime agent 127\.0\.0\.1:9002 has id node-1, expected node-7 \(keylime_agent_uuid\)/,
     )
     expect(events).toEqual([])
   })

@@ -217,13 +217,13 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
       'is locked out',
       QUOTE,
       0x921,
-      /^FAILED_PRECONDITION tpm command Quote failed with TPM_RC_LOCKOUT \(0x921\): it is locked after too many wrong passwords: wait .*tpm2_dictionarylockout -c$/,
+      /^FAILED_PRECONDITION tpm command Quote failed with TPM_RC_LOCKOUT \(0x921\): it is locked after too many wrong passwords: wait .*tpm2_dictionarylockout -c \[KL-TPM-REFUSES\]$/,
     ],
     [
       'wants a password of the endorsement hierarchy',
       POLICY_SECRET,
       0x98e,
-      /^FAILED_PRECONDITION tpm command PolicySecret failed with TPM_RC_AUTH_FAIL \(0x98e\): the endorsement hierarchy has a password, .* tpm_endorsement_auth_file$/,
+      /^FAILED_PRECONDITION tpm command PolicySecret failed with TPM_RC_AUTH_FAIL \(0x98e\): the endorsement hierarchy has a password, .* tpm_endorsement_auth_file \[KL-TPM-REFUSES\]$/,
     ],
     [
       'wants another password',
@@ -235,7 +235,7 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
       'does not take the key of the file',
       LOAD,
       0x1df,
-      /^FAILED_PRECONDITION tpm \S+ does not take the key of \S+agent_data\.json: the TPM was cleared, or the file is another machine's: delete it, restart the keylime agent and enrol the node again$/,
+      /^FAILED_PRECONDITION tpm \S+ does not take the key of \S+agent_data\.json: the TPM was cleared, or the file is another machine's: delete it, restart the keylime agent and enrol the node again \[KL-NODE-KEY-OTHER-TPM\]$/,
     ],
     [
       'has no free slot',
@@ -247,7 +247,7 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
       'cannot open the credential',
       ACTIVATE,
       0x1df,
-      /^UNAVAILABLE tpm \S+ cannot open the credential of the server half: the keylime agent made another key since this attestation began; it begins anew$/,
+      /^UNAVAILABLE tpm \S+ cannot open the credential of the server half: the keylime agent made another key since this attestation began; it begins anew \[KL-NODE-KEY-RENEWED\]$/,
     ],
     [
       'refuses in an unexpected way',
@@ -259,7 +259,7 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
       'is busy for longer than it is asked again',
       QUOTE,
       0x922,
-      /^UNAVAILABLE tpm command Quote failed with TPM_RC_RETRY \(0x922\): it has been busy for four seconds$/,
+      /^UNAVAILABLE tpm command Quote failed with TPM_RC_RETRY \(0x922\): it has been busy for four seconds \[KL-TPM-UNAVAILABLE\]$/,
     ],
   ])('says what to do when the TPM %s [tpm:evidence:failures]', async (_title, command, code, expected) => {
     const { evidence } = start({ path: await tampered((asked) => (asked === command ? framed(code) : 'pass')) })
@@ -276,24 +276,26 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
 
   it('says when the answer is none', async () => {
     const { evidence } = start({ path: await tampered((code) => (code === QUOTE ? framed(0) : 'pass')) })
-    expect(await told(attested(evidence))).toMatch(/^INTERNAL tpm answered what does not parse: response to Quote tag/)
+    expect(await told(attested(evidence))).toMatch(
+      /^INTERNAL tpm answered what does not parse: response to Quote tag.* \[KL-TPM-UNEXPECTED\]$/,
+    )
   })
 
   it.each<[string, (file: string) => void, RegExp]>([
     [
       'is not there yet',
       (file) => rmSync(file),
-      /^FAILED_PRECONDITION keylime agent's key file \S+ does not exist: the keylime agent has not started yet, or its agent_data_path is another \(keylime_agent_data\)$/,
+      /^FAILED_PRECONDITION keylime agent's key file \S+ does not exist: the keylime agent has not started yet, or its agent_data_path is another \(keylime_agent_data\) \[KL-NODE-KEY-FILE\]$/,
     ],
     [
       'is empty',
       (file) => writeFileSync(file, ''),
-      /^FAILED_PRECONDITION keylime agent's key file \S+ is empty: restart the keylime agent, which writes it anew$/,
+      /^FAILED_PRECONDITION keylime agent's key file \S+ is empty: restart the keylime agent, which writes it anew \[KL-NODE-KEY-FILE\]$/,
     ],
     [
       'is cut',
       (file) => writeFileSync(file, '{"ak_public":[1'),
-      /^FAILED_PRECONDITION keylime agent's key file \S+: it is not the file of a keylime agent's attestation key: .*; restart the keylime agent, which writes it anew$/,
+      /^FAILED_PRECONDITION keylime agent's key file \S+: it is not the file of a keylime agent's attestation key: .*; restart the keylime agent, which writes it anew \[KL-NODE-KEY-FILE\]$/,
     ],
     [
       'is of another TPM',
@@ -331,7 +333,9 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
   it('uses the password of the endorsement hierarchy [tpm:evidence:endorsement-password]', async () => {
     await emulator.run('tpm2_changeauth', ['-c', 'e', 'hush'])
     try {
-      expect(await told(attested(start().evidence))).toMatch(/^FAILED_PRECONDITION .*tpm_endorsement_auth_file$/)
+      expect(await told(attested(start().evidence))).toMatch(
+        /^FAILED_PRECONDITION .*tpm_endorsement_auth_file \[KL-TPM-REFUSES\]$/,
+      )
       const { evidence, lines } = start({ endorsementSecret: Buffer.from('hush') })
       await expect(attested(evidence)).resolves.toMatch(/^r/)
       expect(lines).toEqual([])
@@ -345,6 +349,6 @@ describe.skipIf(missing.length > 0)('TpmEvidence (skipped without swtpm and tpm2
     const call = new AbortController()
     const claim = told(evidence.claim(call.signal))
     call.abort()
-    expect(await claim).toBe('CANCELLED spire agent gave up')
+    expect(await claim).toBe('CANCELLED spire agent gave up [KL-CANCELLED]')
   })
 })
