@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Rig } from '../lab/one-host/rig.ts'
 import { TRUST_DOMAIN } from '../lab/one-host/spire-maker.ts'
 import { quotesOf } from '../lab/services/keylime-admin.ts'
-import { STATE } from '../lab/services/keylime-states.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost } from './host.ts'
 
 const absent = !process.env.KEYLIME_AGENT
@@ -57,7 +56,7 @@ describe.skipIf(absent)('a host with the real Keylime agent (skipped unless KEYL
     expect(refusal?.message).toContain('pcr_validation.invalid_pcr_7')
     await rig.reboot()
     await rig.keylime.admin.reactivate(rig.agentId)
-    await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
+    await rig.keylime.admin.waitForState(rig.agentId, 'polled')
     await startAndAttest(rig.spireAgent)
   })
 })

@@ -3,7 +3,6 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { PINNED_PCR, type Rig } from '../lab/one-host/rig.ts'
 import { freePorts } from '../lab/processes/ports.ts'
-import { STATE } from '../lab/services/keylime-states.ts'
 import { refusalsIn, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
 
 let rig: Rig
@@ -54,7 +53,7 @@ describe('a node that Keylime has admitted and then fails', () => {
     expect(await evictAndBeRefused()).toMatchObject({ code: 'PermissionDenied' })
     await rig.reboot()
     await rig.keylime.admin.reactivate(rig.agentId)
-    await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
+    await rig.keylime.admin.waitForState(rig.agentId, 'polled')
     await startAndAttest(rig.spireAgent)
     expect((await rig.spireServer.agentShow(rig.spiffeId))?.can_reattest).toBe(true)
   })
@@ -118,7 +117,7 @@ describe('a node Keylime knows too little about', () => {
   it('is told "not yet" while it cannot be reached, and comes back when it is reactivated [T32]', async () => {
     await rig.enrol()
     await rig.keylimeAgent.stop()
-    await rig.keylime.admin.waitForState(rig.agentId, [STATE.failed])
+    await rig.keylime.admin.waitForState(rig.agentId, 'failed')
     await rig.keylimeAgent.start()
     const refusal = await startAndBeRefused(rig.spireAgent)
     expect(refusal).toMatchObject({ code: 'FailedPrecondition', message: expect.stringContaining('state 7') as string })
@@ -128,9 +127,9 @@ describe('a node Keylime knows too little about', () => {
 
   it("is refused on age when its record was frozen at state 3 behind the verifier's back [T77]", async () => {
     await rig.enrol()
-    await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
+    await rig.keylime.admin.waitForState(rig.agentId, 'polled')
     await rig.keylime.admin.stopAgent(rig.agentId)
-    await rig.keylime.admin.waitForState(rig.agentId, [STATE.stopped])
+    await rig.keylime.admin.waitForState(rig.agentId, 'stopped')
     const database = new DatabaseSync(join(rig.dir, 'keylime', 'kl', 'cv_data.sqlite'))
     database.exec('PRAGMA busy_timeout = 5000')
     const old = Math.floor(Date.now() / 1000) - 40

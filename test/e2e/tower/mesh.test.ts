@@ -5,7 +5,6 @@ import { expect, it } from 'vitest'
 import { tryCommand } from '../../lab/processes/commands.ts'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import { startEnvoy } from '../../lab/services/envoy.ts'
-import { STATE } from '../../lab/services/keylime-states.ts'
 import { startStepCa } from '../../lab/services/step-ca.ts'
 import { tamper } from '../../lab/tower/actions.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
@@ -103,7 +102,7 @@ onTower('workloads of attested hosts', () => {
     expect(await hello(spire)).not.toContain('hello')
     line.mark('spire’s workload is turned away')
     await tamper(auth)
-    await tower().keylime.admin.waitForState(auth.agentId, [STATE.invalidQuote])
+    await tower().keylime.admin.waitForState(auth.agentId, 'rejected')
     await tower().spire.evict(auth.spiffeId)
     await svidGoes(auth)
     line.mark('auth is tampered with and evicted: no SVID for its workloads any more')

@@ -4,7 +4,6 @@ import { expect, it } from 'vitest'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import { renderHcl } from '../../lab/services/hcl-text.ts'
 import type { EnrolmentPolicy } from '../../lab/services/keylime-admin.ts'
-import { STATE } from '../../lab/services/keylime-states.ts'
 import { FULL_POLICY } from '../../lab/tower/full-policy.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { serverData, serverDataFile } from '../../lab/tower/server-conf.ts'
@@ -91,7 +90,7 @@ onTower('what a policy is worth', () => {
     expect(refusal).toMatch(/KL-GATE-(PENDING|COUNT-ZERO|NEVER)/)
     expect(await hasSvid(host)).toBe(false)
     line.mark(`not yet: ${/KL-GATE-[A-Z-]+/.exec(refusal)?.[0]}, no SVID`)
-    await tower().keylime.admin.waitForState(host.agentId, [STATE.failed], 60_000)
+    await tower().keylime.admin.waitForState(host.agentId, 'failed', 60_000)
     await host.spire.target.waitForLog(/FailedPrecondition.*KL-GATE-UNREACHABLE/, 60_000)
     expect(await hasSvid(host)).toBe(false)
     line.mark('given up by Keylime: KL-GATE-UNREACHABLE, no SVID')

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { PASSING, STATE } from '../../lab/services/keylime-states.ts'
+import { meaningOf } from '../../lab/services/keylime-admin.ts'
 import { expire, heal, powerCut, renew } from '../../lab/tower/actions.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
@@ -27,7 +27,7 @@ onTower('power, outages and expiry', () => {
     line.mark('Keylime went on quoting; nobody did anything')
     await svidReturns(host)
     line.mark('the workload has its SVID')
-    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operationalState)
+    expect(meaningOf(await tower().keylime.admin.enrolled(host.agentId))).toBe('polled')
     line.end()
   })
 
@@ -35,7 +35,7 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('ca')
     const line = new Timeline('reboot beyond the patience of Keylime', ['T76'])
     const away = tower()
-      .keylime.admin.waitForState(host.agentId, [STATE.failed], PATIENCE_MS * 5)
+      .keylime.admin.waitForState(host.agentId, 'failed', PATIENCE_MS * 5)
       .then(() => undefined)
     await line.step('rebooted, away until Keylime gave it up: state 7', () => host.reboot({ away }))
     const refusal = await host.spire.target.waitForLog(/FailedPrecondition.*\[KL-GATE-[A-Z-]+\]/)
@@ -53,7 +53,7 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('auth')
     const line = new Timeline('power cut')
     await line.step('power cut and back: the TPM clock jumped back', () => powerCut(host))
-    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
+    const standing = await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     line.mark(`Keylime: state 9, ${standing.lastEventId}`)
     await tower()
       .spire.evict(host.spiffeId)
@@ -99,7 +99,7 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('ca')
     const line = new Timeline("a Keylime agent's certificate expires", ['T13'])
     await line.step('its certificate has expired', () => expire(host))
-    await tower().keylime.admin.waitForState(host.agentId, [STATE.failed], PATIENCE_MS * 5)
+    await tower().keylime.admin.waitForState(host.agentId, 'failed', PATIENCE_MS * 5)
     line.mark('Keylime: state 7, not reachable; it names no certificate')
     await tower()
       .spire.evict(host.spiffeId)
@@ -130,15 +130,15 @@ onTower('power, outages and expiry', () => {
     const host = tower().host('ca')
     const line = new Timeline('state 3 written behind the back of the verifier', ['T77'])
     await tower().keylime.admin.stopAgent(host.agentId)
-    await tower().keylime.admin.waitForState(host.agentId, [STATE.stopped])
-    writeState(host.agentId, STATE.getQuote)
+    await tower().keylime.admin.waitForState(host.agentId, 'stopped')
+    writeState(host.agentId, 3)
     line.mark('polling stopped, and state 3 written into the database')
     await delay(11_000)
     await tower().spire.evict(host.spiffeId)
     expect(await host.spire.target.waitForLog(/FailedPrecondition.*KL-GATE-STALE/, 60_000)).toBeDefined()
     line.mark('attestation: not yet, the last success is stale')
     await tower().keylime.admin.stopAgent(host.agentId)
-    writeState(host.agentId, STATE.failed)
+    writeState(host.agentId, 7)
     await heal(tower(), host)
     await svidReturns(host)
     line.mark('reactivated: the workload has its SVID')

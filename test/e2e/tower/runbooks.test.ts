@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CATALOGUE } from '../../../plugins/gate/catalogue/catalogue.ts'
-import { PASSING, STATE } from '../../lab/services/keylime-states.ts'
+import { meaningOf } from '../../lab/services/keylime-admin.ts'
 import { tamper } from '../../lab/tower/actions.ts'
 import { bootPcrs, GOOD_BOOT } from '../../lab/tower/boot-log.ts'
 import { serveControl } from '../../lab/tower/control.ts'
@@ -93,13 +93,13 @@ onTower('the commands of the runbooks', () => {
     const host = tower().host('auth')
     const line = new Timeline('runbook: attestation failure', ['T65'])
     await tamper(host)
-    await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
+    await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     // At half of its SVID's life it attests again.
     await host.spire.target.waitForLog(/KL-GATE-INVALID-QUOTE/, 90_000)
     line.mark('auth is tampered with, and refused')
     await rehearse('attestation-failure', host, line)
     await svidReturns(host)
-    expect(PASSING).toContain((await tower().keylime.admin.enrolled(host.agentId))?.operationalState)
+    expect(meaningOf(await tower().keylime.admin.enrolled(host.agentId))).toBe('polled')
   })
 
   it('renew certificates, with which the node attests [T65]', async () => {
@@ -119,7 +119,7 @@ onTower('the commands of the runbooks', () => {
     const line = new Timeline('runbook: disaster recovery', ['T65'])
     await tower().bao.seal()
     await host.stopKeylimeAgent()
-    await tower().keylime.admin.waitForState(host.agentId, [STATE.failed], 60_000)
+    await tower().keylime.admin.waitForState(host.agentId, 'failed', 60_000)
     await tower().spire.evict(host.spiffeId)
     line.mark('OpenBao is sealed; Keylime has given ca up')
     await rehearse('disaster-recovery', host, line)

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { askHttps } from '../../lab/processes/https.ts'
 import { pollUntil } from '../../lab/processes/poll.ts'
-import { STATE } from '../../lab/services/keylime-states.ts'
 import { heal, rebootAndHeal, tamper } from '../../lab/tower/actions.ts'
 import { GOOD_BOOT } from '../../lab/tower/boot-log.ts'
 import { EVICTOR_PORT, startEvictor } from '../../lab/tower/evicting.ts'
@@ -27,7 +26,7 @@ onTower('a host that is not what it was', () => {
     await svidReturns(host)
     line.mark('healthy: the workload has its SVID')
     await line.step('PCR 7 extended', () => tamper(host))
-    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
+    const standing = await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     line.mark(`Keylime: state 9, ${standing.lastEventId}`)
     await pollUntil('the evictor to evict', () => evictor.readLog().includes(`${host.agentId}: state 9, evicted`))
     line.mark('the verifier called the webhook, and the agent was evicted')
@@ -72,7 +71,7 @@ onTower('a host that is not what it was', () => {
     const line = new Timeline('tampered firmware, without eviction', ['T36'])
     await svidReturns(host)
     await line.step('PCR 7 extended', () => tamper(host))
-    await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
+    await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     line.mark('Keylime: state 9')
     expect(await refused(host, /KL-GATE-INVALID-QUOTE/)).toBeDefined()
     line.mark('the agent tried to renew its identity and was refused')
@@ -90,7 +89,7 @@ onTower('a host that is not what it was', () => {
     await line.step('rebooted with another loader', () =>
       host.reboot({ story: { ...GOOD_BOOT, loader: 'loader 6.66' }, log: GOOD_BOOT }),
     )
-    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
+    const standing = await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     expect(standing.lastEventId).toMatch(/pcr_validation\.invalid_pcr_4|measured_boot\.invalid_pcr_\d/)
     line.mark(`Keylime: state 9, ${standing.lastEventId}`)
     await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
@@ -107,7 +106,7 @@ onTower('a host that is not what it was', () => {
     const serial = await serialOf(tower(), host)
     const digest = createHash('sha256').update('implant').digest('hex')
     await line.step('/tmp/implant measured', () => host.measured.measure({ path: '/tmp/implant', digest }))
-    const standing = await tower().keylime.admin.waitForState(host.agentId, [STATE.invalidQuote])
+    const standing = await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     expect(standing.lastEventId).toMatch(/^ima\.validation/)
     line.mark(`Keylime: state 9, ${standing.lastEventId}`)
     await tower().spire.evict(host.spiffeId)

@@ -8,7 +8,6 @@ import { prepareParts } from '../parts/prepare.ts'
 import { formatSeconds } from '../parts/progress.ts'
 import { reasonOf } from '../processes/errors.ts'
 import { describeRecord } from '../services/keylime-admin.ts'
-import { STATE } from '../services/keylime-states.ts'
 import { printHowToLook } from './look-around.ts'
 import { type Narrator, newNarrator } from './narrator.ts'
 import { PINNED_PCR, Rig } from './rig.ts'
@@ -73,7 +72,7 @@ async function refusedAfterTampering(tell: Narrator, rig: Rig): Promise<void> {
 async function recover(tell: Narrator, rig: Rig): Promise<void> {
   await rig.reboot()
   await rig.keylime.admin.reactivate(rig.agentId)
-  const healed = await rig.keylime.admin.waitForState(rig.agentId, [STATE.getQuote])
+  const healed = await rig.keylime.admin.waitForState(rig.agentId, 'polled')
   rig.spireAgent.start()
   await rig.spireAgent.healthy()
   tell.say(`the verifier's record: ${describeRecord(healed)}; the SPIRE agent is attested again`)

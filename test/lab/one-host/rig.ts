@@ -19,7 +19,6 @@ import { writeSelfSigned } from '../services/certificates.ts'
 import { Keylime } from '../services/keylime.ts'
 import type { EnrolmentPolicy } from '../services/keylime-admin.ts'
 import { KeylimeAgent } from '../services/keylime-agent.ts'
-import { STATE } from '../services/keylime-states.ts'
 import type { SpireAgent } from '../services/spire-agent.ts'
 import type { SpireServer } from '../services/spire-server.ts'
 import { Swtpm } from '../services/swtpm.ts'
@@ -138,7 +137,7 @@ export class Rig {
   /** Extends the pinned PCR and waits until Keylime has failed the node for it. */
   async tamper(): Promise<AgentRecord> {
     await this.tpm.extendPcr(PINNED_PCR, createHash('sha256').update(`tampered ${randomUUID()}`).digest('hex'))
-    return this.keylime.admin.waitForState(this.agentId, [STATE.invalidQuote])
+    return this.keylime.admin.waitForState(this.agentId, 'rejected')
   }
 
   /** Restarts the TPM with its Keylime agent, as a reboot does: PCRs begin at zero again, and the firmware measures. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AgentId, isKeylimeError, parseAgentId } from '@tower-of-omens/keylime'
+import { type AgentId, agentState, isKeylimeError, parseAgentId, stateInWords } from '@tower-of-omens/keylime'
 import {
   type Enrolment,
   RegistrarAdmin,
@@ -102,10 +102,9 @@ export class KeylimeAdmin {
     return pollUntil(what, look, { deadlineMs })
   }
 
-  /** Waits until an agent is in one of these states. */
-  waitForState(id: string, states: readonly number[], deadlineMs?: number): Promise<AgentRecord> {
-    const test = ({ operationalState: state }: AgentRecord): boolean => state !== null && states.includes(state)
-    return this.waitFor(id, `state ${states.join(' or ')} of agent ${id}`, test, deadlineMs)
+  /** Waits until an agent's state means this. */
+  waitForState(id: string, meaning: StateMeaning, deadlineMs?: number): Promise<AgentRecord> {
+    return this.waitFor(id, `agent ${id} to be ${meaning}`, (record) => meaningOf(record) === meaning, deadlineMs)
   }
 
   /** Waits until an agent has passed more quotes than these. */
@@ -145,6 +144,14 @@ async function known<T>(record: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** What the state of an agent means, as the product reads it. */
+export type StateMeaning = NonNullable<ReturnType<typeof agentState>>['meaning']
+
+/** Reads what the state of an agent means; `undefined` for one that is not enrolled. */
+export function meaningOf(record: AgentRecord | undefined): StateMeaning | undefined {
+  return agentState(record?.operationalState ?? null)?.meaning
+}
+
 /** Counts the quotes that have passed. */
 export function quotesOf(record: AgentRecord | undefined): number {
   return record?.attestationCount ?? 0
@@ -153,9 +160,9 @@ export function quotesOf(record: AgentRecord | undefined): number {
 /**
  * Words a verifier record for a person.
  *
- * @returns For instance "state 9, 12 passed quotes, last event pcr_validation.invalid_pcr_7".
+ * @returns For instance "state 9 INVALID_QUOTE, 12 passed quotes, last event pcr_validation.invalid_pcr_7".
  */
 export function describeRecord(record: AgentRecord): string {
   const event = record.lastEventId === undefined ? '' : `, last event ${record.lastEventId}`
-  return `state ${record.operationalState}, ${quotesOf(record)} passed quotes${event}`
+  return `state ${stateInWords(record.operationalState)}, ${quotesOf(record)} passed quotes${event}`
 }

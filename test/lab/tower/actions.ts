@@ -7,7 +7,7 @@ import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RigError } from '../processes/errors.ts'
-import { GIVEN_UP, PASSING, STATE } from '../services/keylime-states.ts'
+import { meaningOf } from '../services/keylime-admin.ts'
 import type { TowerHost } from './host.ts'
 import type { Tower } from './tower.ts'
 
@@ -41,17 +41,17 @@ export async function heal(tower: Tower, host: TowerHost): Promise<void> {
   const before = await admin.enrolled(host.agentId)
   if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
   // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.
-  if (before.operationalState === STATE.invalidQuote && before.lastEventId === CLOCK_EVENT) {
+  const meaning = meaningOf(before)
+  if (meaning === 'rejected' && before.lastEventId === CLOCK_EVENT) {
     await host.measured.tpm.run('tpm2_setclock', [String(Date.now() - CLOCK_EPOCH_MS)])
   }
   // Only when it is not polled: a second poller would be started beside the first.
-  if (GIVEN_UP.includes(before.operationalState)) await admin.reactivate(host.agentId)
+  if (meaning === 'failed' || meaning === 'rejected') await admin.reactivate(host.agentId)
   await admin.waitFor(
     host.agentId,
     `${host.name} to pass a new quote`,
     (now) =>
-      (now.lastSuccessfulAttestation ?? 0) > (before.lastSuccessfulAttestation ?? 0) &&
-      PASSING.includes(now.operationalState),
+      (now.lastSuccessfulAttestation ?? 0) > (before.lastSuccessfulAttestation ?? 0) && meaningOf(now) === 'polled',
   )
 }
 

@@ -6,6 +6,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { attestationAge, type GateRules, judge } from '@tower-of-omens/gate'
+import { stateInWords } from '@tower-of-omens/keylime'
 import { lifeLeft, lifeOf } from '@tower-of-omens/keylime/tls-files'
 import { reasonOf } from '../processes/errors.ts'
 import { quotesOf } from '../services/keylime-admin.ts'
@@ -95,7 +96,7 @@ async function keylimeOf(
     const why = decision.kind === 'admit' ? 'passes' : decision.reasons[0].code
     const age = attestationAge(record)
     return {
-      keylime: `${why}, state ${record.operationalState}, ${quotesOf(record)} quotes`,
+      keylime: `${why}, state ${stateInWords(record.operationalState)}, ${quotesOf(record)} quotes`,
       fresh: age === undefined ? 'never' : `${Math.round(age)} s`,
       keylimeOk: decision.kind === 'admit',
     }
