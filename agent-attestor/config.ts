@@ -16,7 +16,7 @@ import {
   watchTlsFiles,
 } from '@tower-of-omens/keylime/tls-files'
 import type { BuildContext, ConfigOutcome, ConfigRequest, Logger } from '@tower-of-omens/spire-sdk'
-import { type Decoded, type DecodedConfig, decodeConfig } from '@tower-of-omens/spire-sdk/hcl'
+import { type Decoded, type DecodedConfig, decodeConfig, EMPTY_PROBLEM, Problem } from '@tower-of-omens/spire-sdk/hcl'
 import { AgentEvidence } from './agent-evidence.ts'
 import type { AidContext } from './aid-attestation.ts'
 import { CertificateGauge } from './certificate-gauge.ts'
@@ -56,7 +56,7 @@ export function buildAgentConfig(request: ConfigRequest, context: BuildContext):
   const decoded = decodeConfig(request.hcl, AGENT_SCHEMA)
   const from = decoded.values.evidence === 'tpm' ? fromTpm(decoded, request, context) : fromAgent(decoded, context)
   const told = {
-    problems: [...decoded.problems.map(String), ...from.problems],
+    problems: [...decoded.problems.map(String), ...emptyCa(decoded), ...from.problems],
     warnings: [...decoded.warnings.map(String), ...withoutEffect(decoded), ...from.warnings],
   }
   if (told.problems.length > 0 || context.mode === 'validate') return told
@@ -147,6 +147,13 @@ function askingAgent(
 
 function pinnedIdOf({ keylime_agent_uuid: pinned }: Values): AgentId | undefined {
   return pinned === undefined ? undefined : parseAgentId(pinned)
+}
+
+/** Without a CA of its own the Keylime agent would be trusted by the system's roots. */
+function emptyCa({ values, emptied }: Decoding): readonly string[] {
+  const at = emptied.get('keylime_agent_ca_cert')
+  const hasEffect = values.evidence === 'keylime-agent' && values.keylime_agent_use_tls
+  return at !== undefined && hasEffect ? [String(new Problem(at, 'keylime_agent_ca_cert', EMPTY_PROBLEM))] : []
 }
 
 /** Names the keys that belong to the other source of evidence. */

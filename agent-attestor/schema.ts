@@ -31,15 +31,18 @@ export const AGENT_SCHEMA = defineSchema({
   },
   keylime_agent_ca_cert: {
     kind: 'string',
+    path: true,
     defaultText: "the system's roots",
     help: "PEM file of the CA certificates that the Keylime agent's certificate is trusted by. Every block counts; the agent's self-signed certificate itself is fine.",
   },
   keylime_agent_client_cert: {
     kind: 'string',
+    path: true,
     help: 'PEM file of our client certificate, with its intermediates; needs the key. Read again when it changes.',
   },
   keylime_agent_client_key: {
     kind: 'string',
+    path: true,
     help: 'PEM file of its private key: PKCS#8, SEC1 or PKCS#1, not encrypted; needs the certificate.',
   },
   keylime_agent_server_name: {
@@ -50,6 +53,7 @@ export const AGENT_SCHEMA = defineSchema({
   },
   keylime_agent_uuid: {
     kind: 'string',
+    refusesEmpty: true,
     check: idProblem,
     help: 'The ID this node must have: another one is refused. Needed where the Keylime agent speaks API 2.1 only, which does not tell its ID, and with `evidence = "tpm"` where the Keylime agent has another `uuid` than `hash_ek`.',
   },
@@ -69,16 +73,19 @@ export const AGENT_SCHEMA = defineSchema({
   },
   tpm_path: {
     kind: 'string',
+    path: true,
     default: DEFAULT_TPM_PATH,
     help: 'With `evidence = "tpm"`: the TPM, a character device or the UNIX socket of an emulator. This user must be able to read and write it (group `tss`).',
   },
   keylime_agent_data: {
     kind: 'string',
+    path: true,
     default: DEFAULT_AGENT_DATA,
     help: 'With `evidence = "tpm"`: the file in which the Keylime agent keeps its key (`agent_data_path` there). This user must be able to read it.',
   },
   tpm_endorsement_auth_file: {
     kind: 'string',
+    path: true,
     help: 'With `evidence = "tpm"`: a file with the password of the TPM\'s endorsement hierarchy, where it has one (`tpm_ownerpassword` of the Keylime agent).',
   },
 })

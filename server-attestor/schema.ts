@@ -5,7 +5,7 @@
  */
 
 import { parseRequirement, parseTpmPolicy, TpmPolicyError } from '@tower-of-omens/gate'
-import { hostProblem, parseHostPort } from '@tower-of-omens/keylime'
+import { cut, hostProblem, parseHostPort } from '@tower-of-omens/keylime'
 import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 
 /** Name of the plugin block in SPIRE's configuration, and so the type of its selectors and SPIFFE IDs. */
@@ -47,16 +47,19 @@ export const SERVER_SCHEMA = defineSchema({
   },
   keylime_tls_ca_cert_file: {
     kind: 'string',
+    path: true,
     default: `${CV_CA}/cacert.crt`,
     help: 'PEM file of the CA certificates that verifier and registrar are trusted by. Every block counts; an intermediate alone is enough.',
   },
   keylime_tls_cert_file: {
     kind: 'string',
+    path: true,
     default: `${CV_CA}/server-cert.crt`,
     help: 'PEM file of our client certificate, with its intermediates. Read again when it changes.',
   },
   keylime_tls_key_file: {
     kind: 'string',
+    path: true,
     default: `${CV_CA}/server-private.pem`,
     help: 'PEM file of its private key: PKCS#8, SEC1 or PKCS#1, not encrypted.',
   },
@@ -90,6 +93,7 @@ export const SERVER_SCHEMA = defineSchema({
   },
   max_attestation_age: {
     kind: 'duration',
+    refusesEmpty: true,
     min: 1_000,
     max: DAY_MS,
     defaultText: '2 x `maximum_attestation_interval` of the node, at least `"30s"`; `"60s"` before Keylime 7.14.0',
@@ -110,14 +114,16 @@ export const SERVER_SCHEMA = defineSchema({
   },
   verifier_measured_boot_policy_name: {
     kind: 'string',
+    refusesEmpty: true,
     check: measuredBootPolicyProblem,
     defaultText: 'not said',
     help: '`measured_boot_policy_name` of verifier.conf, which no API shows. By naming it you vouch that this policy compares boot logs with the reference states enrolled; `"accept-all"`, Keylime\'s default, compares nothing.',
   },
   tpm_policy: {
     kind: 'string',
+    refusesEmpty: true,
     check: tpmPolicyProblem,
-    help: 'Pinned policy, JSON: the `tpm_policy` enrolled at the verifier must equal it, whatever the spelling. Empty: not pinned.',
+    help: 'Pinned policy, JSON: the `tpm_policy` enrolled at the verifier must equal it, whatever the spelling.',
   },
   allowed_hash_algs: {
     kind: 'string_list',
@@ -133,6 +139,8 @@ export const SERVER_SCHEMA = defineSchema({
   },
   ek_ca_path: {
     kind: 'string',
+    refusesEmpty: true,
+    path: true,
     help: "PEM file, or folder of them, with the TPM makers' CA certificates: the registered EK certificate must chain to one. Their dates are warned of and do not refuse.",
   },
   require_ek_dates: {
@@ -155,7 +163,8 @@ export const SERVER_SCHEMA = defineSchema({
 
 function hostPortProblem(value: string): string | undefined {
   const address = parseHostPort(value, 0)
-  return address !== undefined && address.port > 0 ? undefined : 'expected "host:port"'
+  if (address !== undefined && address.port > 0) return undefined
+  return `expected "host:port", found ${JSON.stringify(cut(value, 80))}`
 }
 
 function requirementProblem(value: string): string | undefined {

@@ -23,6 +23,18 @@ export const ENVIRONMENT: readonly Requirement[] = [
       "A server's certificate that OpenSSL refuses, for whatever reason, is told with that reason as the server's",
   },
   {
+    id: 'config:empty:refused',
+    promise: 'An empty value of a key that adds a check is a problem at Configure, never a check left out',
+  },
+  {
+    id: 'config:secret:unseen',
+    promise: 'A key or certificate given where a path belongs is refused and stands in no message',
+  },
+  {
+    id: 'files:wrong:named',
+    promise: 'A file of the wrong kind or form is named as what it is, with the way to the right one',
+  },
+  {
     id: 'process:signals:host-lives',
     promise: 'A signal that a host lives through, such as SIGHUP under nohup, does not end its plugin',
   },

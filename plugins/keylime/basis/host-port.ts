@@ -4,6 +4,7 @@
  * @module
  */
 import { isIP, isIPv6 } from 'node:net'
+import { excerpt } from './printable.ts'
 
 /** Names where a service listens; `host` is a name or an IP address without brackets. */
 export interface HostPort {
@@ -56,5 +57,7 @@ export function isHost(text: string): boolean {
  * @returns What is expected there; undefined for a usable host.
  */
 export function hostProblem(value: string): string | undefined {
-  return isHost(value) ? undefined : 'expected a host name or an IP address, without scheme, port or brackets'
+  if (isHost(value)) return undefined
+  const found = JSON.stringify(excerpt(value))
+  return `expected a host name or an IP address, without scheme, port or brackets, found ${found}`
 }

@@ -6,6 +6,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { TRUSTED_PROBLEM } from '../tls-files/certificates.ts'
 import { dateFault, dateStage, datesOf } from './certificate-dates.ts'
 
 /** The trusted CA certificates; each of them is trusted by itself, an intermediate without its root too. */
@@ -38,7 +39,7 @@ export interface AnchorDates {
 const SOON_MS = 90 * 86_400_000
 const MAX_FILE_BYTES = 1_048_576
 const MAX_FILES = 2_000
-const PEM_BLOCK = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g
+const PEM_BLOCK = /-----BEGIN (?:X509 )?CERTIFICATE-----[^-]+-----END (?:X509 )?CERTIFICATE-----/g
 const CERTIFICATE_NAME = /\.(?:pem|crt|cer|cert|der)$/i
 
 /**
@@ -119,6 +120,7 @@ function readCertificates(file: string, isInFolder: boolean): readonly X509Certi
   if (size > MAX_FILE_BYTES) throw new Error(`${size} bytes, expected at most ${MAX_FILE_BYTES}`)
   const bytes = readFileSync(file)
   const text = bytes.toString('latin1')
+  if (text.includes('-----BEGIN TRUSTED CERTIFICATE-----')) throw new Error(`one block ${TRUSTED_PROBLEM}`)
   const blocks = text.match(PEM_BLOCK)
   if (isInFolder && blocks === null && text.includes('-----BEGIN ')) return []
   const parsed = (blocks ?? [bytes]).map((block) => parseCertificate(block))

@@ -14,6 +14,11 @@ export interface CertificatesRead {
   readonly warnings: readonly string[]
 }
 
+/** What is wrong with a block of that label: it may say that the certificate is rejected, which would be lost. */
+export const TRUSTED_PROBLEM =
+  'is a TRUSTED CERTIFICATE with marks of its own for what it is trusted and rejected, which are not obeyed here; ' +
+  'leave out what is rejected, and write the rest without marks: openssl x509 -in FILE -out FILE.pem'
+
 /**
  * Reads every certificate of a PEM text.
  *
@@ -26,8 +31,9 @@ export function readCertificates(text: string): CertificatesRead {
   const problems = [...pemProblems]
   const warnings: string[] = []
   for (const block of blocks) {
-    if (/^(X509 |TRUSTED )?CERTIFICATE$/.test(block.label)) {
-      const read = parseCertificate(block.label === 'TRUSTED CERTIFICATE' ? block.pem : block.der)
+    if (block.label === 'TRUSTED CERTIFICATE') problems.push(`the block in line ${block.line} ${TRUSTED_PROBLEM}`)
+    else if (/^(X509 )?CERTIFICATE$/.test(block.label)) {
+      const read = parseCertificate(block.der)
       if (read === undefined) problems.push(`the certificate in line ${block.line} cannot be parsed`)
       // A month 13 parses, and no comparison with a time that is none ever says "expired".
       else if (!hasDates(read)) {
@@ -43,7 +49,7 @@ export function readCertificates(text: string): CertificatesRead {
   return { certificates, problems, warnings }
 }
 
-function parseCertificate(bytes: string | Buffer): X509Certificate | undefined {
+function parseCertificate(bytes: Buffer): X509Certificate | undefined {
   try {
     return new X509Certificate(bytes)
   } catch {

@@ -9,6 +9,16 @@ import { readPem } from './pem.ts'
 /** Holds the key, or one sentence, without the path, about why there is none. */
 export type PrivateKeyRead = { readonly key: KeyObject; readonly pem: string } | { readonly problem: string }
 
+/** Keys of other programs, by label, and the way out. */
+const FOREIGN_KEYS: Readonly<Record<string, string>> = {
+  'OPENSSH PRIVATE KEY':
+    'is a key in the form of OpenSSH, expected PKCS#8, SEC1 or PKCS#1; rewrite a copy of it: ssh-keygen -p -N "" -m PKCS8 -f COPY',
+  'TSS2 PRIVATE KEY':
+    'is a key that only a TPM can use (TSS2), which is not supported here; have a certificate issued for a key in a file',
+  'TSS2 KEY BLOB':
+    'is a key that only a TPM can use (TSS2), which is not supported here; have a certificate issued for a key in a file',
+}
+
 /**
  * Reads the first private key of a PEM text.
  *
@@ -17,11 +27,13 @@ export type PrivateKeyRead = { readonly key: KeyObject; readonly pem: string } |
  */
 export function readPrivateKey(text: string): PrivateKeyRead {
   const { blocks, problems } = readPem(text)
-  const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'))
+  const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY') || label in FOREIGN_KEYS)
   if (block === undefined) {
     if (problems[0] !== undefined) return { problem: problems[0] }
     return { problem: `holds no private key, only ${[...new Set(blocks.map(({ label }) => label))].join(', ')}` }
   }
+  const foreign = FOREIGN_KEYS[block.label]
+  if (foreign !== undefined) return { problem: foreign }
   if (block.encrypted || block.label === 'ENCRYPTED PRIVATE KEY') {
     return {
       problem:

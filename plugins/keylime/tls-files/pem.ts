@@ -66,15 +66,22 @@ function readBody(body: string): Pick<PemBlock, 'der' | 'encrypted'> | string {
   const encrypted = /^\s*Proc-Type:\s*4\s*,\s*ENCRYPTED/i.test(body)
   const base64 = (encrypted ? '' : body).replace(/\s+/g, '')
   if (base64 === '' && !encrypted) return 'is empty'
+  if (/\\[nr]/.test(body)) return WRITTEN_OUT
   if (!BASE64.test(base64)) return 'is not base64: half written or damaged'
   return { der: Buffer.from(base64, 'base64'), encrypted }
 }
+
+/** What becomes of line ends when PEM goes through a JSON string, an environment variable or a template. */
+const WRITTEN_OUT =
+  'has its line ends written out as backslash and n: put real ones there, for example with printf %b or jq -r'
 
 function noBlock(text: string): string {
   // DER of a certificate or key begins with SEQUENCE and a long length.
   if (text.charCodeAt(0) === 0x30 && (text.charCodeAt(1) & 0x80) !== 0) {
     return 'is DER, expected PEM; convert it, for example with: openssl x509 -inform der -in FILE -out FILE.pem'
   }
+  if (/^\s*[{[]/.test(text))
+    return 'is JSON, expected PEM: take the text of the certificate or key out of it, for example with jq -r'
   return 'is not PEM: there is no BEGIN line'
 }
 

@@ -62,6 +62,9 @@ export const DEFAULT_TLS_FILE_NAMES: TlsFileNames = {
   keyFile: 'client key',
 }
 
+/** How many certificates near or past their end are named each. */
+const MAX_LATE_SHOWN = 3
+
 interface Findings {
   readonly problems: string[]
   readonly warnings: string[]
@@ -117,15 +120,25 @@ function readAnchors(what: string, path: string, now: number, found: Findings): 
   const { certificates, problems, warnings } = readCertificates(file.text)
   found.problems.push(...problems.map((problem) => `${what}: ${problem}`))
   found.warnings.push(...warnings.map((warning) => `${what}: ${warning}`))
-  const usable = certificates.filter((one) => ['valid', 'expires-soon'].includes(lifeStage(one, now)))
-  const report = usable.length === 0 ? found.problems : found.warnings
-  for (const one of certificates) {
-    if (lifeStage(one, now) === 'valid') continue
-    const kind = isSelfIssued(one) ? 'root' : 'certificate'
-    const target = usable.includes(one) ? found.warnings : report
-    target.push(`${what}: ${kind} ${nameInOneLine(one.subject)} ${lifeInWords(one, now)}`)
-  }
+  const late = certificates.filter((one) => lifeStage(one, now) !== 'valid')
+  const isUsable = (one: X509Certificate): boolean => lifeStage(one, now) === 'expires-soon'
+  const words = (those: readonly X509Certificate[]): readonly string[] => lateInWords(what, those, now)
+  const [soon, useless] = [late.filter(isUsable), late.filter((one) => !isUsable(one))]
+  found.warnings.push(...words(soon))
+  const report = useless.length === certificates.length ? found.problems : found.warnings
+  report.push(...words(useless))
   return certificates
+}
+
+/** A file with the roots of the whole Internet has dozens of them. */
+function lateInWords(what: string, late: readonly X509Certificate[], now: number): readonly string[] {
+  const lines = late.map((one) => {
+    const kind = isSelfIssued(one) ? 'root' : 'certificate'
+    return `${what}: ${kind} ${nameInOneLine(one.subject)} ${lifeInWords(one, now)}`
+  })
+  if (lines.length <= MAX_LATE_SHOWN) return lines
+  const rest = lines.length - MAX_LATE_SHOWN
+  return [...lines.slice(0, MAX_LATE_SHOWN), `${what}: and ${rest} more certificates like these`]
 }
 
 function newSecureContext(

@@ -8,7 +8,7 @@ import { parseGoInteger } from './integer.ts'
 import type { Position } from './problem.ts'
 import type { BlockField, DurationField, IntegerField, StringField, StringListField, ValueField } from './schema.ts'
 import { suggest } from './suggest.ts'
-import { describeNode, type HclNode } from './tree.ts'
+import { describeNode, type HclNode, holdsPem } from './tree.ts'
 
 /** What became of a value: `empty` counts as not given. */
 export type Outcome =
@@ -18,6 +18,9 @@ export type Outcome =
 
 const MIN_PORT = 1
 const MAX_PORT = 65_535
+/** The longest value that a hint writes out anew. */
+const MAX_HINT = 60
+const MAX_PATH_BYTES = 4_095
 
 /**
  * Decodes one value.
@@ -62,12 +65,22 @@ function decodeString(node: HclNode, field: StringField): Outcome {
   const text = textOf(node)
   if (text === undefined) return wrong(node, `expected a string, found ${describeNode(node)}`)
   if (text === '') return { is: 'empty' }
-  const problem = textProblem(text, node, field)
+  const problem = (field.path === true ? pathProblem(text, node) : undefined) ?? textProblem(text, node, field)
   return problem === undefined ? value(text) : wrong(node, problem)
+}
+
+/** A path stands in messages and in logs: it is one line, and nothing that belongs into a file. */
+function pathProblem(text: string, node: HclNode): string | undefined {
+  if (holdsPem(text) || /\p{Cc}/u.test(text)) {
+    return `expected a path, found ${describeNode(node)}; write it to a file and name that file here`
+  }
+  return Buffer.byteLength(text) > MAX_PATH_BYTES ? `expected a path of at most ${MAX_PATH_BYTES} bytes` : undefined
 }
 
 function textProblem(text: string, node: HclNode, field: StringField | StringListField): string | undefined {
   const { oneOf, pattern, patternText, check } = field
+  // Whatever the rule, its message must not show a key.
+  if (holdsPem(text)) return `expected a value, found ${describeNode(node)}; a file that holds it can be named`
   if (oneOf !== undefined && !oneOf.includes(text)) {
     const [near] = suggest(text, oneOf)
     const hint = near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`
@@ -117,7 +130,8 @@ function decodeDuration(node: HclNode, field: DurationField): Outcome {
 function decodeStringList(node: HclNode, field: StringListField): Outcome {
   if (node.kind !== 'list') {
     const text = textOf(node)
-    const hint = text === undefined || text === '' ? '' : `; write [${JSON.stringify(text)}]`
+    const short = text !== undefined && text !== '' && text.length <= MAX_HINT && !holdsPem(text)
+    const hint = short ? `; write [${JSON.stringify(text)}]` : ''
     return wrong(node, `expected a list of strings, found ${describeNode(node)}${hint}`)
   }
   const problems: { at: Position; message: string }[] = []

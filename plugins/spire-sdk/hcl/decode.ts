@@ -19,6 +19,9 @@ import {
 import { suggest } from './suggest.ts'
 import { describeNode, type HclEntry, type HclNode, type HclObject } from './tree.ts'
 
+/** What is wrong with an empty value where one is meant to add a check. */
+export const EMPTY_PROBLEM = 'empty: was a variable not set? give it a value, or leave the key out to go without'
+
 /** What a configuration says. Use `values` only when there are no problems: a wrong value stands as its default. */
 export interface DecodedConfig<S extends FieldSpecs> {
   readonly values: Decoded<S>
@@ -26,6 +29,8 @@ export interface DecodedConfig<S extends FieldSpecs> {
   readonly given: ReadonlySet<keyof S & string>
   /** Where the text sets them, for the caller's own problems. */
   readonly positions: ReadonlyMap<keyof S & string, Position>
+  /** Where the text has an empty value, for callers to whom some of them matter. */
+  readonly emptied: ReadonlyMap<keyof S & string, Position>
   readonly problems: readonly Problem[]
   readonly warnings: readonly Problem[]
 }
@@ -33,8 +38,8 @@ export interface DecodedConfig<S extends FieldSpecs> {
 /**
  * Decodes a configuration.
  *
- * Keys match without regard to case, numbers may be quoted, an empty string counts as not given (with a warning): as in
- * Go. An unknown key and a key set twice are problems: there they are lost in silence.
+ * Keys match without regard to case, numbers may be quoted, an empty string counts as not given, as in Go, with a
+ * warning, or a problem where the field says so. An unknown key and a key set twice are problems: there they are lost in silence.
  *
  * @param text HCL 1 or JSON, as for `parseHcl`. A syntax error is one problem, and the only one.
  * @param schema From `defineSchema`.
@@ -54,6 +59,7 @@ export function decodeConfig<const S extends FieldSpecs>(text: string, schema: S
     values: block.finish() as Decoded<S>,
     given: new Set(block.positions.keys()),
     positions: block.positions,
+    emptied: block.emptied,
     problems: inOrder(block.problems),
     warnings: inOrder(block.warnings),
   }
@@ -64,6 +70,7 @@ class BlockDecoder {
   readonly problems: Problem[] = []
   readonly warnings: Problem[] = []
   readonly positions = new Map<string, Position>()
+  readonly emptied = new Map<string, Position>()
   readonly #fields: FieldSpecs
   readonly #path: string
   readonly #values = new Map<string, unknown>()
@@ -150,9 +157,11 @@ class BlockDecoder {
   #decodeValue(key: string, field: Exclude<ValueField, BlockField>, entry: HclEntry): void {
     const outcome = decodeValue(entry.value, field)
     if (outcome.is === 'empty') {
+      this.emptied.set(key, { line: entry.key.line, column: entry.key.column })
       // A template whose variable is missing writes this: a check that was meant must not vanish in silence.
-      const message = 'empty, so it counts as not set'
-      if (field.required !== true) this.warnings.push(new Problem(entry.key, this.#path + entry.key.text, message))
+      if (field.refusesEmpty === true) this.#problem(entry.key, entry.key.text, EMPTY_PROBLEM)
+      else if (field.required !== true)
+        this.warnings.push(new Problem(entry.key, this.#path + entry.key.text, 'empty, so it counts as not set'))
       return
     }
     this.positions.set(key, { line: entry.key.line, column: entry.key.column })

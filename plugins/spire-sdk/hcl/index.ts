@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type DecodedConfig, decodeConfig } from './decode.ts'
+export { type DecodedConfig, decodeConfig, EMPTY_PROBLEM } from './decode.ts'
 export { formatDuration, parseDuration } from './duration.ts'
 export { parseHcl } from './parse.ts'
 export { HclError, inOrder, type Position, Problem } from './problem.ts'

@@ -13,6 +13,8 @@ interface AnyField {
   readonly help: string
   /** True: leaving it out is a problem. */
   readonly required?: boolean
+  /** True: an empty value, which a template without its variable writes, is a problem and not merely not set. */
+  readonly refusesEmpty?: boolean
   /** What the table shows as default where it depends on other keys, such as `the verifier's host`. */
   readonly defaultText?: string
 }
@@ -31,6 +33,8 @@ interface TextRules {
 /** Text. A number is taken as its text, as in Go; an empty string counts as not given, as in the Go plugin. */
 export interface StringField extends AnyField, TextRules {
   readonly kind: 'string'
+  /** True: the name of a file or folder, so what stands in a file is no value. */
+  readonly path?: boolean
   readonly default?: string
 }
 

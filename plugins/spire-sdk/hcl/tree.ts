@@ -71,7 +71,20 @@ export function describeNode(node: HclNode): string {
   if (node.kind === 'object') return 'a block'
   if (node.kind === 'boolean') return String(node.value)
   if (node.kind === 'number') return `the number ${shorten(node.text)}`
+  if (holdsPem(node.value)) return 'PEM text'
+  const lines = node.value.trimEnd().split(/\r\n?|\n/).length
+  if (lines > 1) return `text of ${lines} lines`
   return node.form === 'null' ? 'null' : `the string ${shorten(JSON.stringify(node.value))}`
+}
+
+/**
+ * Tells whether a text is, or holds, a key or a certificate: such a text stands in no message.
+ *
+ * @param text Any text.
+ * @returns True with a BEGIN line, whole or as it is left when its line ends were lost.
+ */
+export function holdsPem(text: string): boolean {
+  return /-----\s*BEGIN\b/i.test(text)
 }
 
 /**

@@ -57,6 +57,25 @@ describe('buildAgentConfig', () => {
     }
   })
 
+  it('refuses an empty CA file or ID, and warns of an empty CA file that has no effect [config:empty:refused]', async () => {
+    const why = 'empty: was a variable not set? give it a value, or leave the key out to go without'
+    const empty = 'keylime_agent_ca_cert = ""\nkeylime_agent_uuid = ""'
+    expect((await build(`${empty}\nkeylime_agent_use_tls = true`)).problems).toEqual([
+      `2:1: keylime_agent_uuid: ${why}`,
+      `1:1: keylime_agent_ca_cert: ${why}`,
+    ])
+    const plain = await build('keylime_agent_ca_cert = ""')
+    expect(plain.problems).toEqual([])
+    expect(plain.warnings).toContain('1:1: keylime_agent_ca_cert: empty, so it counts as not set')
+  })
+
+  it('shows no key that stands where its path should [config:secret:unseen]', async () => {
+    const key = '-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n'
+    const { problems } = await build(`keylime_agent_use_tls = true\nkeylime_agent_client_key = <<E\n${key}E\n`)
+    expect(problems[0]).toMatch(/^2:28: keylime_agent_client_key: expected a path, found PEM text;/)
+    expect(problems.join()).not.toContain('c2Vj')
+  })
+
   it('logs which certificate it shows, and no secret', async () => {
     const { problems, warnings, lines } = await build(hcl(secure))
     expect([problems, warnings]).toEqual([[], []])

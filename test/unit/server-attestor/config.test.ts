@@ -196,6 +196,33 @@ describe('readConfig', () => {
     expect(read(JSON.stringify({ ...files, keylime_verifier_port: 443 })).config?.services.verifiers[0]?.port).toBe(443)
   })
 
+  it('refuses an empty value of each key that adds a check [config:empty:refused]', () => {
+    for (const key of ['ek_ca_path', 'tpm_policy', 'verifier_measured_boot_policy_name', 'max_attestation_age']) {
+      expect(readWith({ [key]: '' }).problems).toEqual([
+        matching(new RegExp(`^\\d+:1: ${key}: empty: was a variable not set\\?`)),
+      ])
+    }
+    expect(readWith({ keylime_verifier_server_name: '' }).problems).toEqual([])
+  })
+
+  it('shows the host that it refuses [files:wrong:named]', () => {
+    expect(readWith({ keylime_verifier_host: 'https://verifier:8881/' }).problems).toEqual([
+      holding('without scheme, port or brackets, found "https://verifier:8881/"'),
+    ])
+    expect(readWith({ keylime_verifiers: ['verifier'] }).problems).toEqual([
+      holding('expected "host:port", found "verifier"'),
+    ])
+  })
+
+  it('shows no key that stands where its path should [config:secret:unseen]', () => {
+    const pem = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n'
+    for (const key of [...Object.keys(files), 'ek_ca_path', 'tpm_policy', 'keylime_verifier_host']) {
+      const { problems } = read(JSON.stringify({ ...files, [key]: pem }))
+      expect(problems.join()).toMatch(new RegExp(`${key}: expected .*, found PEM text`))
+      expect(problems.join()).not.toMatch(/c2Vj|BEGIN/)
+    }
+  })
+
   describe('about its files', () => {
     it('finds a key of another certificate, and names both files [T23] [T29]', async () => {
       const other = pki.writePair('other', await ca.issue('other'))

@@ -10,6 +10,16 @@ beforeAll(() => {
 afterAll(() => pki.remove())
 
 describe('readCertificates', () => {
+  it('refuses a certificate with trust marks, which may reject it, and says how to write it without [files:wrong:named]', async () => {
+    const ca = await pki.root('Marked')
+    const marked = ca.pem.replaceAll('CERTIFICATE', 'TRUSTED CERTIFICATE')
+    expect(readCertificates(ca.pem + marked).problems).toEqual([
+      expect.stringMatching(
+        /^the block in line \d+ is a TRUSTED CERTIFICATE with marks .* leave out what is rejected, .*openssl x509 -in FILE -out FILE.pem$/,
+      ) as string,
+    ])
+  })
+
   it('names a certificate whose dates cannot be read, whichever of the two [claims:ek:unreadable-dates]', async () => {
     const ca = await pki.root('Keylime Certificate Authority')
     for (const dates of [

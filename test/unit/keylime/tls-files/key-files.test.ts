@@ -34,6 +34,15 @@ describe('readPrivateKey', () => {
     })
   })
 
+  it.each([
+    ['OPENSSH PRIVATE KEY', /^is a key in the form of OpenSSH, .*ssh-keygen -p/],
+    ['TSS2 PRIVATE KEY', /^is a key that only a TPM can use/],
+    ['TSS2 KEY BLOB', /^is a key that only a TPM can use/],
+  ])('names the other kind of a %s [files:wrong:named]', (label, problem) => {
+    const text = `-----BEGIN ${label}-----\nQUJD\n-----END ${label}-----\n`
+    expect(readPrivateKey(text)).toEqual({ problem: expect.stringMatching(problem) as string })
+  })
+
   it('says that there is a public key where the private one should be', () => {
     const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' })
     expect(readPrivateKey(pem)).toEqual({ problem: 'holds no private key, only PUBLIC KEY' })

@@ -62,6 +62,18 @@ describe('readPem', () => {
       'the CERTIFICATE block in line 1 is not base64: half written or damaged',
     ],
     ['-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----', 'the CERTIFICATE block in line 1 is empty'],
+    [
+      '-----BEGIN CERTIFICATE-----\\nQUJD\\n-----END CERTIFICATE-----\\n',
+      'the CERTIFICATE block in line 1 has its line ends written out as backslash and n: put real ones there, for example with printf %b or jq -r',
+    ],
+    [
+      '{"key": "-----BEGIN PRIVATE KEY-----\\r\\nQUJD\\r\\n-----END PRIVATE KEY-----"}',
+      'the PRIVATE KEY block in line 1 has its line ends written out as backslash and n: put real ones there, for example with printf %b or jq -r',
+    ],
+    [
+      ' {"certificate": "MIIB"}',
+      'is JSON, expected PEM: take the text of the certificate or key out of it, for example with jq -r',
+    ],
   ])('says what is wrong with %j', (text, problem) => {
     expect(readPem(text)).toEqual({ blocks: [], problems: [problem] })
   })

@@ -117,6 +117,18 @@ describe('loadTlsFiles, with files that are right', { timeout: 60_000 }, () => {
     expect(await speaks(byElder, server, root.pem, server.pem + cross.pem)).toBe(true)
   })
 
+  it('names three certificates near their end, and counts the others of a large bundle', async () => {
+    const soon = await Promise.all(
+      Array.from({ length: 6 }, (_, index) => pki.root(`Soon ${index}`, { validity: 'expires-soon' })),
+    )
+    const bundle = pki.write('bundle.crt', [root, ...soon].map(({ pem }) => pem).join(''))
+    const { problems, warnings } = loadTlsFiles({ caFile: bundle })
+    expect(problems).toEqual([])
+    expect(warnings).toHaveLength(4)
+    expect(warnings[0]).toMatch(/root CN=Soon 0 expires in /)
+    expect(warnings[3]).toBe(`CA file ${bundle}: and 3 more certificates like these`)
+  })
+
   it("takes a Keylime agent's self-signed certificate as its own CA", async () => {
     const agent = await pki.selfSigned('agent', { dns: ['localhost'], ip: ['127.0.0.1'] })
     const files = { caFile: pki.write('agent.crt', agent.pem), ...pair }

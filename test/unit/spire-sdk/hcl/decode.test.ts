@@ -172,6 +172,56 @@ describe('decodeConfig', () => {
     expect(decodeConfig('wait = ""', every).values.wait).toBe(5000)
   })
 
+  it('refuses an empty value where the field adds a check [config:empty:refused]', () => {
+    const checks = defineSchema({
+      ca: { kind: 'string', refusesEmpty: true, help: 'h' },
+      age: { kind: 'duration', refusesEmpty: true, help: 'h' },
+      other: { kind: 'string', help: 'h' },
+    })
+    const why = 'empty: was a variable not set? give it a value, or leave the key out to go without'
+    expect(say('ca = ""\nage = ""\nother = ""', checks)).toEqual([
+      `1:1: ca: ${why}`,
+      `2:1: age: ${why}`,
+      'warning 3:1: other: empty, so it counts as not set',
+    ])
+    expect(say('{"ca": null}', checks)).toEqual([`1:2: ca: ${why}`])
+    expect([...decodeConfig('other = ""', checks).emptied.keys()]).toEqual(['other'])
+  })
+
+  it('never shows a key that stands where a path or another value should [config:secret:unseen]', () => {
+    const schema = defineSchema({
+      file: { kind: 'string', path: true, help: 'h' },
+      mode: { kind: 'string', oneOf: ['a'], help: 'h' },
+      text: { kind: 'string', check: (value) => `is not ${value}`, help: 'h' },
+      count: { kind: 'integer', help: 'h' },
+      flag: { kind: 'boolean', help: 'h' },
+      wait: { kind: 'duration', help: 'h' },
+      list: { kind: 'string_list', help: 'h' },
+    })
+    const key = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END PRIVATE KEY-----\n'
+    for (const pem of [key, key.replaceAll('\n', ''), key.replaceAll('\n', '\\n'), `x ${key}`]) {
+      for (const name of Object.keys(schema.fields)) {
+        const [problem = '', ...others] = say(JSON.stringify({ [name]: pem }), schema)
+        expect(problem).toMatch(/PEM text/)
+        expect([problem, ...others].join()).not.toMatch(/c2Vj|BEGIN|\n/)
+      }
+      expect(say(JSON.stringify({ list: [pem] }), schema).join()).toMatch(/^\S+ list: expected a value, found PEM text/)
+    }
+    expect(say(`file = <<E\n${key}E\n`, schema)).toEqual([
+      '1:8: file: expected a path, found PEM text; write it to a file and name that file here',
+    ])
+  })
+
+  it('takes no path of several lines, with control characters, or longer than a path can be', () => {
+    const schema = defineSchema({ file: { kind: 'string', path: true, help: 'h' } })
+    expect(say('file = "/a\\nb"', schema)).toEqual([
+      '1:8: file: expected a path, found text of 2 lines; write it to a file and name that file here',
+    ])
+    expect(say('file = "/a\\tb"', schema)[0]).toMatch(/^1:8: file: expected a path, found the string/)
+    expect(say(`file = "/${'a'.repeat(4_095)}"`, schema)).toEqual(['1:8: file: expected a path of at most 4095 bytes'])
+    expect(say('file = "/a b/\u00e4"', schema)).toEqual([])
+  })
+
   it('takes JSON, with null as not given', () => {
     const decoded = decodeConfig('{"port": "443", "flag": true, "text": null, "list": ["x", 1]}', every)
     expect(decoded.problems).toEqual([])
