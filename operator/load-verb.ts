@@ -13,6 +13,7 @@ type SpecOf<N extends VerbName> = Extract<(typeof VERBS)[number], { readonly nam
 const LOADERS: { readonly [N in VerbName]: () => Promise<VerbModule<SpecOf<N>>> } = {
   status: () => import('./verbs/status.ts'),
   explain: () => import('./verbs/explain.ts'),
+  watch: () => import('./verbs/watch.ts'),
   completion: () => import('./verbs/completion.ts'),
   help: () => import('./verbs/help.ts'),
   __complete: () => import('./verbs/complete.ts'),

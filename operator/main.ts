@@ -49,7 +49,7 @@ async function runVerb(parsed: Parsed): Promise<Report | number> {
   const context = { flags, words, build, stdout: process.stdout, progress, signal: ending.signal }
   // The parser has checked the flags against the verb's own description.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return verb.run(context as unknown as VerbContext<VerbSpec>)
+  return await verb.run(context as unknown as VerbContext<VerbSpec>)
 }
 
 function sayReport(report: Report, { flags }: Parsed, stamp: ReportStamp): ExitCode {

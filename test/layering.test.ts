@@ -26,6 +26,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'server-attestor',
     'agent-attestor',
     'commander',
+    'prom-client',
     'smol-toml',
     'valibot',
   ],

@@ -1,9 +1,34 @@
 /**
- * Tools around the command line itself.
+ * The daemon, and tools around the command line itself.
  *
  * @module
  */
 import { defineVerb } from './spec.ts'
+
+/** `towerkeep watch`. */
+export const WATCH = defineVerb({
+  name: 'watch',
+  kind: 'daemon',
+  summary: 'take the identity of a host that Keylime fails away, within seconds',
+  description: [
+    "Listens for the verifier's revocation webhook, reads all records at short intervals, judges each with the plugin's own rule, and bans or evicts SPIRE agents. What the webhook says is never believed: it only rings a bell, and the record decides.",
+    'A verdict (failed quote, stopped, push mode FAIL) bans: only a person lifts a ban. Absence (unreachable, stale, gone) evicts: the host comes back by itself. When many hosts go absent at once, evictions stop and become one alert, since then Keylime is what failed.',
+    'Mode observe, the default, does nothing but say what it would do. SIGHUP reads configuration and certificates again.',
+  ],
+  arguments: [],
+  flags: {
+    mode: {
+      kind: 'choice',
+      choices: ['observe', 'evict', 'ban'],
+      help: 'Instead of the mode in the configuration.',
+    },
+    check: { kind: 'switch', help: 'Read the configuration, say what is wrong with it, and end.' },
+  },
+  examples: [
+    ['towerkeep watch --check', 'before a restart'],
+    ['towerkeep watch --mode observe', 'to see what it would do'],
+  ],
+})
 
 /** `towerkeep completion`. */
 export const COMPLETION = defineVerb({

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { parseHostPort } from '@tower-of-omens/keylime'
 import { type Decoded, decodeConfig, defineSchema } from '@tower-of-omens/spire-sdk/hcl'
 import { OperatorError } from '../operator-error.ts'
+import { absolutePath, hostPortText } from './conf-checks.ts'
 import { readIfThere } from './files.ts'
 import type { Sourced } from './sourced.ts'
+import { WATCH_SCHEMA } from './watch-conf.ts'
 
 /** Where it is looked for. */
 export const TOWERKEEP_CONF = '/etc/towerkeep.hcl'
@@ -18,7 +19,7 @@ export const TOWERKEEP_SCHEMA = defineSchema({
     kind: 'string_list',
     min: 1,
     max: 16,
-    check: absolute,
+    check: absolutePath,
     help: 'Sockets of the SPIRE servers, all of which are acted on. Default: `socket_path` of the one on this machine.',
   },
   trust_domain: {
@@ -29,14 +30,14 @@ export const TOWERKEEP_SCHEMA = defineSchema({
     kind: 'string_list',
     min: 1,
     max: 32,
-    check: hostPort,
+    check: hostPortText,
     help: 'Verifiers, each `"host:port"`. Default: those of the plugin\'s configuration, else of tenant.conf.',
   },
   keylime_registrars: {
     kind: 'string_list',
     min: 1,
     max: 32,
-    check: hostPort,
+    check: hostPortText,
     help: 'Registrars, each `"host:port"`. Default: as for verifiers.',
   },
   keylime_verifier_server_name: {
@@ -51,15 +52,15 @@ export const TOWERKEEP_SCHEMA = defineSchema({
   },
   keylime_ca_file: {
     kind: 'string',
-    check: absolute,
+    check: absolutePath,
     help: "CA certificates that verifier and registrar are trusted by. Default: tenant.conf's.",
   },
   keylime_cert_file: {
     kind: 'string',
-    check: absolute,
+    check: absolutePath,
     help: "Our client certificate, of our own and not the plugin's, so that Keylime's log names us. Default: tenant.conf's.",
   },
-  keylime_key_file: { kind: 'string', check: absolute, help: 'Its private key.' },
+  keylime_key_file: { kind: 'string', check: absolutePath, help: 'Its private key.' },
   hosts: {
     kind: 'string_list',
     default: [],
@@ -70,96 +71,7 @@ export const TOWERKEEP_SCHEMA = defineSchema({
   watch: {
     kind: 'block',
     help: 'The daemon.',
-    fields: {
-      mode: {
-        kind: 'string',
-        oneOf: ['observe', 'evict', 'ban'],
-        default: 'observe',
-        help: '`observe` only says what it would do; `evict` evicts for every reason; `ban` bans on a verdict and evicts on absence.',
-      },
-      poll: {
-        kind: 'duration',
-        default: '5s',
-        min: 500,
-        max: 300_000,
-        help: 'Time between two reads of all records: 0.4 ms of a verifier worker for each agent.',
-      },
-      bell_address: {
-        kind: 'string',
-        default: '127.0.0.1:9443',
-        check: hostPort,
-        help: "Where the verifier's webhook calls, at `/keylime`.",
-      },
-      bell_cert_file: {
-        kind: 'string',
-        check: absolute,
-        help: 'Server certificate of the bell. Without it there is no bell, and polling alone finds failures.',
-      },
-      bell_key_file: { kind: 'string', check: absolute, help: 'Its private key.' },
-      bell_client_ca_file: {
-        kind: 'string',
-        check: absolute,
-        help: 'CA certificates of whoever may ring. Default: `keylime_ca_file`.',
-      },
-      verifier_names: {
-        kind: 'string_list',
-        default: [],
-        max: 32,
-        help: "Names, common names or URIs in the verifiers' client certificates: nobody else may ring. Needed with a bell.",
-      },
-      http_address: {
-        kind: 'string',
-        default: '127.0.0.1:9109',
-        check: hostPort,
-        help: 'Where page and metrics are served. Beyond this machine only with TLS.',
-      },
-      http_cert_file: { kind: 'string', check: absolute, help: 'Server certificate of page and metrics.' },
-      http_key_file: { kind: 'string', check: absolute, help: 'Its private key.' },
-      http_client_ca_file: {
-        kind: 'string',
-        check: absolute,
-        help: 'CA certificates of whoever may read page and metrics over TLS.',
-      },
-      read_socket: {
-        kind: 'string',
-        default: '/run/towerkeep/read.sock',
-        check: absolute,
-        help: 'Socket that answers questions, mode 0660.',
-      },
-      admin_socket: {
-        kind: 'string',
-        default: '/run/towerkeep/admin.sock',
-        check: absolute,
-        help: 'Socket that takes orders, mode 0600.',
-      },
-      mass_verdicts: {
-        kind: 'string',
-        oneOf: ['cut', 'hold'],
-        default: 'cut',
-        help: 'Whether verdicts are acted on while the brake is on: the gate refuses those hosts anyway.',
-      },
-      brake_percent: {
-        kind: 'integer',
-        default: 20,
-        min: 1,
-        max: 100,
-        help: 'The brake stops evictions for absence when more than this share of hosts goes absent within a minute.',
-      },
-      brake_hosts: { kind: 'integer', default: 3, min: 1, max: 100_000, help: 'But never for fewer hosts than this.' },
-      per_host_metrics: { kind: 'boolean', default: true, help: 'Whether metrics name each host.' },
-      audit_file: {
-        kind: 'string',
-        default: '/var/lib/towerkeep/audit.jsonl',
-        check: absolute,
-        help: 'One line a decision, each chained to the one before by its hash.',
-      },
-      notify_command: {
-        kind: 'string_list',
-        default: [],
-        max: 32,
-        help: 'Program and words that are started for each action and alert, with the facts in its environment.',
-      },
-    },
+    fields: WATCH_SCHEMA.fields,
   },
 })
 
@@ -226,15 +138,6 @@ export function configured<K extends TowerkeepKey>(
 ): Sourced<NonNullable<TowerkeepValues[K]>> | undefined {
   const value = conf.values[key]
   return value === undefined || value === null ? undefined : { value, from: conf.source(key) }
-}
-
-function absolute(value: string): string | undefined {
-  return value.startsWith('/') ? undefined : 'expected an absolute path'
-}
-
-function hostPort(value: string): string | undefined {
-  const address = parseHostPort(value, 0)
-  return address !== undefined && address.port > 0 ? undefined : 'expected "host:port"'
 }
 
 function hostName(value: string): string | undefined {

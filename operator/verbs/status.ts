@@ -7,6 +7,7 @@ import type { VerbContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { STATUS } from '../flags/reading.ts'
 import { gatherFleet } from '../fleet.ts'
+import { pause } from '../pause.ts'
 import { styleFor } from '../render/style.ts'
 import { ending, printed, type Report } from '../report.ts'
 import { type OpenSources, openSources } from '../sources/open.ts'
@@ -49,7 +50,7 @@ async function watch(context: Context, sources: OpenSources): Promise<number> {
     const stamp = { ...build, at: new Date(), seconds: 0 }
     if (stdout.isTTY) stdout.write('\u001b[H\u001b[2J')
     stdout.write(printed(report, flags.output, stamp, style))
-    if (!(await sleep(LOOK_EVERY_MS, signal))) return EXIT.ok
+    if (!(await pause(LOOK_EVERY_MS, signal))) return EXIT.ok
   }
 }
 
@@ -64,7 +65,7 @@ async function wait(context: Context, sources: OpenSources): Promise<Report> {
     const line = `waiting for ${missing.join(', ')}`
     if (line !== said) progress(line)
     said = line
-    if (performance.now() >= until || !(await sleep(LOOK_EVERY_MS, signal))) {
+    if (performance.now() >= until || !(await pause(LOOK_EVERY_MS, signal))) {
       return {
         ...report,
         exit: EXIT.critical,
@@ -85,19 +86,4 @@ function notYet({ items }: StatusReport, goal: 'fresh' | 'attested'): readonly s
     ({ host, verdict, spire }) =>
       `${host} (${verdict.code ?? (verdict.standing === 'admitted' ? spire.standing : '?')})`,
   )
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve(false)
-    const timer = setTimeout(() => resolve(true), ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve(false)
-      },
-      { once: true },
-    )
-  })
 }

@@ -13,9 +13,11 @@ _towerkeep() {
       COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --color)
       COMPREPLY=($(compgen -W "auto never" -- "$cur")); return ;;
+    --mode)
+      COMPREPLY=($(compgen -W "observe evict ban" -- "$cur")); return ;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'status explain completion help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status explain watch completion help' -- "$cur"))
     return
   fi
   verb=${COMP_WORDS[1]}
@@ -25,6 +27,7 @@ _towerkeep() {
   case $verb in
     'status') flags='--fail-on --watch --wait --for --within --max-age --output --config --timeout --color --quiet --verbose'; what='host' ;;
     'explain') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='code' ;;
+    'watch') flags='--mode --check --output --config --timeout --color --quiet --verbose'; what='' ;;
     'completion') flags='--output --config --timeout --color --quiet --verbose'; what='bash zsh fish' ;;
     'help') flags='--output --config --timeout --color --quiet --verbose'; what='' ;;
   esac

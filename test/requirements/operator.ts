@@ -18,4 +18,30 @@ export const OPERATOR: readonly Requirement[] = [
     alias: 'O02',
     promise: "'status --output json' has the four computed numbers; a join_token agent added -> not 0 % any more",
   },
+  {
+    id: 'operator:watch:ban-undone-in-flight',
+    alias: 'O12',
+    promise: 'attestation in flight while its agent is banned (held stream): banned at the end',
+  },
+  {
+    id: 'operator:watch:outage-is-no-absence',
+    alias: 'O13',
+    promise:
+      "verifier stopped, all hosts stale: brake, 0 evictions, one alert; one host's Keylime agent killed: evicted <= 36 s, others untouched",
+  },
+  {
+    id: 'operator:watch:bell-is-no-order',
+    alias: 'O14',
+    promise:
+      "bell without certificate, with another host's, with the tenant's, replayed, 1 MiB, 10,000 rings: 0 evictions, a true one still counts",
+  },
+  {
+    id: 'watch:bell:before-record',
+    promise: 'a bell that comes before the record is stored: the record is read again until it says the same',
+  },
+  { id: 'watch:mode:observe', promise: 'mode observe says once what it would do, and does nothing' },
+  {
+    id: 'watch:act:pending',
+    promise: 'SPIRE server away: the cut-off is kept, tried each second, and done when it is back',
+  },
 ]

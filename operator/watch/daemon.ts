@@ -1,0 +1,358 @@
+/**
+ * The daemon: loops that ask, the heart that decides, hands that act, and what is told of it.
+ *
+ * @module
+ */
+
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type AgentId, type Log, parseAgentId } from '@tower-of-omens/keylime'
+import type { Build } from '../context.ts'
+import { type Finding, finding } from '../findings/finding.ts'
+import { agentPrefix, type Fleet, gatherFleet } from '../fleet.ts'
+import { pause } from '../pause.ts'
+import type { OpenSources } from '../sources/open.ts'
+import { Actor, type CutOff } from './act.ts'
+import { Asking, type WatchSources } from './asking.ts'
+import type { WatchedHost } from './hosts.ts'
+import { Looks } from './looks.ts'
+import { hasIdentity, WatchMetrics, type WatchNow } from './metrics.ts'
+import type { WatchSettings } from './settings.ts'
+import { SourceBook } from './sources.ts'
+import { Telling } from './telling.ts'
+import { type Decision, Watcher, type WatcherRules } from './watcher.ts'
+
+/** What a daemon is made of. */
+export interface DaemonParts {
+  readonly settings: WatchSettings
+  readonly sources: WatchSources
+  readonly build: Build
+  readonly log: Log
+  /** Aborts when the daemon is to end. */
+  readonly signal: AbortSignal
+  /** Called when something changed that the page shows. */
+  readonly changed: () => void
+}
+
+/** Time between two lists of SPIRE's agents. */
+const SPIRE_EVERY_MS = 5_000
+/** Time between two looks at everything else: registrar, certificates. */
+const FLEET_EVERY_MS = 60_000
+/** A verifier that is away for longer makes the daemon unready. */
+const UNREADY_AFTER_S = 60
+/** How long a returned agent stays a finding. */
+const RETURNED_FOR_MS = 600_000
+
+/** A running daemon, without its servers. */
+export class Daemon {
+  readonly metrics: WatchMetrics
+  readonly watcher: Watcher
+  readonly looks: Looks
+  readonly #parts: DaemonParts
+  readonly #book: SourceBook
+  readonly #actor: Actor
+  readonly #asking: Asking
+  readonly #telling: Telling
+  readonly #prefix: string
+  /** What was said of a host last, so that it is said once. */
+  readonly #said = new Map<AgentId, string>()
+  readonly #returned = new Map<AgentId, number>()
+  readonly #failures = new Map<string, string>()
+  #settings: WatchSettings
+  #fleet: Fleet | undefined
+
+  /** @param parts What it is made of. */
+  constructor(parts: DaemonParts) {
+    this.#parts = parts
+    const { settings, sources, log, build } = parts
+    this.#settings = settings
+    this.#prefix = agentPrefix(sources)
+    const { audit_file: auditFile } = settings.values
+    this.#telling = new Telling(log, auditFile, this.#prefix, () => this.#settings.values.notify_command)
+    this.metrics = new WatchMetrics({ perHost: settings.values.per_host_metrics, build })
+    this.#book = new SourceBook(['verifier', 'spire', 'registrar'], (source, { isUp, failure }) => {
+      if (isUp) log.info('a source answers', { source })
+      else log.error('a source does not answer', { source, error: failure ?? '' })
+      this.#telling.whole(isUp ? 'source_up' : 'source_down', { source, message: failure ?? '' })
+      parts.changed()
+    })
+    this.watcher = new Watcher(watcherRules(settings, sources), {
+      decided: (decision) => this.#decided(decision),
+      braked: (isOn, absent, hosts) => this.#braked(isOn, absent, hosts),
+      lifted: ({ agentId }) => this.#telling.host('lifted', agentId, { outcome: 'the gate admits it again' }),
+    })
+    this.#asking = new Asking(sources, this.watcher, this.#book, parts.signal)
+    const sleep = (ms: number): Promise<boolean> => pause(ms, parts.signal)
+    this.#actor = new Actor(
+      sources.spire,
+      {
+        tried: (cutOff, server, view, failure) => this.#tried(cutOff, server, view, failure),
+        confirmed: (cutOff) => this.#staged(cutOff, 'gone'),
+        returned: (cutOff, server) => this.#cameBack(cutOff, server),
+      },
+      sleep,
+    )
+    this.looks = new Looks({
+      read: (agentId) => this.#asking.readOne(agentId),
+      judge: (agentId, record) => this.watcher.looked(agentId, record),
+      sleep,
+      ended: (agentId, how, ms) => {
+        if (how === 'cut') this.metrics.lag(ms / 1000)
+        log.debug('a look ended', { agent_id: agentId, how, ms: Math.round(ms) })
+      },
+    })
+  }
+
+  /** Whether everything is watched. */
+  get isReady(): boolean {
+    const age = this.#book.all.find(({ name }) => name === 'verifier')?.age ?? Number.POSITIVE_INFINITY
+    return this.#asking.hasAll && age < UNREADY_AFTER_S
+  }
+
+  /** What may be done. */
+  get settings(): WatchSettings {
+    return this.#settings
+  }
+
+  /** The sources and how they are. */
+  get sources(): SourceBook['all'] {
+    return this.#book.all
+  }
+
+  /** Everything as it was asked last; asked at least once a minute. */
+  get fleet(): Fleet | undefined {
+    return this.#fleet
+  }
+
+  /** Runs until the signal aborts. */
+  async run(): Promise<void> {
+    // First what SPIRE has, then the records: then the first round finds everything there is to act on.
+    await this.#asking.listSpire()
+    await this.#round()
+    await Promise.all([
+      this.#every(
+        () => this.#settings.values.poll,
+        () => this.#round(),
+      ),
+      this.#every(
+        () => SPIRE_EVERY_MS,
+        () => this.#asking.listSpire(),
+      ),
+      this.#everyFleet(),
+    ])
+  }
+
+  /**
+   * Takes new settings; addresses stay as they are.
+   *
+   * @param settings The settings.
+   * @param sources Where the plugin's rules stand.
+   */
+  reload(settings: WatchSettings, sources: Pick<OpenSources, 'services'>): void {
+    this.#settings = settings
+    this.watcher.setRules(watcherRules(settings, sources))
+    this.#said.clear()
+  }
+
+  /** Tells whether an agent has anything to lose, before a ring is taken. */
+  isWatched(agentId: AgentId): boolean {
+    const host = this.watcher.hosts.find(agentId)
+    return host !== undefined && hasIdentity(host)
+  }
+
+  /** What is wrong with the watching itself. */
+  findings(): readonly Finding[] {
+    const mode = this.watcher.mode
+    const found: Finding[] = []
+    if (mode === 'observe') {
+      found.push(finding('TK-WATCH-OBSERVE', { subject: 'watch', message: 'nothing is done, only said' }))
+    }
+    if (this.watcher.isBraked) {
+      found.push(
+        finding('TK-WATCH-BRAKE', { subject: 'watch', message: 'many hosts went absent at once: none is evicted' }),
+      )
+    }
+    for (const [server, message] of this.#failures)
+      found.push(finding('TK-WATCH-PENDING', { subject: server, message }))
+    const now = performance.now()
+    for (const [agentId, at] of this.#returned) {
+      if (now - at > RETURNED_FOR_MS) continue
+      found.push(
+        finding('TK-WATCH-RETURNED', { subject: agentId, message: 'attested again after its ban, and banned again' }),
+      )
+    }
+    return found
+  }
+
+  /** Sets the metrics that change by themselves. */
+  refreshMetrics(): void {
+    const now: WatchNow = {
+      hosts: this.watcher.hosts.all,
+      isBraked: this.watcher.isBraked,
+      isReady: this.isReady,
+      pending: this.#actor.pending,
+      sources: new Map(this.#book.all.map(({ name, isUp, age }) => [name, { isUp, ageSeconds: age }])),
+      certificates: new Map(
+        (this.#fleet?.hosts ?? []).flatMap(({ name, certificate }) =>
+          'value' in certificate ? [[name, Math.max(0, certificate.value.leftShare)] as const] : [],
+        ),
+      ),
+      svids: this.#asking.svids,
+    }
+    this.metrics.refresh(now)
+  }
+
+  /** Asks every source about everything, for page and status. */
+  async lookAtAll(): Promise<Fleet> {
+    const fleet = await gatherFleet(this.#parts.sources, this.#parts.signal)
+    this.#book.heard('registrar', fleet.failed.registrar)
+    this.#fleet = fleet
+    return fleet
+  }
+
+  /**
+   * Cuts a host off because a person says so.
+   *
+   * @param host Which.
+   * @param reason Why.
+   */
+  async revoke(host: WatchedHost, reason: string): Promise<void> {
+    host.latch = { since: host.record?.receivedAt ?? Date.now() / 1000, reason }
+    this.#telling.host('revoked', host.agentId, { message: reason })
+    await this.#actor.cut({
+      spiffeId: this.#spiffeId(host.agentId),
+      action: 'ban',
+      isStillMeant: () => host.latch !== undefined,
+    })
+  }
+
+  async #round(): Promise<void> {
+    await this.#asking.round()
+    this.#parts.changed()
+  }
+
+  async #every(period: () => number, work: () => Promise<void>): Promise<void> {
+    while (await pause(period(), this.#parts.signal)) await work()
+  }
+
+  async #everyFleet(): Promise<void> {
+    do {
+      const fleet = await this.lookAtAll().catch(() => undefined)
+      if (fleet !== undefined) this.#writeHostNames(fleet)
+      this.#parts.changed()
+    } while (await pause(FLEET_EVERY_MS, this.#parts.signal))
+  }
+
+  #decided({ host, action, cause, code, message, noticedAt }: Decision): void {
+    const { agentId } = host
+    const said = `${action} ${cause} ${code}`
+    const isNews = this.#said.get(agentId) !== said
+    this.#said.set(agentId, said)
+    const mode = this.watcher.mode
+    if (isNews) {
+      const facts = { action, cause, code, message, mode }
+      this.#parts.log.warn(mode === 'observe' ? `would ${action} a host` : `${action}s a host`, {
+        agent_id: agentId,
+        ...facts,
+      })
+      this.#telling.host(mode === 'observe' ? 'would' : 'decided', agentId, facts)
+      this.metrics.stage('noticed', (performance.now() - noticedAt) / 1000)
+    }
+    if (mode === 'observe') return
+    void this.#actor.cut({
+      spiffeId: this.#spiffeId(agentId),
+      action,
+      isStillMeant: () => host.keylime.cause !== 'none' || host.latch !== undefined,
+    })
+  }
+
+  #tried(cutOff: CutOff, server: string, view: string, failure: string | undefined): void {
+    const agentId = this.#agentId(cutOff.spiffeId)
+    const host = this.watcher.hosts.find(agentId)
+    if (host === undefined) return
+    const cause = host.keylime.cause === 'none' ? 'person' : host.keylime.cause
+    if (failure !== undefined) {
+      if (this.#failures.get(server) !== failure)
+        this.#parts.log.error('a cut-off is not done yet', { agent_id: agentId, server, error: failure })
+      this.#failures.set(server, failure)
+      return
+    }
+    this.#failures.delete(server)
+    this.watcher.cut(host, server, cutOff.action, cause)
+    this.metrics.cutOff(cutOff.action, cause)
+    this.#staged(cutOff, 'banned')
+    const { code, message } =
+      host.keylime.cause === 'none' ? { code: '', message: host.latch?.reason ?? '' } : host.keylime
+    const took = host.noticedAt === undefined ? null : performance.now() - host.noticedAt
+    this.watcher.hosts.remember({
+      at: new Date().toISOString(),
+      agent_id: agentId,
+      action: cutOff.action,
+      cause,
+      code,
+      message,
+      took_ms: took,
+    })
+    this.#parts.log.info('a host is cut off', {
+      agent_id: agentId,
+      server,
+      action: cutOff.action,
+      cause,
+      code,
+      took_ms: Math.round(took ?? 0),
+      found: view,
+    })
+    this.#telling.host('done', agentId, { action: cutOff.action, cause, code, server, outcome: view })
+    this.#parts.changed()
+  }
+
+  #staged({ spiffeId }: CutOff, stage: 'banned' | 'gone'): void {
+    const host = this.watcher.hosts.find(this.#agentId(spiffeId))
+    if (host?.noticedAt !== undefined) this.metrics.stage(stage, (performance.now() - host.noticedAt) / 1000)
+  }
+
+  #cameBack({ spiffeId }: CutOff, server: string): void {
+    const agentId = this.#agentId(spiffeId)
+    this.#returned.set(agentId, performance.now())
+    this.metrics.returned()
+    this.#parts.log.error('a banned agent was attested again', { agent_id: agentId, server })
+    this.#telling.host('returned', agentId, { server })
+  }
+
+  #braked(isOn: boolean, absent: number, hosts: number): void {
+    const message = `${absent} of ${hosts} hosts are absent`
+    this.#parts.log.error(isOn ? 'the brake is on: no host is evicted for absence' : 'the brake is off', {
+      absent,
+      hosts,
+    })
+    this.#telling.whole(isOn ? 'brake_on' : 'brake_off', { message })
+    this.#parts.changed()
+  }
+
+  #spiffeId(agentId: AgentId): string {
+    return `${this.#prefix}${agentId}`
+  }
+
+  #agentId(spiffeId: string): AgentId {
+    return parseAgentId(spiffeId.slice(this.#prefix.length))
+  }
+
+  /** For completion: the names of hosts, where every shell may read them. */
+  #writeHostNames({ hosts }: Fleet): void {
+    try {
+      const file = join(dirname(this.#settings.values.read_socket), 'hosts')
+      writeFileSync(file, hosts.map(({ name }) => `${name}\n`).join(''), { mode: 0o644 })
+    } catch {
+      // Completion has to do without.
+    }
+  }
+}
+
+function watcherRules({ mode, values }: WatchSettings, { services }: Pick<OpenSources, 'services'>): WatcherRules {
+  return {
+    mode,
+    massVerdicts: values.mass_verdicts,
+    brake: { percent: values.brake_percent, hosts: values.brake_hosts },
+    plugin: services.plugin.value,
+  }
+}

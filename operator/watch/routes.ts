@@ -1,0 +1,189 @@
+/**
+ * What the daemon answers, by path.
+ *
+ * @module
+ */
+import { createHash, sign } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { evictAgent, type SpireConnection } from '@tower-of-omens/spire-api'
+import type { Build } from '../context.ts'
+import { type Fleet, hostsNamed } from '../fleet.ts'
+import { envelopeOf } from '../report.ts'
+import { type StatusReport, statusReport } from '../status/report.ts'
+import type { Daemon } from './daemon.ts'
+import { hasIdentity } from './metrics.ts'
+import { fragmentOf, PAGE_POLICY, PAGE_SCRIPT, PAGE_STYLE, type PageFacts, pageOf } from './page.ts'
+import type { Routes, Served } from './serve.ts'
+
+/** What the routes need. */
+export interface RouteParts {
+  readonly daemon: Daemon
+  readonly build: Build
+  readonly spire: readonly SpireConnection[]
+  /** Key that signs the list of those who are cut off; undefined: it is not signed. */
+  readonly keyFile: string | undefined
+}
+
+/** How old what the page shows may be. */
+const FRESH_MS = 2_000
+
+/**
+ * Makes the routes of page, metrics and health.
+ *
+ * @param parts What they need.
+ * @returns The routes.
+ */
+export function httpRoutes(parts: RouteParts): Routes {
+  const { daemon } = parts
+  const status = statusOf(parts)
+  const facts = async (): Promise<PageFacts> => pageFacts(daemon, await status())
+  return {
+    'GET /': async () => html(pageOf(await facts())),
+    'GET /fragment': async () => html(fragmentOf(await facts())),
+    'GET /page.css': () => ({ status: 200, type: 'text/css', body: PAGE_STYLE }),
+    'GET /page.js': () => ({ status: 200, type: 'text/javascript', body: PAGE_SCRIPT }),
+    'GET /status.json': async () => document(await status(), parts),
+    'GET /denied.json': () => denied(parts),
+    'GET /metrics': async () => {
+      daemon.refreshMetrics()
+      return { status: 200, type: daemon.metrics.registry.contentType, body: await daemon.metrics.registry.metrics() }
+    },
+    'GET /live': () => ({ status: 200, type: 'text/plain', body: 'ok\n' }),
+    'GET /ready': () =>
+      daemon.isReady
+        ? { status: 200, type: 'text/plain', body: 'ok\n' }
+        : { status: 503, type: 'text/plain', body: 'not ready\n' },
+  }
+}
+
+/**
+ * Makes the routes of the socket that answers questions.
+ *
+ * @param parts What they need.
+ * @returns The routes.
+ */
+export function readRoutes(parts: RouteParts): Routes {
+  const status = statusOf(parts)
+  return {
+    'GET /status': async (query) => {
+      const maxAge = Number(query.get('max_age_ms') ?? Number.NaN)
+      const words = query.getAll('host')
+      const failOn = query.get('fail_on') === 'crit' ? 'crit' : 'warn'
+      const question = { words, failOn, ...(Number.isFinite(maxAge) && { maxAgeMs: maxAge }) } as const
+      return document(await status(question), parts)
+    },
+  }
+}
+
+/**
+ * Makes the routes of the socket that takes orders.
+ *
+ * @param parts What they need.
+ * @returns The routes.
+ */
+export function adminRoutes({ daemon, spire }: RouteParts): Routes {
+  const found = async (query: URLSearchParams) => {
+    const fleet = daemon.fleet ?? (await daemon.lookAtAll())
+    const [host, ...others] = hostsNamed(fleet.hosts, query.get('host') ?? '')
+    return host !== undefined && others.length === 0
+      ? { host, watched: daemon.watcher.hosts.know(host.agentId) }
+      : undefined
+  }
+  return {
+    'POST /revoke': async (query, body) => {
+      const target = await found(query)
+      if (target === undefined) return json(404, { error: 'no host of that name, or several' })
+      await daemon.revoke(target.watched, body.trim() || 'no reason given')
+      return json(200, { agent_id: target.host.agentId, spiffe_id: target.host.spiffeId })
+    },
+    'POST /restore': async (query) => {
+      const target = await found(query)
+      if (target === undefined) return json(404, { error: 'no host of that name, or several' })
+      const { watched, host } = target
+      const why = whyNotRestore(watched)
+      if (why !== undefined) return json(409, { error: why })
+      watched.latch = undefined
+      await Promise.all(spire.map((server) => evictAgent(server, host.spiffeId)))
+      return json(200, { agent_id: host.agentId, spiffe_id: host.spiffeId })
+    },
+  }
+}
+
+/** A ban is lifted only for a success that the gate admits and that is newer than the ban. */
+function whyNotRestore({ keylime, record, latch }: ReturnType<Daemon['watcher']['hosts']['know']>): string | undefined {
+  if (keylime.cause !== 'none') return `${keylime.message} [${keylime.code}]`
+  if (!keylime.isAdmitted) return 'the gate does not admit it yet'
+  const last = record?.lastSuccessfulAttestation ?? 0
+  return latch !== undefined && last <= latch.since ? 'its last success is older than the ban' : undefined
+}
+
+/** Reports from one look at everything, which holds for two seconds. */
+function statusOf({
+  daemon,
+}: RouteParts): (question?: {
+  words: readonly string[]
+  maxAgeMs?: number
+  failOn?: 'warn' | 'crit'
+}) => Promise<StatusReport> {
+  let asked: { readonly at: number; readonly fleet: Promise<Fleet> } | undefined
+  return async (question = { words: [] }) => {
+    if (asked === undefined || performance.now() - asked.at > FRESH_MS) {
+      asked = { at: performance.now(), fleet: daemon.lookAtAll() }
+    }
+    const report = statusReport(await asked.fleet, question, Date.now(), 0)
+    return { ...report, findings: [...report.findings, ...daemon.findings()] }
+  }
+}
+
+function pageFacts(daemon: Daemon, report: StatusReport): PageFacts {
+  return {
+    at: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    mode: daemon.watcher.mode,
+    isReady: daemon.isReady,
+    isBraked: daemon.watcher.isBraked,
+    rows: report.items,
+    findings: report.findings,
+    decisions: daemon.watcher.hosts.decisions,
+    sources: daemon.sources,
+  }
+}
+
+function document(report: StatusReport, { build }: RouteParts): Served {
+  return json(200, envelopeOf(report, { ...build, at: new Date(), seconds: 0 }))
+}
+
+/** For peers that want to refuse a host before its SVIDs end: who is cut off, and since when. */
+function denied({ daemon, keyFile }: RouteParts): Served {
+  const hosts = new Map((daemon.fleet?.hosts ?? []).map((host) => [host.agentId, host]))
+  const list = daemon.watcher.hosts.all
+    .filter((host) => host.latch !== undefined || (host.keylime.cause !== 'none' && !hasIdentity(host)))
+    .map(({ agentId, latch, keylime, record }) => ({
+      agent_id: agentId,
+      spiffe_id: hosts.get(agentId)?.spiffeId ?? null,
+      address: record?.ip ?? null,
+      since: latch === undefined ? null : new Date(latch.since * 1000).toISOString(),
+      reason: keylime.cause === 'none' ? (latch?.reason ?? '') : keylime.code,
+    }))
+    .toSorted((a, b) => a.agent_id.localeCompare(b.agent_id))
+  const body = `${JSON.stringify({ schema: 'towerkeep/denied/v1', denied: list }, null, 2)}\n`
+  const etag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`
+  const signature = keyFile === undefined ? {} : { 'towerkeep-signature': signed(body, keyFile) }
+  return { status: 200, type: 'application/json', body, headers: { etag, ...signature } }
+}
+
+function signed(body: string, keyFile: string): string {
+  return sign('sha256', Buffer.from(body), readFileSync(keyFile)).toString('base64')
+}
+
+function html(body: string): Served {
+  return {
+    status: 200,
+    type: 'text/html; charset=utf-8',
+    body,
+    headers: { 'content-security-policy': PAGE_POLICY, 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY' },
+  }
+}
+
+function json(status: number, value: object): Served {
+  return { status, type: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` }
+}

@@ -1,0 +1,267 @@
+import { readFileSync, statSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
+import { describe, expect, it } from 'vitest'
+import { brokenLink } from '../../../operator/watch/audit.ts'
+import { type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
+import { reconfigure, ringBell, startWatch, type WatchDaemon } from './watch-daemon.ts'
+
+const spiffeId = (agentId: string): string => `spiffe://example.org/spire/agent/keylime/${agentId}`
+const isBanned = (site: FakeSite, agentId: string): boolean | undefined =>
+  site.spire.agents.get(spiffeId(agentId))?.banned
+const FAILED = { operational_state: 9, last_event_id: 'pcr_validation.invalid_pcr_7' }
+
+describe('watch', () => {
+  it('bans a host that its verifier rings for and fails, and no other [P25]', async () => {
+    await using site = await startFakeSite({ nodes: 3 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "60s"')
+    const [bad, good] = site.keylime.nodes.map(({ agentId }) => agentId)
+    const verifier = await site.keylime.ca.issue('the-verifier')
+    site.keylime.verifier.set(bad ?? '', FAILED)
+    expect(await ringBell(daemon, site, { agentId: bad ?? '', certificate: verifier })).toBe(202)
+    await expect.poll(() => isBanned(site, bad ?? ''), { timeout: 5_000 }).toBe(true)
+    expect(isBanned(site, good ?? '')).toBe(false)
+    expect(site.spire.callsOf('DeleteAgent')).toEqual([])
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('a host is cut off')
+    const audit = readFileSync(daemon.auditFile, 'utf8')
+    expect(brokenLink(audit)).toBeUndefined()
+    expect(audit).toMatch(/"event":"decided".*"action":"ban","cause":"verdict","code":"KL-GATE-INVALID-QUOTE"/)
+    expect(audit).toMatch(/"event":"done".*"outcome":"banned"/)
+  })
+
+  it('waits for the record where the bell comes before it [watch:bell:before-record]', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "60s"')
+    const { agentId } = site.keylime.node()
+    const verifier = await site.keylime.ca.issue('the-verifier')
+    const reads = (): number => site.keylime.verifier.stats.requests['agent'] ?? 0
+    await ringBell(daemon, site, { agentId, certificate: verifier })
+    await expect.poll(reads, { timeout: 5_000 }).toBeGreaterThanOrEqual(4)
+    expect(isBanned(site, agentId)).toBe(false)
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
+  })
+
+  it('finds failures by polling alone, and those that were there before it started', async () => {
+    await using site = await startFakeSite({ nodes: 2 })
+    const [early, late] = site.keylime.nodes.map(({ agentId }) => agentId)
+    site.keylime.verifier.set(early ?? '', FAILED)
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    await expect.poll(() => isBanned(site, early ?? ''), { timeout: 5_000 }).toBe(true)
+    site.keylime.verifier.set(late ?? '', { ...FAILED, operational_state: 10 })
+    await expect.poll(() => isBanned(site, late ?? ''), { timeout: 5_000 }).toBe(true)
+    expect(daemon.process.exitCode).toBeNull()
+  })
+
+  it('evicts a host that went absent or that no verifier knows any more, and bans none for it', async () => {
+    await using site = await startFakeSite({ nodes: 8 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const [silent = '', forgotten = '', ...others] = site.keylime.nodes.map(({ agentId }) => agentId)
+    site.keylime.verifier.set(silent, { operational_state: 7, last_event_id: 'internal.verifier.not_reachable' })
+    site.keylime.verifier.remove(forgotten)
+    await expect.poll(() => site.spire.agents.size, { timeout: 10_000 }).toBe(6)
+    expect(others.every((agentId) => site.spire.agents.has(spiffeId(agentId)))).toBe(true)
+    expect(site.spire.callsOf('BanAgent')).toEqual([])
+    expect(daemon.log()).not.toContain('the brake is on')
+  })
+
+  it('only says what it would do in mode observe, once [watch:mode:observe]', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "observe"\n  poll = "500ms"')
+    const { agentId } = site.keylime.node()
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('would ban a host')
+    const asked = (): number => site.keylime.verifier.stats.requests['bulk'] ?? 0
+    const rounds = asked()
+    await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(rounds + 3)
+    expect(daemon.log().match(/would ban a host/g)).toHaveLength(1)
+    expect([isBanned(site, agentId), site.spire.callsOf('BanAgent').length]).toEqual([false, 0])
+    expect(readFileSync(daemon.auditFile, 'utf8')).toContain('"event":"would"')
+  })
+
+  it('brakes when hosts go absent together, alerts once, evicts none, and goes on about verdicts [O13]', async () => {
+    await using site = await startFakeSite({ nodes: 6 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const [first = '', ...rest] = site.keylime.nodes.map(({ agentId }) => agentId)
+    for (const agentId of rest) {
+      site.keylime.verifier.set(agentId, { operational_state: 7, last_event_id: 'internal.verifier.not_reachable' })
+    }
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('the brake is on')
+    site.keylime.verifier.set(first, FAILED)
+    await expect.poll(() => isBanned(site, first), { timeout: 5_000 }).toBe(true)
+    expect(site.spire.agents.size).toBe(6)
+    expect(site.spire.callsOf('DeleteAgent')).toEqual([])
+    expect(daemon.log().match(/the brake is on/g)).toHaveLength(1)
+    expect(await (await daemon.get('/metrics')).text()).toContain('\ntowerkeep_brake 1\n')
+    for (const agentId of rest) site.keylime.verifier.set(agentId, { operational_state: 3, last_event_id: undefined })
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('the brake is off')
+  })
+
+  it('concludes nothing while a verifier is away, and alerts once', async () => {
+    await using site = await startFakeSite({ nodes: 2, verifiers: 2 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    await site.keylime.verifier.close()
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('a source does not answer')
+    const metrics = async (): Promise<string> => (await daemon.get('/metrics')).text()
+    expect(await metrics()).toContain('towerkeep_source_up{source="verifier"} 0')
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    expect([site.spire.callsOf('DeleteAgent'), site.spire.callsOf('BanAgent')]).toEqual([[], []])
+    expect(daemon.log().match(/a source does not answer/g)).toHaveLength(1)
+  })
+
+  it('keeps a cut-off until the SPIRE server is back [watch:act:pending]', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const { agentId } = site.keylime.node()
+    site.spire.stop()
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => daemon.log(), { timeout: 10_000 }).toContain('a cut-off is not done yet')
+    expect(await (await daemon.get('/metrics')).text()).toContain('\ntowerkeep_cutoffs_pending 1\n')
+    await site.spire.start()
+    await expect.poll(() => isBanned(site, agentId), { timeout: 10_000 }).toBe(true)
+  })
+
+  it('is not rung by anybody else: no certificate, another name, another CA, rubbish, a flood [O14]', async () => {
+    await using site = await startFakeSite({ nodes: 4 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "60s"')
+    const { ca, pki } = site.keylime
+    const [bad = '', other = ''] = site.keylime.nodes.map(({ agentId }) => agentId)
+    site.keylime.verifier.set(bad, FAILED)
+    const verifier = await ca.issue('the-verifier')
+    const others = [await ca.issue('auth.example.org'), await ca.issue('tenant')]
+    expect(await ringBell(daemon, site, { agentId: bad })).toMatch(/^(ECONNRESET|EPIPE|ERR_SSL_\w+)$/)
+    const foreign = await (await pki.root('another CA')).issue('the-verifier')
+    expect(await ringBell(daemon, site, { agentId: bad, certificate: foreign })).toMatch(
+      /^(ECONNRESET|EPIPE|ERR_SSL_\w+)$/,
+    )
+    for (const certificate of others) expect(await ringBell(daemon, site, { agentId: bad, certificate })).toBe(403)
+    const huge = await ringBell(daemon, site, { body: Buffer.alloc(1_048_576, 97), certificate: verifier })
+    expect([400, 'ECONNRESET', 'EPIPE']).toContain(huge)
+    expect(await ringBell(daemon, site, { body: '{"msg": "{}"}', certificate: verifier })).toBe(400)
+    expect(isBanned(site, bad)).toBe(false)
+    const agent = new TlsAgent({ keepAlive: true, maxSockets: 16 })
+    const rings = Array.from({ length: 10_000 }, (_, index) =>
+      ringBell(daemon, site, { agentId: index % 2 === 0 ? other : `node-${index}`, certificate: verifier }, agent),
+    )
+    const answers = new Set(await Promise.all(rings))
+    agent.destroy()
+    expect([...answers]).toEqual([202])
+    expect(await ringBell(daemon, site, { agentId: bad, certificate: verifier })).toBe(202)
+    await expect.poll(() => isBanned(site, bad), { timeout: 5_000 }).toBe(true)
+    expect([isBanned(site, other), site.spire.callsOf('DeleteAgent')]).toEqual([false, []])
+  })
+
+  it('lifts a ban for a person only when the gate admits a newer success', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const { agentId } = site.keylime.node()
+    expect(await order(daemon, `/revoke?host=${agentId}`, 'stolen')).toMatchObject({ status: 200 })
+    await expect.poll(() => isBanned(site, agentId)).toBe(true)
+    const early = await order(daemon, `/restore?host=${agentId}`)
+    expect(early).toEqual({ status: 409, body: { error: 'its last success is older than the ban' } })
+    site.keylime.verifier.set(agentId, { last_successful_attestation: Math.floor(Date.now() / 1000) + 2 })
+    await expect
+      .poll(async () => (await order(daemon, `/restore?host=${agentId}`)).status, { timeout: 10_000 })
+      .toBe(200)
+    expect(site.spire.agents.has(spiffeId(agentId))).toBe(false)
+    expect([mode(daemon.readSocket), mode(daemon.adminSocket)]).toEqual(['660', '600'])
+  })
+
+  it('takes a new configuration at SIGHUP, and keeps the old one when it is wrong', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "observe"\n  poll = "500ms"')
+    const { agentId } = site.keylime.node()
+    const text = readFileSync(site.config, 'utf8')
+    reconfigure(site, text.replace('observe', 'banish'))
+    daemon.process.kill('SIGHUP')
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('the old one stays in force')
+    expect(daemon.log()).toMatch(/:\d+:\d+: watch\.mode: /)
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('would ban a host')
+    reconfigure(site, text.replace('observe', 'ban'))
+    daemon.process.kill('SIGHUP')
+    await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
+  })
+
+  it('ends at SIGTERM with 0, and refuses to be open beyond this machine without TLS', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const daemon = await startWatch(site)
+    await daemon.stop()
+    expect(daemon.process.exitCode).toBe(0)
+    reconfigure(
+      site,
+      readFileSync(site.config, 'utf8').replace(/http_address = "127\.0\.0\.1/, 'http_address = "0.0.0.0'),
+    )
+    const ran = await towerkeep('watch', '--config', site.config)
+    expect(ran.exit).toBe(64)
+    expect(ran.stderr).toMatch(
+      /open beyond this machine: listen on 127\.0\.0\.1, or set http_cert_file.*\[TK-WATCH-LISTEN\]/,
+    )
+  })
+})
+
+describe('what the daemon serves', () => {
+  it('is a page that is whole without JavaScript and lets nothing in from elsewhere', async () => {
+    await using site = await startFakeSite({ nodes: 2 })
+    await using daemon = await startWatch(site)
+    const answer = await daemon.get('/')
+    const page = await answer.text()
+    expect(answer.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; style-src 'self'; script-src 'self'/,
+    )
+    expect(page).not.toMatch(/<script>|style=|onclick|http:|https:/)
+    for (const { agentId } of site.keylime.nodes) expect(page).toContain(agentId)
+    expect(page).toContain('<noscript><meta http-equiv="refresh"')
+    expect((await daemon.get('/live')).status).toBe(200)
+    expect((await daemon.get('/nowhere')).status).toBe(404)
+    expect((await (await daemon.get('/status.json')).json()) as object).toMatchObject({ schema: 'towerkeep/status/v1' })
+  })
+
+  it('tells listeners when something changes', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const answer = await daemon.get('/events')
+    const reader = answer.body?.getReader()
+    let text = ''
+    while (!text.includes('event: change')) text += Buffer.from((await reader?.read())?.value ?? []).toString()
+    await reader?.cancel()
+    expect(answer.headers.get('content-type')).toBe('text/event-stream')
+  })
+
+  it('lists who is cut off, signed and with an ETag', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const { agentId } = site.keylime.node()
+    const empty = await daemon.get('/denied.json')
+    expect(await empty.json()).toMatchObject({ denied: [] })
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect
+      .poll(async () => (await (await daemon.get('/denied.json')).json()) as object, { timeout: 5_000 })
+      .toMatchObject({
+        denied: [{ agent_id: agentId, reason: 'KL-GATE-INVALID-QUOTE' }],
+      })
+    const full = await daemon.get('/denied.json')
+    expect(full.headers.get('etag')).not.toBe(empty.headers.get('etag'))
+    expect(full.headers.get('towerkeep-signature')).toMatch(/^[A-Za-z0-9+/=]{60,}$/)
+  })
+})
+
+function mode(path: string): string {
+  return (statSync(path).mode & 0o777).toString(8)
+}
+
+/** Gives an order on the admin socket. */
+function order(daemon: WatchDaemon, path: string, body = ''): Promise<{ status: number; body: unknown }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: unknown }>()
+  const options = { socketPath: daemon.adminSocket, path, method: 'POST', agent: new Agent({ keepAlive: false }) }
+  const sent = request(options, (answer) => {
+    let text = ''
+    answer.on('data', (chunk) => {
+      text += String(chunk)
+    })
+    answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body: JSON.parse(text) as unknown }))
+  })
+  sent.on('error', reject)
+  sent.end(body)
+  return promise
+}
