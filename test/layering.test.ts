@@ -103,7 +103,9 @@ describe('every source file', () => {
   const ours = sources.filter(({ path }) => !path.includes('/gen/'))
 
   it('is named in kebab case for what it holds', () => {
-    const odd = ours.filter(({ path }) => !/^[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(path.slice(path.lastIndexOf('/') + 1)))
+    const odd = ours.filter(
+      ({ path }) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/.test(path.slice(path.lastIndexOf('/') + 1)),
+    )
     const vague = ours.filter(({ path }) => /\/(utils?|common|misc|types|helpers?)(\.ts|\/)/.test(path))
     expect([...odd, ...vague].map(({ path }) => relative(root, path))).toEqual([])
   })

@@ -9,7 +9,6 @@ export { type BidiStream, CallCancelledError, serveBidi, type WireStatus } from 
 export { serveUnary, type UnaryCall } from './grpc/unary.ts'
 export type { HclogFields, HclogLogger } from './log/hclog.ts'
 export type { MagicCookie } from './serve/handshake.ts'
-export { type ReattachableServer, type ReattachConfig, serveReattachable } from './serve/reattach.ts'
 export {
   type DescriptorSource,
   type GoPluginContext,

@@ -4,6 +4,16 @@
  * @module
  */
 
+export { BUNDLE_FORMATS, type BundleFormat, formatBundle, jwtAuthoritiesAsPem } from './bundle-format/bundle-format.ts'
+export type { X509SVID } from './gen/spire/plugin/agent/svidstore/v1/svidstore.ts'
+export type {
+  JWTSVIDAttributes,
+  X509CAAttributes,
+  X509SVIDAttributes,
+} from './gen/spire/plugin/server/credentialcomposer/v1/credentialcomposer.ts'
+export type { Bundle } from './gen/spire/plugin/types/bundle.ts'
+export type { JWTKey } from './gen/spire/plugin/types/jwtkey.ts'
+export type { X509Certificate } from './gen/spire/plugin/types/x509certificate.ts'
 export { type Decoded, defineSchema, type FieldSpecs, type Schema } from './hcl/index.ts'
 export type { AgentStore } from './host-services/host-agent-store.ts'
 export type { IdentityProvider, X509Identity } from './host-services/host-identity-provider.ts'

@@ -5,7 +5,7 @@
  * @module
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { publint } from 'publint'
@@ -36,10 +36,11 @@ const STRICT = {
     exactOptionalPropertyTypes: true,
     verbatimModuleSyntax: true,
     skipLibCheck: false,
+    rewriteRelativeImportExtensions: true,
     outDir: 'built',
     rootDir: '.',
   },
-  include: ['*.ts'],
+  include: ['*.ts', 'examples'],
 }
 
 beforeAll(() => {
@@ -52,6 +53,9 @@ beforeAll(() => {
   execFileSync('npm', [...install, ...packages.map(({ tarball }) => tarball), types], { cwd: consumer, stdio: 'pipe' })
   for (const [name, code] of snippets()) writeFileSync(join(consumer, name), code)
   writeFileSync(join(consumer, 'doors.ts'), doors())
+  // As an author would start: with a copy of the examples.
+  const sdk = join(consumer, 'node_modules/@tower-of-omens/spire-sdk')
+  cpSync(join(sdk, 'examples'), join(consumer, 'examples'), { recursive: true })
 }, 300_000)
 
 afterAll(() => rmSync(work, { recursive: true, force: true }))
@@ -110,9 +114,9 @@ describe('each package', () => {
     for (const { tarball } of packages) {
       const files = execFileSync('tar', ['tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
       expect(files).toEqual(expect.arrayContaining(['package/package.json', 'package/README.md', 'package/LICENSE']))
-      expect(files.filter((file) => !/\.(js|d\.ts|md|json)$|LICENSE$|\/examples\/[a-z0-9-]+\.ts$/.test(file))).toEqual(
-        [],
-      )
+      expect(
+        files.filter((file) => !/\.(js|d\.ts|md|json)$|LICENSE$|\/examples\/[a-z-]+\/[a-z.]+\.ts$/.test(file)),
+      ).toEqual([])
     }
   })
 
@@ -135,21 +139,29 @@ describe('in an empty folder', () => {
   })
 
   it.each(['22.0.0', process.versions.node])(
-    "the READMEs' plugins serve a host under Node %s [pkg:npm:oldest-and-newest-node]",
+    "the READMEs' plugins and every example work under Node %s [pkg:npm:oldest-and-newest-node]",
+    { timeout: 180_000 },
     (version) => {
       const folder = join(consumer, `run-${version}`)
       cpSync(join(consumer, 'built'), folder, { recursive: true })
-      for (const name of readdirSync(folder)) {
+      for (const name of globSync('*.js', { cwd: folder })) {
         // What the compiler leaves alone: names of files in texts.
         const code = readFileSync(join(folder, name), 'utf8').replaceAll(/'([a-z-]+)\.ts'/g, "'$1.js'")
         writeFileSync(join(folder, name), code)
       }
-      const run = (file: string) => spawnSync(nodeOf(version), [file], { cwd: folder, encoding: 'utf8' })
+      const run = (...args: string[]) =>
+        spawnSync(nodeOf(version), args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
       const attested = run('try.js')
       expect(attested).toMatchObject({ status: 0, stderr: '' })
       expect(attested.stdout).toContain("spiffeId: 'spiffe://example.org/spire/agent/shared_word/node-1'")
       expect(run('host.js')).toMatchObject({ status: 0, stderr: '', stdout: 'hello world\n' })
       expect(run('doors.js')).toMatchObject({ status: 0, stdout: '', stderr: '' })
+      const tests = globSync('examples/*/plugin.test.js', { cwd: folder })
+      expect(tests).toHaveLength(10)
+      expect(run('--test', ...tests)).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(/# pass 13\n# fail 0|ℹ pass 13\nℹ fail 0/) as string,
+      })
     },
   )
 })

@@ -22,6 +22,16 @@ export const PACKAGES: readonly Requirement[] = [
     promise: "from the two tarballs, the READMEs' plugins serve a host on the oldest and the newest supported Node",
   },
   {
+    id: 'sdk:examples:every-type',
+    promise: 'for each of the ten plugin types there is an example that SPIRE could load',
+  },
+  {
+    id: 'sdk:testing:in-process',
+    promise: 'a plugin is served inside a test, with a fake host, and driven as SPIRE would',
+  },
+  { id: 'sdk:testing:fake-host', promise: "a test's host keeps what a plugin measures and answers what it asks" },
+  { id: 'sdk:bundle-format:as-go', promise: "PEM, JWKS and SPIFFE bundles hold what the Go SDK's hold" },
+  {
     id: 'pkg:bundle:one-file',
     promise: "an author's plugin becomes one executable that runs without Node on the machine",
   },

@@ -4,6 +4,7 @@
  * @module
  */
 
+export { type AttachedPlugin, attachPlugin } from './attached-plugin.ts'
 export { type HostLogEntry, newHostLogParser } from './host-log.ts'
 export {
   type ClientConstructor,

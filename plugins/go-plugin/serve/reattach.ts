@@ -33,12 +33,16 @@ export interface ReattachableServer extends GoPluginServer {
  * Serves a plugin to hosts that reattach. Neither AutoMTLS nor multiplexing goes with it, as in Go.
  *
  * @param options See `GoPluginOptions`; the cookie is not looked at.
+ * @param writeLog Takes each log line, without line feed; by default it goes to stderr.
  * @returns The running plugin and where to find it.
  * @throws {Error} The socket cannot be bound, or the services cannot be made.
  */
-export async function serveReattachable(options: GoPluginOptions): Promise<ReattachableServer> {
+export async function serveReattachable(
+  options: GoPluginOptions,
+  writeLog?: (line: string) => void,
+): Promise<ReattachableServer> {
   const env = { ...(options.env ?? process.env), PLUGIN_CLIENT_CERT: '', PLUGIN_MULTIPLEX_GRPC: '' }
-  const log = newHclogLogger()
+  const log = newHclogLogger(writeLog)
   const lifetime = newLifetime(options.onShutdown, log)
   let announced: Handshake | undefined
   const around: Surroundings = {

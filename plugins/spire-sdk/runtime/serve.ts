@@ -4,6 +4,7 @@
  * @module
  */
 import { serveGoPlugin } from '@tower-of-omens/go-plugin'
+import { goPluginOptions } from './go-plugin-options.ts'
 import { limitHeapGrowth } from './heap-growth.ts'
 import type { PluginOptions } from './plugin-options.ts'
 
@@ -14,25 +15,13 @@ import type { PluginOptions } from './plugin-options.ts'
  * @returns Resolves when the plugin has been shut down.
  */
 export async function servePlugin<C = undefined>(options: PluginOptions<C>): Promise<void> {
-  let close: (() => Promise<void>) | undefined
+  const described = goPluginOptions(options)
   const server = await serveGoPlugin({
-    name: options.name,
-    hint: 'Name it as plugin_cmd in the configuration of the host (spire-server or spire-agent).',
-    version: options.version,
-    cookie: { key: options.type, value: options.type },
-    services: async (running) => {
+    ...described,
+    services: (running) => {
       limitHeapGrowth()
-      // Loaded here, because it needs gRPC: by now the handshake line is out.
-      const { bindServices } = await import('./bind-services.ts')
-      const bound = await bindServices(options, running)
-      close = bound.close
-      return bound.services
+      return described.services(running)
     },
-    descriptors: [
-      ...(options.descriptors === undefined ? [] : [options.descriptors]),
-      async () => (await import('../gen/descriptors.ts')).descriptorSet(),
-    ],
-    onShutdown: async () => close?.(),
   })
   await server.closed
 }

@@ -5,13 +5,13 @@
  * @module
  */
 import { type ClientDuplexStream, Metadata } from '@grpc/grpc-js'
-import type { PluginProcess } from '@tower-of-omens/go-plugin/host'
 import { NodeAttestorClient as AgentNodeAttestorClient } from '../gen/spire/plugin/agent/nodeattestor/v1/nodeattestor.ts'
 import {
   type AgentAttributes,
   type AttestRequest,
   NodeAttestorClient as ServerNodeAttestorClient,
 } from '../gen/spire/plugin/server/nodeattestor/v1/nodeattestor.ts'
+import type { DrivenPlugin } from './driven-plugin.ts'
 
 /** One attestation, seen from the server. */
 export interface Attestation {
@@ -33,7 +33,7 @@ export interface Attestation {
  * @throws {ServiceError} The plugin refuses; `code` and `details` are its status.
  * @throws {Error} The plugin ends the stream without attributes, or sends a message without contents.
  */
-export async function attestOnce(plugin: PluginProcess, attestation: Attestation): Promise<AgentAttributes> {
+export async function attestOnce(plugin: DrivenPlugin, attestation: Attestation): Promise<AgentAttributes> {
   const metadata = new Metadata()
   for (const [key, value] of Object.entries(attestation.metadata ?? {})) metadata.set(key, value)
   const call = plugin.client(ServerNodeAttestorClient).attest(metadata)
@@ -86,7 +86,7 @@ export interface AidedAttestation {
  * @throws {ServiceError} The plugin refuses; `code` and `details` are its status.
  * @throws {Error} The plugin ends the stream early, or sends an empty message, in SPIRE's words.
  */
-export async function aidAttestation(plugin: PluginProcess, aid: AidAttestation): Promise<AidedAttestation> {
+export async function aidAttestation(plugin: DrivenPlugin, aid: AidAttestation): Promise<AidedAttestation> {
   const call = plugin.client(AgentNodeAttestorClient).aidAttestation()
   const conversation = converse(call, aid.signal)
   try {

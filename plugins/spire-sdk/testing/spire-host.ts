@@ -4,10 +4,9 @@
  * @see spiffe/spire ef8527ec9, pkg/common/catalog/{external,configure}.go
  * @module
  */
-import type { ServiceError } from '@grpc/grpc-js'
-import type { PluginProcess } from '@tower-of-omens/go-plugin/host'
 import { ConfigClient, type ConfigureRequest } from '../gen/spire/service/common/config/v1/config.ts'
 import { InitClient } from '../gen/spire/service/private/init/v1/init.ts'
+import { type DrivenPlugin, unary } from './driven-plugin.ts'
 
 /** One configuration, as SPIRE hands it to a plugin. */
 export interface PluginConfig {
@@ -27,24 +26,6 @@ export const HOST_SERVICES = {
   agent: ['spire.hostservice.common.metrics.v1.Metrics'],
 } as const
 
-type Callback<R> = (error: ServiceError | null, response: R) => void
-
-/**
- * Makes a promise of a call that answers through a callback.
- *
- * @param start Starts the call.
- * @returns The response.
- * @throws {ServiceError} The call ended with a status.
- */
-export function unary<R>(start: (callback: Callback<R>) => unknown): Promise<R> {
-  return new Promise((resolve, reject) => {
-    start((error, response) => {
-      if (error === null) resolve(response)
-      else reject(error)
-    })
-  })
-}
-
 /**
  * Tells the plugin which host services exist, and asks what it implements.
  *
@@ -54,7 +35,7 @@ export function unary<R>(start: (callback: Callback<R>) => unknown): Promise<R> 
  * @throws {ServiceError} The plugin refuses.
  */
 export async function initPlugin(
-  plugin: PluginProcess,
+  plugin: DrivenPlugin,
   hostServiceNames: readonly string[],
 ): Promise<readonly string[]> {
   const request = { hostServiceNames: [...hostServiceNames] }
@@ -70,7 +51,7 @@ export async function initPlugin(
  * @param plugin A running plugin.
  * @throws {ServiceError} The plugin refuses.
  */
-export async function deinitPlugin(plugin: PluginProcess): Promise<void> {
+export async function deinitPlugin(plugin: DrivenPlugin): Promise<void> {
   await unary((done) => plugin.client(InitClient).deinit({}, done))
 }
 
@@ -81,7 +62,7 @@ export async function deinitPlugin(plugin: PluginProcess): Promise<void> {
  * @param config What to configure.
  * @throws {ServiceError} The plugin refuses the configuration.
  */
-export async function configure(plugin: PluginProcess, config: PluginConfig): Promise<void> {
+export async function configure(plugin: DrivenPlugin, config: PluginConfig): Promise<void> {
   await unary((done) => plugin.client(ConfigClient).configure(configRequest(config), done))
 }
 
@@ -100,7 +81,7 @@ export interface Validation {
  * @returns What the plugin says.
  * @throws {ServiceError} The plugin has no opinion.
  */
-export async function validate(plugin: PluginProcess, config: PluginConfig): Promise<Validation> {
+export async function validate(plugin: DrivenPlugin, config: PluginConfig): Promise<Validation> {
   return await unary<Validation>((done) => plugin.client(ConfigClient).validate(configRequest(config), done))
 }
 

@@ -6,7 +6,7 @@ import { serveBidi, type WireStatus } from '../../../plugins/go-plugin/grpc/bidi
 import { statusOf } from '../../../plugins/go-plugin/grpc/guarded-service.ts'
 import { serveUnary } from '../../../plugins/go-plugin/grpc/unary.ts'
 import type { GoPluginContext, GoPluginService } from '../../../plugins/go-plugin/serve/server.ts'
-import { unary } from '../../../plugins/spire-sdk/testing/spire-host.ts'
+import { unary } from '../../../plugins/spire-sdk/testing/index.ts'
 import { TRIAL, TrialClient, type TrialRequest, type TrialResponse, type TrialServer } from './trial-service.ts'
 
 type Action = (request: TrialRequest, context: GoPluginContext) => TrialResponse | Promise<TrialResponse>
