@@ -75,6 +75,8 @@ export interface HostServices {
 export interface AnnouncedHostServices extends HostServices {
   /** Keeps the names from `Init`. */
   announce(names: readonly string[]): void
+  /** Ends the connection to the host, if there is one. Later calls dial anew. */
+  close(): Promise<void>
 }
 
 /**
@@ -106,6 +108,12 @@ export function newHostServices(broker: Broker): AnnouncedHostServices {
     },
     announce(announced) {
       names = [...announced]
+    },
+    async close() {
+      const dialling = dialled
+      dialled = undefined
+      const client = await dialling?.catch(() => undefined)
+      client?.close()
     },
     // Loaded when they are first wanted: most plugins use none of them.
     async metrics() {

@@ -38,6 +38,7 @@ export async function bindServices<C>(options: PluginOptions<C>, running: GoPlug
   const close = once(async () => {
     await withinTime(slot.close(), CLOSE_TIMEOUT_MS)
     await options.close?.(log)
+    await hosts.close()
   })
   const names = options.services.map((service) => service.name)
   const services = await Promise.all(options.services.map((service) => service.bind(runtime)))

@@ -1,11 +1,14 @@
+import { credentials } from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serveUnary } from '../../../../plugins/go-plugin/grpc/unary.ts'
+import type { Broker } from '../../../../plugins/go-plugin/index.ts'
 import { MetricsService } from '../../../../plugins/spire-sdk/gen/spire/hostservice/common/metrics/v1/metrics.ts'
 import { AgentStoreService } from '../../../../plugins/spire-sdk/gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
 import { IdentityProviderService } from '../../../../plugins/spire-sdk/gen/spire/hostservice/server/identityprovider/v1/identityprovider.ts'
 import { WorkloadAttestorClient } from '../../../../plugins/spire-sdk/gen/spire/plugin/agent/workloadattestor/v1/workloadattestor.ts'
 import { Bundle } from '../../../../plugins/spire-sdk/gen/spire/plugin/types/bundle.ts'
 import { InitClient } from '../../../../plugins/spire-sdk/gen/spire/service/private/init/v1/init.ts'
+import { newHostServices } from '../../../../plugins/spire-sdk/host-services/host-services.ts'
 import { type HostServices, RpcError, workloadAttestor } from '../../../../plugins/spire-sdk/index.ts'
 import { unary } from '../../../../plugins/spire-sdk/testing/index.ts'
 import { STATUS_CODES } from '../../../../plugins/spire-sdk/wire/rpc-error.ts'
@@ -191,6 +194,27 @@ describe('HostServices', () => {
       }
     })
     expect(dials).toBe(1)
+  })
+
+  it('ends its connection when the plugin is unloaded, and dials anew after that', async () => {
+    using host = await fakeHost()
+    let dials = 0
+    const broker: Broker = {
+      dial: async () => {
+        dials += 1
+        return { target: host.target, credentials: credentials.createInsecure(), options: {} }
+      },
+      accept: async () => ({ close: () => undefined }),
+      nextId: () => 1,
+    }
+    const hosts = newHostServices(broker)
+    hosts.announce([METRICS])
+    await hosts.close()
+    for (const key of ['a', 'b']) {
+      await (await hosts.metrics()).emitKey([key], 1)
+      await hosts.close()
+    }
+    expect({ dials, seen: host.metrics.length }).toEqual({ dials: 2, seen: 2 })
   })
 
   it.each(['identity', 'bundle'])('refuses an identity without its %s', async (missing) => {
