@@ -4,12 +4,11 @@
  * @module
  */
 
-import type { AgentId } from '@tower-of-omens/keylime'
+import { type AgentId, KeylimeError, SharedWork } from '@tower-of-omens/keylime'
 import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 import { NodeError } from './node-error.ts'
-import { untilGone } from './until-gone.ts'
 
 /** Is the part of a Keylime agent's client that attestations use. */
 export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
@@ -18,7 +17,7 @@ export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInf
 export class IdentitySource {
   readonly #keylimeAgent: KeylimeAgent
   readonly #pinnedId: AgentId | undefined
-  #underWay: Promise<ClaimedIdentity> | undefined
+  readonly #asking: SharedWork<ClaimedIdentity>
 
   /**
    * @param keylimeAgent The node's Keylime agent.
@@ -27,27 +26,25 @@ export class IdentitySource {
   constructor(keylimeAgent: KeylimeAgent, pinnedId: AgentId | undefined) {
     this.#keylimeAgent = keylimeAgent
     this.#pinnedId = pinnedId
+    this.#asking = new SharedWork((signal) => this.#ask(signal), gaveUp)
   }
 
   /**
    * Asks, or shares the answer to a question under way.
    *
-   * @param signal Ends this call; the question itself, which others may share, is bounded by `request_timeout`.
+   * @param signal Ends this call, and the question when nobody else waits for its answer.
    * @returns ID and hash algorithm, in the Keylime agent's words.
    * @throws {NodeError} Another ID than the pinned one, or none told and none pinned.
    * @throws {KeylimeError} The Keylime agent cannot answer. `KEYLIME_CANCELLED`: the signal aborted.
    */
   get(signal: AbortSignal): Promise<ClaimedIdentity> {
-    this.#underWay ??= this.#ask().finally(() => {
-      this.#underWay = undefined
-    })
-    return untilGone(signal, this.#underWay)
+    return this.#asking.join(signal)
   }
 
-  async #ask(): Promise<ClaimedIdentity> {
+  async #ask(signal: AbortSignal): Promise<ClaimedIdentity> {
     const [keylimeAgent, pinnedId] = [this.#keylimeAgent, this.#pinnedId]
-    if (await keylimeAgent.hasInfo()) {
-      const { agentId, hashAlg } = await keylimeAgent.getInfo()
+    if (await keylimeAgent.hasInfo({ signal })) {
+      const { agentId, hashAlg } = await keylimeAgent.getInfo({ signal })
       if (pinnedId === undefined || agentId === pinnedId) return { agentId, hashAlg }
       throw new NodeError(
         'KL-NODE-OTHER-ID',
@@ -61,7 +58,11 @@ export class IdentitySource {
       )
     }
     // There its hash algorithm stands only beside a quote.
-    const { hashAlg } = await keylimeAgent.getIdentityQuote(newNonce())
+    const { hashAlg } = await keylimeAgent.getIdentityQuote(newNonce(), { signal })
     return { agentId: pinnedId, hashAlg }
   }
+}
+
+function gaveUp(): KeylimeError {
+  return new KeylimeError('KEYLIME_CANCELLED', 'spire agent gave up')
 }

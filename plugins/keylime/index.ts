@@ -6,7 +6,7 @@
 
 export { BoundedMap } from './basis/bounded-map.ts'
 export { isKeylimeError, KeylimeError, type KeylimeErrorCode } from './basis/errors.ts'
-export { FAILURES, type FailureReason, failureReason } from './basis/failures.ts'
+export { FAILURES, type FailureReason, failureReason, isServiceDown } from './basis/failures.ts'
 export { formatHostPort, type HostPort, hostProblem, isHost, parseHostPort } from './basis/host-port.ts'
 export {
   type AgentId,
@@ -19,6 +19,7 @@ export {
 export { DEFAULT_MAX_WAITING, Limiter, queueFull } from './basis/limiter.ts'
 export type { Log } from './basis/log.ts'
 export { cut, nameInOneLine, oneLine } from './basis/printable.ts'
+export { SharedWork } from './basis/shared-work.ts'
 export {
   abortReason,
   CallerGone,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AgentId, type HostPort, type KeylimeError, Limiter, type Log } from '@tower-of-omens/keylime'
+import { type AgentId, type HostPort, Limiter, type Log } from '@tower-of-omens/keylime'
 import { RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin, type RequestSeen } from '@tower-of-omens/keylime/https'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '@tower-of-omens/keylime/tls-files'
@@ -11,7 +11,7 @@ import { CertificateWatch, type TlsSource, watchTlsFiles } from '@tower-of-omens
 import { RecordReader } from './record-reader.ts'
 import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
-import { ServiceGroup } from './service-group.ts'
+import { type SentAway, ServiceGroup } from './service-group.ts'
 
 /** Is how many records are asked of one registrar at a time; the rest waits with us. */
 const AT_A_TIME = 12
@@ -121,9 +121,9 @@ function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
   }
 }
 
-function releaseVerifier({ reader, opinion }: Verifier, failure: KeylimeError): void {
-  reader.release(failure)
-  opinion.release(failure)
+function releaseVerifier({ reader, opinion }: Verifier, error: SentAway): void {
+  reader.release(error)
+  opinion.release(error)
 }
 
 interface Registrar {
@@ -140,7 +140,7 @@ function newRegistrarRecords(registrars: readonly Registrar[], log: Log): Regist
   // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
   const group = new ServiceGroup(members, log, {
     sticky: false,
-    release: ({ limiter }, failure) => limiter.release(failure),
+    release: ({ limiter }, error) => limiter.release(error),
   })
   const readFrom = ({ client, limiter }: Registrar, agentId: AgentId, signal: AbortSignal) =>
     limiter.run(signal, () => client.getAgent(agentId, { signal }))

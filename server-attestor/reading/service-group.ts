@@ -10,6 +10,7 @@ import {
   BoundedMap,
   type FailureReason,
   failureReason,
+  isServiceDown,
   KeylimeError,
   type Log,
 } from '@tower-of-omens/keylime'
@@ -32,21 +33,36 @@ export interface GroupOptions<S> {
   readonly clock?: () => number
   /** Who knew an agent is asked first next time; default true. */
   readonly sticky?: boolean
-  /** Lets go of what waits at a service that has just failed, with its failure: each goes on to the next service. */
-  readonly release?: (service: S, failure: KeylimeError) => void
+  /** Lets go of what waits at a service that cannot be reached, with an error for each: they go on to the next service. */
+  readonly release?: (service: S, error: SentAway) => void
 }
 
 interface Health {
   failedAt: number | undefined
+  /** When it was last heard of, whatever it said. */
+  heardAt: number
+}
+
+type Member<S> = GroupMember<S> & { readonly health: Health }
+
+/** What a search has come upon so far. */
+interface Search {
+  failure: KeylimeError | undefined
+  unknown: KeylimeError | undefined
+}
+
+/** The lot of one who was taken out of the queue of a service that has failed as a whole, before anything was asked for him. */
+export class SentAway extends Error {
+  override readonly name = 'SentAway'
 }
 
 /** Asks the services of a group until one of them answers for the agent. */
 export class ServiceGroup<S> {
-  readonly #members: readonly (GroupMember<S> & { readonly health: Health })[]
+  readonly #members: readonly Member<S>[]
   readonly #log: Pick<Log, 'info' | 'warn'>
   readonly #clock: () => number
   readonly #sticky: boolean
-  readonly #release: (service: S, failure: KeylimeError) => void
+  readonly #release: (service: S, error: SentAway) => void
   readonly #knows = new BoundedMap<AgentId, GroupMember<S>>(MAX_KNOWN)
 
   /**
@@ -59,7 +75,10 @@ export class ServiceGroup<S> {
     log: Pick<Log, 'info' | 'warn'>,
     { clock = () => performance.now(), sticky = true, release = () => undefined }: GroupOptions<S> = {},
   ) {
-    this.#members = members.map((member) => ({ ...member, health: { failedAt: undefined } }))
+    this.#members = members.map((member) => ({
+      ...member,
+      health: { failedAt: undefined, heardAt: Number.NEGATIVE_INFINITY },
+    }))
     this.#log = log
     this.#clock = clock
     this.#sticky = sticky && members.length > 1
@@ -81,54 +100,70 @@ export class ServiceGroup<S> {
    *   `KEYLIME_AGENT_UNKNOWN`.
    */
   async askInTurn<R>(agentId: AgentId, signal: AbortSignal, ask: (service: S) => Promise<R>): Promise<R> {
-    let failure: KeylimeError | undefined
-    let unknown: KeylimeError | undefined
-    for (const member of this.#inOrder(agentId)) {
-      if (signal.aborted) throw abortReason(signal)
-      try {
-        const answer = await ask(member.service)
-        this.#succeeded(member)
-        if (this.#sticky) this.#knows.set(agentId, member)
-        return answer
-      } catch (error) {
+    const search: Search = { failure: undefined, unknown: undefined }
+    for (let round = this.#inOrder(agentId); round.length > 0; ) {
+      const sentAway: Member<S>[] = []
+      for (const member of round) {
         if (signal.aborted) throw abortReason(signal)
-        if (!(error instanceof KeylimeError)) throw error
-        if (error.code === 'KEYLIME_AGENT_UNKNOWN') {
+        try {
+          const answer = await ask(member.service)
           this.#succeeded(member)
-          unknown = error
-        } else if (isServiceFailure(error)) {
-          if (isAboutOneRecord(error)) this.#unusable(member, error)
-          else this.#failed(member, error)
-          failure ??= error
-        } else throw error
+          if (this.#sticky) this.#knows.set(agentId, member)
+          return answer
+        } catch (error) {
+          if (signal.aborted) throw abortReason(signal)
+          if (error instanceof SentAway) sentAway.push(member)
+          else this.#learn(error, member, search)
+        }
       }
+      // Nobody else knows the agent, so they go to the end of the queue that they were taken out of.
+      round = sentAway
     }
     this.#knows.delete(agentId)
-    throw failure ?? unknown ?? new Error('a service group has no members')
+    throw search.failure ?? search.unknown ?? new Error('a service group has no members')
   }
 
-  #inOrder(agentId: AgentId): readonly (GroupMember<S> & { readonly health: Health })[] {
+  /** Takes note of an answer that ends nothing; any other error ends the search. */
+  #learn(error: unknown, member: Member<S>, search: Search): void {
+    if (!(error instanceof KeylimeError)) throw error
+    if (error.code === 'KEYLIME_AGENT_UNKNOWN') {
+      this.#succeeded(member)
+      search.unknown = error
+      return
+    }
+    if (!isServiceFailure(error)) throw error
+    search.failure ??= error
+    if (isAboutOneRecord(error)) this.#unusable(member, error)
+    else this.#failed(member, error)
+  }
+
+  #inOrder(agentId: AgentId): readonly Member<S>[] {
     if (this.#members.length === 1) return this.#members
     const known = this.#knows.get(agentId)
     const now = this.#clock()
-    const rank = ({ name, health }: GroupMember<S> & { readonly health: Health }): number => {
+    const rank = ({ name, health }: Member<S>): number => {
       return (isAside(health, now) ? 2 : 0) + (name === known?.name ? 0 : 1)
     }
     return this.#members.toSorted((left, right) => rank(left) - rank(right))
   }
 
-  #succeeded({ name, health }: GroupMember<S> & { readonly health: Health }): void {
+  #succeeded({ name, health }: Member<S>): void {
+    health.heardAt = this.#clock()
     if (health.failedAt === undefined) return
     health.failedAt = undefined
     this.#log.info('Keylime service answers again', { service: name })
   }
 
-  #failed({ name, service, health }: GroupMember<S> & { readonly health: Health }, error: KeylimeError): void {
+  #failed({ name, service, health }: Member<S>, error: KeylimeError): void {
     const now = this.#clock()
     const [isNews, wasAside] = [health.failedAt === undefined, isAside(health, now)]
     health.failedAt = now
-    // Who waits here now came while it seemed well; who comes later comes last, and has nowhere else to go.
-    if (!wasAside) this.#release(service, error)
+    // One failed request says nothing of those that wait. Who waits at a service that is away came while it seemed well;
+    // who comes later comes last, and has nowhere else to go.
+    if (!wasAside && (isServiceDown(error) || isHanging(error, health, now))) {
+      this.#release(service, new SentAway(error.message, { cause: error }))
+    }
+    if (saysSomething(error)) health.heardAt = now
     if (!isNews) return
     this.#log.warn('Keylime service fails', { service: name, error: error.message, ...error.facts })
   }
@@ -142,6 +177,15 @@ export class ServiceGroup<S> {
 
 function isAside({ failedAt }: Health, now: number): boolean {
   return failedAt !== undefined && now - failedAt < ASIDE_MS
+}
+
+/** A request that went unanswered while no other one was answered either. */
+function isHanging({ code, facts }: KeylimeError, { heardAt }: Health, now: number): boolean {
+  return code === 'KEYLIME_TIMEOUT' && now - heardAt >= Number(facts['timeout_ms'] ?? 0)
+}
+
+function saysSomething({ code }: KeylimeError): boolean {
+  return code !== 'KEYLIME_TIMEOUT' && code !== 'KEYLIME_UNREACHABLE'
 }
 
 /** What one damaged record causes. Anyone can register such a one, so it must not set the service aside for all nodes. */

@@ -74,6 +74,8 @@ export interface FakeServer {
   readonly port: number
   readonly url: string
   readonly stats: FakeStats
+  /** Counts requests that are neither answered nor given up by their client. */
+  inFlight(): number
   /** Paths and queries of the last 1,000 requests. */
   readonly seen: readonly string[]
   resetStats(): void
@@ -164,6 +166,7 @@ export async function startFakeServer(
     port,
     url: `${options.tls === undefined ? 'http' : 'https'}://${host}:${port}`,
     stats,
+    inFlight: () => inFlight,
     seen,
     resetStats: () => {
       seen.length = 0

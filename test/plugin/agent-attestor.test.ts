@@ -282,6 +282,22 @@ describe('wait_for_agent', () => {
     expect(agent.stats.requests['info']).toBe(1)
   })
 
+  it.each(['version', 'info', 'quote'] as const)(
+    'takes back its request to /%s of a Keylime agent that hangs when the last call has gone [claims:fate:last-one-out]',
+    async (endpoint) => {
+      const { agent, plugin } = await bench({ request_timeout: '1m' })
+      agent.fail(endpoint, { kind: 'hang' })
+      const callers = [new AbortController(), new AbortController()]
+      const attestations = callers.map(({ signal }) => plugin.aid({ signal }))
+      await until(() => agent.inFlight() > 0)
+      for (const caller of callers) caller.abort()
+      expect((await Promise.all(attestations)).map(({ status }) => status)).toEqual(['CANCELLED', 'CANCELLED'])
+      await until(() => agent.inFlight() === 0)
+      agent.clearFaults()
+      expectProof(await plugin.aid(), agent)
+    },
+  )
+
   it('does not wait where waiting does not help', async () => {
     const { keylime, agent, plugin } = await bench({ wait_for_agent: '1h' })
     const stranger = await keylime.pki.selfSigned('stranger', { ip: ['127.0.0.1'] })

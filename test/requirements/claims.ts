@@ -43,4 +43,13 @@ export const CLAIMS: readonly Requirement[] = [
     promise:
       "the verifier's opinion of a key stands for 24 h, so a node that returns every 30 minutes costs one verifier request, and falls with a new enrolment or another key of the ID",
   },
+  {
+    id: 'claims:fate:one-request',
+    promise:
+      'one failed request, to /version too, costs the node that made it its attestation and nobody else, with one verifier or registrar and with several',
+  },
+  {
+    id: 'claims:fate:last-one-out',
+    promise: 'a request that several wait for ends when the last of them has gone, in both halves',
+  },
 ]

@@ -5,7 +5,7 @@
  */
 
 import { newFailure } from '../basis/failures.ts'
-import { untilAborted } from '../basis/signals.ts'
+import { SharedWork } from '../basis/shared-work.ts'
 import type { HttpAnswer, HttpMethod } from '../https/exchange.ts'
 import type { HttpsOrigin } from '../https/http.ts'
 import type { Call } from './envelope.ts'
@@ -53,7 +53,8 @@ export interface ApiAnswer<V extends string> {
 export class KeylimeApi<V extends string> {
   readonly #origin: HttpsOrigin
   readonly #generation: Generation<V>
-  #version: Promise<V> | undefined
+  #known: V | undefined
+  readonly #negotiation: SharedWork<V>
 
   /**
    * @param origin The service.
@@ -62,6 +63,10 @@ export class KeylimeApi<V extends string> {
   constructor(origin: HttpsOrigin, generation: Generation<V>) {
     this.#origin = origin
     this.#generation = generation
+    this.#negotiation = new SharedWork(
+      (signal) => this.#negotiate(signal),
+      () => newFailure('cancelled', `${this.name}: the caller went away`),
+    )
   }
 
   /** The service in the words of messages. */
@@ -72,17 +77,12 @@ export class KeylimeApi<V extends string> {
   /**
    * Tells the version in use, and negotiates it when it is not known.
    *
-   * @param signal Ends the wait, not the negotiation others wait for too.
+   * @param signal Ends the wait, and the negotiation when nobody else waits for it.
    * @returns One of the generation's versions.
    * @throws {KeylimeError} As {@link HttpsOrigin.request}; `KEYLIME_API_UNSUPPORTED`: none in common, or push mode.
    */
   async version(signal?: AbortSignal): Promise<V> {
-    this.#version ??= this.#negotiate()
-    const version = this.#version
-    version.catch(() => {
-      if (this.#version === version) this.#version = undefined
-    })
-    return await untilAborted(signal, version, () => newFailure('cancelled', `${this.name}: the caller went away`))
+    return this.#known ?? (await this.#negotiation.join(signal))
   }
 
   /**
@@ -96,12 +96,12 @@ export class KeylimeApi<V extends string> {
    *   version in common lacks the call.
    */
   async call(call: ApiCall<V>): Promise<ApiAnswer<V>> {
-    const known = this.#version
+    const known = this.#known
     const version = await this.version(call.signal)
     const answer = await this.#request(version, call)
     if (!this.#generation.isVersionRefused(answer)) return this.#open(version, answer, call)
     if (known !== undefined) {
-      if (this.#version === known) this.#version = undefined
+      if (this.#known === known) this.#known = undefined
       const renewed = await this.version(call.signal)
       if (renewed !== version) return this.#open(renewed, await this.#request(renewed, call), call)
     }
@@ -147,8 +147,9 @@ export class KeylimeApi<V extends string> {
     )
   }
 
-  async #negotiate(): Promise<V> {
-    const answer = await this.#origin.request('/version', { operation: 'get_version' })
-    return this.#generation.chooseVersion(answer, this.#describe({ about: '/version' }))
+  async #negotiate(signal: AbortSignal): Promise<V> {
+    const answer = await this.#origin.request('/version', { operation: 'get_version', signal })
+    this.#known = this.#generation.chooseVersion(answer, this.#describe({ about: '/version' }))
+    return this.#known
   }
 }

@@ -295,6 +295,21 @@ export function failureReason(error: unknown): FailureReason | undefined {
   return typeof reason === 'string' && isReason(reason) ? reason : undefined
 }
 
+/** Reasons that no second request would change: there is nothing there, or no way to it. */
+const DOWN: ReadonlySet<FailureReason> = new Set(['refused', 'dns', 'no-route'])
+
+/**
+ * Tells whether a failure says that the service itself cannot be reached, and not only that one request failed.
+ *
+ * @param error Anything thrown.
+ * @returns True when connections are refused, cannot be opened in time, or have no way there.
+ */
+export function isServiceDown(error: unknown): boolean {
+  const reason = failureReason(error)
+  if (reason === undefined || !(error instanceof KeylimeError)) return false
+  return DOWN.has(reason) || (reason === 'timeout' && error.facts['connected'] === false)
+}
+
 function isReason(text: string): text is FailureReason {
   return Object.hasOwn(FAILURES, text)
 }

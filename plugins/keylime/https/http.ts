@@ -275,7 +275,7 @@ export class HttpsOrigin {
     const phase = progress.started ? 'open' : this.#pool.latest?.connector.opening()
     const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(this.target, phase)
     return newFailure('timeout', `${this.#who} did not answer within ${timeoutMs} ms: ${waitedFor}`, {
-      facts: { timeout_ms: timeoutMs, waiting },
+      facts: { timeout_ms: timeoutMs, waiting, connected: phase === undefined || phase === 'open' },
     })
   }
 }

@@ -38,7 +38,7 @@ export function explainConnectFailure(error: Error, context: FailureContext): Ke
   return newFailure(reason, `${targetInWords(target)} ${text}`, {
     // A parser error carries what the service sent, which may hold a secret.
     cause: error.name === 'HTTPParserError' ? new Error(error.message) : error,
-    facts: { network_error: errorCode(error) },
+    facts: { network_error: errorCode(error), ...(reason === 'timeout' && { connected: false }) },
   })
 }
 

@@ -1,17 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
-import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
+import { newFailure } from '../../../plugins/keylime/basis/failures.ts'
 import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { outcomeOfAsync } from '../tpm/outcome.ts'
 
 function scene() {
   let asked = 0
   const questions: PromiseWithResolvers<void>[] = []
+  const signals: AbortSignal[] = []
   const keylimeAgent: KeylimeAgent = {
     name: 'keylime agent 127.0.0.1:9002',
     hasInfo: async () => true,
-    getInfo: async () => {
+    getInfo: async (options) => {
+      const of = options?.signal
       asked += 1
+      if (of !== undefined) signals.push(of)
       const serial = asked
       const question = Promise.withResolvers<void>()
       questions.push(question)
@@ -20,7 +23,7 @@ function scene() {
     },
     getIdentityQuote: async () => ({ quote: 'r', hashAlg: 'sha256' }),
   }
-  return { identity: new IdentitySource(keylimeAgent, undefined), questions, asked: () => asked }
+  return { identity: new IdentitySource(keylimeAgent, undefined), questions, signals, asked: () => asked }
 }
 
 const settled = async (): Promise<void> => {
@@ -43,11 +46,11 @@ describe('IdentitySource', () => {
     expect(asked()).toBe(2)
   })
 
-  it('shares a failure with those who asked together, and keeps none', async () => {
+  it('shares that nobody listens with those who asked together, and keeps no failure', async () => {
     const { identity, questions } = scene()
     const together = [identity.get(signal), identity.get(signal)]
     await settled()
-    questions[0]?.reject(new KeylimeError('KEYLIME_UNREACHABLE', 'refused'))
+    questions[0]?.reject(newFailure('refused', 'refused'))
     const outcomes = await Promise.all(together.map((one) => outcomeOfAsync(() => one)))
     expect(outcomes).toEqual(['KEYLIME_UNREACHABLE: refused', 'KEYLIME_UNREACHABLE: refused'])
     const next = identity.get(signal)
@@ -68,5 +71,18 @@ describe('IdentitySource', () => {
     )
     questions[0]?.resolve()
     await expect(stays).resolves.toMatchObject({ agentId: 'node-1' })
+  })
+
+  it('ends the question when the last one who waits for it has gone [claims:fate:last-one-out]', async () => {
+    const { identity, signals } = scene()
+    const [one, two] = [new AbortController(), new AbortController()]
+    const both = [identity.get(one.signal), identity.get(two.signal)].map((answer) => outcomeOfAsync(() => answer))
+    await settled()
+    one.abort()
+    await settled()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
+    two.abort()
+    expect(await Promise.all(both)).toEqual(Array(2).fill('KEYLIME_CANCELLED: spire agent gave up'))
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 })

@@ -3,7 +3,7 @@ import { attestError } from '../../../../plugins/gate/decision.ts'
 import { KeylimeError, type KeylimeErrorCode } from '../../../../plugins/keylime/basis/errors.ts'
 import { newFailure } from '../../../../plugins/keylime/basis/failures.ts'
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
-import { type GroupOptions, ServiceGroup } from '../../../../server-attestor/reading/service-group.ts'
+import { type GroupOptions, SentAway, ServiceGroup } from '../../../../server-attestor/reading/service-group.ts'
 
 const NODE = parseAgentId('node-1')
 const alive = new AbortController().signal
@@ -30,6 +30,23 @@ function asking(answers: Readonly<Record<string, string>>) {
       : Promise.resolve(answer)
   }
   return { asked, ask }
+}
+
+/** A group whose first service fails, and what it let go of. */
+function failing(failure: KeylimeError, members = 3) {
+  const clock = { now: 100_000 }
+  const released: string[] = []
+  const release = (name: string, { message }: SentAway): void => void released.push(`${name}: ${message}`)
+  const all = ['one', 'two', 'three'].slice(0, members).map((name) => ({ name, service: name }))
+  const log = { info: () => undefined, warn: () => undefined }
+  const verifiers = new ServiceGroup(all, log, { clock: () => clock.now, release })
+  const attempt = async (answer: Promise<string> = Promise.reject(failure)): Promise<void> => {
+    answer.catch(() => undefined)
+    const ask = (name: string): Promise<string> =>
+      name === 'one' ? answer : Promise.reject(new KeylimeError('KEYLIME_AGENT_UNKNOWN', 'unknown'))
+    await verifiers.askInTurn(NODE, alive, ask).catch(() => undefined)
+  }
+  return { clock, released, attempt }
 }
 
 describe('ServiceGroup', () => {
@@ -134,23 +151,62 @@ describe('ServiceGroup', () => {
     expect(asked).toEqual(['one'])
   })
 
-  it('lets go of those who wait at a service when it fails, once each time it is set aside, and never at the only one', async () => {
-    let now = 0
-    const released: string[] = []
-    const release = (name: string, { message }: KeylimeError): void => void released.push(`${name}: ${message}`)
-    const { group: verifiers } = group({ clock: () => now, release })
-    const failing = asking({ one: 'KEYLIME_TIMEOUT', two: 'KEYLIME_AGENT_UNKNOWN', three: 'KEYLIME_AGENT_UNKNOWN' })
-    for (const at of [0, 9_999, 19_998]) {
-      now = at
-      await verifiers.askInTurn(NODE, alive, failing.ask).catch(() => undefined)
+  describe('lets go of those who wait at a service', () => {
+    const refused = newFailure('refused', 'one refuses')
+    const hung = newFailure('timeout', 'one hangs', { facts: { timeout_ms: 2_000, connected: true } })
+    const unconnected = newFailure('timeout', 'one is out of reach', { facts: { timeout_ms: 2_000, connected: false } })
+
+    it('when it cannot be reached, once each time it is set aside, and never at the only one', async () => {
+      const { clock, released, attempt } = failing(refused)
+      for (const now of [0, 9_999, 19_998]) {
+        clock.now = now
+        await attempt()
+      }
+      expect(released).toEqual(['one: one refuses'])
+      clock.now = 40_000
+      await attempt()
+      expect(released).toEqual(['one: one refuses', 'one: one refuses'])
+      const alone = failing(refused, 1)
+      await alone.attempt()
+      expect(alone.released).toEqual([])
+    })
+
+    it('when its connections do not open, and when it has answered nobody for the time of a request', async () => {
+      for (const error of [unconnected, hung]) {
+        const { released, attempt } = failing(error)
+        await attempt()
+        expect(released).toHaveLength(1)
+      }
+    })
+
+    it('but not when one request fails while others are answered [claims:fate:one-request]', async () => {
+      for (const reason of ['server-error', 'proxy-error', 'throttled', 'reset', 'answer-not-json'] as const) {
+        const { released, attempt } = failing(newFailure(reason, 'one fails'))
+        await attempt()
+        expect(released).toEqual([])
+      }
+      const { clock, released, attempt } = failing(hung)
+      await attempt(Promise.resolve('record'))
+      clock.now += 1_999
+      await attempt()
+      expect(released).toEqual([])
+    })
+  })
+
+  it('sends who was taken out of a queue back to it when nobody else knows the node [claims:fate:one-request]', async () => {
+    const { group: verifiers } = group()
+    const asked: string[] = []
+    const ask = (name: string): Promise<string> => {
+      asked.push(name)
+      if (name !== 'one') return Promise.reject(new KeylimeError('KEYLIME_AGENT_UNKNOWN', 'unknown'))
+      return asked.length === 1 ? Promise.reject(new SentAway('one refuses')) : Promise.resolve('record')
     }
-    expect(released).toEqual(['one: one fails'])
-    now = 40_000
-    await verifiers.askInTurn(NODE, alive, failing.ask).catch(() => undefined)
-    expect(released).toEqual(['one: one fails', 'one: one fails'])
-    const log = { info: () => undefined, warn: () => undefined }
-    const alone = new ServiceGroup([{ name: 'one', service: 'one' }], log, { release })
-    await alone.askInTurn(NODE, alive, failing.ask).catch(() => undefined)
-    expect(released).toHaveLength(2)
+    expect(await verifiers.askInTurn(NODE, alive, ask)).toBe('record')
+    expect(asked).toEqual(['one', 'two', 'three', 'one'])
+    const lost = (name: string): Promise<string> =>
+      Promise.reject(asked.push(name) > 6 ? new KeylimeError('KEYLIME_AGENT_UNKNOWN', 'unknown') : new SentAway('x'))
+    await expect(verifiers.askInTurn(parseAgentId('node-2'), alive, lost)).rejects.toMatchObject({
+      code: 'KEYLIME_AGENT_UNKNOWN',
+    })
   })
 })
