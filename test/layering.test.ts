@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { circlesOf } from './import-circles.ts'
 import { filesOf, importsOf } from './source-files.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -33,6 +34,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 }
 
 interface Manifest {
+  readonly exports?: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
@@ -91,11 +93,32 @@ describe('the rooms', () => {
     expect(all.filter((path) => !placed.has(path)).map((path) => relative(root, path))).toEqual([])
   })
 
+  it('hold no circle of imports, types included', () => {
+    const ours = new Map(
+      sources.map(({ path }) => [path, importsOf(path).flatMap((specifier) => fileOf(path, specifier) ?? [])]),
+    )
+    expect(circlesOf(ours).map((circle) => circle.map((path) => relative(root, path)))).toEqual([])
+  })
+
   it('load undici only after the handshake, so no module imports its values at the top', () => {
     const eager = sources.filter(({ path }) =>
       /^import (?!type )(?:(?! from )[^;])*? from 'undici'/m.test(readFileSync(path, 'utf8')),
     )
     expect(eager.map(({ path }) => relative(root, path))).toEqual([])
+  })
+})
+
+describe('circlesOf', () => {
+  it('finds files that import each other in a loop, and nothing beside', () => {
+    const imports = new Map([
+      ['roof', ['a', 'ground']],
+      ['a', ['b']],
+      ['b', ['c', 'ground']],
+      ['c', ['a']],
+      ['self', ['self']],
+      ['ground', ['elsewhere']],
+    ])
+    expect(circlesOf(imports)).toEqual([['a', 'b', 'c'], ['self']])
   })
 })
 
@@ -125,6 +148,16 @@ function roomOf(importer: string, specifier: string): string {
       .join('/')
   const target = relative(root, resolve(dirname(importer), specifier))
   return Object.keys(ARROWS).find((room) => target.startsWith(`${room}/`)) ?? target
+}
+
+/** Finds the file behind an import; a package's name stands for its door. */
+function fileOf(importer: string, specifier: string): string | undefined {
+  if (specifier.startsWith('.')) return resolve(dirname(importer), specifier)
+  if (!specifier.startsWith(NAMESPACE)) return undefined
+  const [room = '', ...door] = specifier.slice(NAMESPACE.length).split('/')
+  const { exports } = JSON.parse(readFileSync(join(root, 'plugins', room, 'package.json'), 'utf8')) as Manifest
+  const target = exports?.[door.length === 0 ? '.' : `./${door.join('/')}`]
+  return target === undefined ? undefined : resolve(root, 'plugins', room, target)
 }
 
 function undocumentedExports(path: string): string[] {

@@ -16,9 +16,10 @@ export type { JWTKey } from './gen/spire/plugin/types/jwtkey.ts'
 export type { X509Certificate } from './gen/spire/plugin/types/x509certificate.ts'
 export { type Decoded, defineSchema, type FieldSpecs, type Schema } from './hcl/index.ts'
 export type { AgentStore } from './host-services/host-agent-store.ts'
+export type { HostCall, HostCallOptions, HostMethod } from './host-services/host-call.ts'
 export type { IdentityProvider, X509Identity } from './host-services/host-identity-provider.ts'
 export type { MetricLabels, Metrics } from './host-services/host-metrics.ts'
-export type { HostCall, HostCallOptions, HostMethod, HostServices } from './host-services/host-services.ts'
+export type { HostServices } from './host-services/host-services.ts'
 export { agentKeyManager } from './plugin-types/agent-key-manager.ts'
 export {
   type AgentNodeAttestor,

@@ -10,12 +10,18 @@ import {
 } from '../gen/grpc/reflection/v1/reflection.ts'
 import type { HclogLogger } from '../log/hclog.ts'
 import type { DescriptorIndex } from './descriptor-index.ts'
-import type { DescriptorSource } from './reflection.ts'
 
 type Answer = ServerReflectionResponse['messageResponse']
 
 const NOT_FOUND = 5
 const UNIMPLEMENTED = 12
+
+/**
+ * Hands over the descriptors of a plugin's own services: a serialized FileDescriptorSet with everything they import, as
+ * `protoc --include_imports --descriptor_set_out=FILE` writes it. Called once, when a client first asks for a
+ * descriptor; no host of go-plugin does, tools such as grpcurl do.
+ */
+export type DescriptorSource = () => Uint8Array | Promise<Uint8Array>
 
 /** What reflection tells of. */
 export interface ReflectionParts {

@@ -8,16 +8,10 @@ import type { MethodDefinition, UntypedServiceImplementation } from '@grpc/grpc-
 import type { HclogLogger } from '../log/hclog.ts'
 import { serveBidi } from './bidi.ts'
 import type { GoPluginService } from './guarded-service.ts'
+import type { DescriptorSource } from './reflection-answers.ts'
 
 const INVALID_ARGUMENT = 3
 const PACKAGES = ['grpc.reflection.v1', 'grpc.reflection.v1alpha']
-
-/**
- * Hands over the descriptors of a plugin's own services: a serialized FileDescriptorSet with everything they import, as
- * `protoc --include_imports --descriptor_set_out=FILE` writes it. Called once, when a client first asks for a
- * descriptor; no host of go-plugin does, tools such as grpcurl do.
- */
-export type DescriptorSource = () => Uint8Array | Promise<Uint8Array>
 
 /** The two versions have the same messages; they stay bytes here. */
 type Method = MethodDefinition<Buffer, Buffer>

@@ -19,7 +19,13 @@ import { DIAL_OPTIONS } from '../grpc/grpc-server.ts'
 import { type HclogLogger, newHclogLogger } from '../log/hclog.ts'
 import type { Handshake } from '../serve/handshake.ts'
 import { type HostKeys, hostCredentials } from './host-keys.ts'
-import type { ClientConstructor } from './plugin-process.ts'
+
+/** Constructor of a generated client. */
+export type ClientConstructor<C> = new (
+  address: string,
+  credentials: DialTarget['credentials'],
+  options?: DialTarget['options'],
+) => C
 
 /** A dialled plugin. */
 export interface HostConnection {

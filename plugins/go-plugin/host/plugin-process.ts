@@ -8,40 +8,21 @@ import type { ChildProcess } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import type { Broker, BrokeredServer, DialTarget } from '../broker/broker.ts'
 import type { GoPluginService } from '../grpc/guarded-service.ts'
-import type { Handshake, MagicCookie } from '../serve/handshake.ts'
-import { connectHost, type HostConnection } from './host-connection.ts'
+import type { Handshake } from '../serve/handshake.ts'
+import { type ClientConstructor, connectHost, type HostConnection } from './host-connection.ts'
 import { makeHostKeys } from './host-keys.ts'
 import type { HostLogEntry } from './host-log.ts'
-import { type ExitStatus, type PluginOutput, readHandshake, spawnPlugin, watchOutput } from './plugin-spawn.ts'
+import {
+  type ExitStatus,
+  type LaunchOptions,
+  type PluginOutput,
+  readHandshake,
+  spawnPlugin,
+  watchOutput,
+} from './plugin-spawn.ts'
 
-export type { ExitStatus } from './plugin-spawn.ts'
-
-/** How to start a plugin. */
-export interface LaunchOptions {
-  /** Program file. */
-  readonly command: string
-  readonly args?: readonly string[]
-  /** Variables added to this process's own environment; `undefined` removes one. */
-  readonly env?: Readonly<Record<string, string | undefined>>
-  readonly cookie: MagicCookie
-  /** Versions offered to the plugin; default `[1]`, as SPIRE. */
-  readonly protocolVersions?: readonly number[]
-  /** How long the plugin may take to its handshake line; default 60,000, as in Go. */
-  readonly startTimeoutMs?: number
-  /** Makes both sides show one-time certificates; default false, as SPIRE. */
-  readonly autoMtls?: boolean
-  /** Carries every connection over one socket; default false, as SPIRE. */
-  readonly multiplex?: boolean
-  /** Whether to read the plugin's captured output, as hosts do; default true. */
-  readonly readStdio?: boolean
-}
-
-/** Constructor of a generated client. */
-export type ClientConstructor<C> = new (
-  address: string,
-  credentials: DialTarget['credentials'],
-  options?: DialTarget['options'],
-) => C
+export type { ClientConstructor } from './host-connection.ts'
+export type { ExitStatus, LaunchOptions } from './plugin-spawn.ts'
 
 /** A plugin that runs and was dialled. */
 export interface PluginProcess {

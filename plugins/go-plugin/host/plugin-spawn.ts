@@ -6,10 +6,29 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { type Handshake, parseHandshake } from '../serve/handshake.ts'
+import { type Handshake, type MagicCookie, parseHandshake } from '../serve/handshake.ts'
 import type { HostKeys } from './host-keys.ts'
 import { type HostLogEntry, newHostLogParser } from './host-log.ts'
-import type { LaunchOptions } from './plugin-process.ts'
+
+/** How to start a plugin. */
+export interface LaunchOptions {
+  /** Program file. */
+  readonly command: string
+  readonly args?: readonly string[]
+  /** Variables added to this process's own environment; `undefined` removes one. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly cookie: MagicCookie
+  /** Versions offered to the plugin; default `[1]`, as SPIRE. */
+  readonly protocolVersions?: readonly number[]
+  /** How long the plugin may take to its handshake line; default 60,000, as in Go. */
+  readonly startTimeoutMs?: number
+  /** Makes both sides show one-time certificates; default false, as SPIRE. */
+  readonly autoMtls?: boolean
+  /** Carries every connection over one socket; default false, as SPIRE. */
+  readonly multiplex?: boolean
+  /** Whether to read the plugin's captured output, as hosts do; default true. */
+  readonly readStdio?: boolean
+}
 
 /** How a process ended. */
 export interface ExitStatus {

@@ -14,7 +14,7 @@ import { ignoreHostSignals, logStrayErrors, onTerminate, trackChildren, watchPar
 import { type GoPluginOptions, startServing } from './serving.ts'
 
 export type { GoPluginService } from '../grpc/guarded-service.ts'
-export type { DescriptorSource } from '../grpc/reflection.ts'
+export type { DescriptorSource } from '../grpc/reflection-answers.ts'
 export type { GoPluginContext, GoPluginOptions } from './serving.ts'
 
 /** A plugin that serves. */

@@ -3,30 +3,15 @@
  *
  * @module
  */
-import type { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type { KeylimeError } from '../basis/errors.ts'
 import type { HostPort } from '../basis/host-port.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
+import type { Connection, ConnectionPhase } from './connection.ts'
 import { explainConnectFailure } from './network-failures.ts'
 import { describeNoPeer, presentedBy, whyNotNamed } from './peer-certificates.ts'
 import type { Target } from './target.ts'
-
-/** Says how far a connection came. */
-export type ConnectionPhase = 'connecting' | 'handshake' | 'open'
-
-/** Holds the facts of one connection. */
-export interface Connection {
-  phase: ConnectionPhase
-  readonly socket: net.Socket
-  /** Whether the handshake was done, and with it the server's certificates judged. */
-  judged?: boolean
-  /** Whether an earlier TLS session was taken up again. */
-  resumed: boolean
-  /** Certificates the server sent, leaf first; empty for plain HTTP and resumed sessions. */
-  presented: readonly X509Certificate[]
-}
 
 /** Makes and remembers the connections of one pool. */
 export interface Connector {

@@ -7,7 +7,7 @@
 import type { KeylimeError } from '../basis/errors.ts'
 import { type FailureReason, newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
-import type { Connection, ConnectionPhase } from './connect.ts'
+import type { Connection, ConnectionPhase } from './connection.ts'
 import { type Target, targetInWords } from './target.ts'
 import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
 

@@ -7,6 +7,7 @@
 export { type Life, lifeInWords, lifeLeft, lifeOf } from './certificate-life.ts'
 export { CertificateWatch } from './certificate-watch.ts'
 export type { ClientCertificate } from './client-certificate.ts'
+export type { TlsFileNames, TlsFiles } from './file-names.ts'
 export { readTextFile } from './readable-file.ts'
-export { loadTlsFiles, type TlsFileNames, type TlsFiles, type TlsMaterial } from './tls-files.ts'
+export { loadTlsFiles, type TlsMaterial } from './tls-files.ts'
 export { type TlsSource, type TlsWatch, watchTlsFiles } from './tls-watch.ts'

@@ -10,23 +10,8 @@ import { nameInOneLine } from '../basis/printable.ts'
 import { lifeInWords, lifeStage } from './certificate-life.ts'
 import { isSelfIssued, readCertificates } from './certificates.ts'
 import { type ClientCertificate, checkClientFiles } from './client-certificate.ts'
+import type { TlsFileNames, TlsFiles } from './file-names.ts'
 import { readTextFile } from './readable-file.ts'
-
-/** Names the files; each may be absent. Without `caFile` the system's roots count. */
-export interface TlsFiles {
-  readonly caFile?: string | undefined
-  readonly certFile?: string | undefined
-  readonly keyFile?: string | undefined
-  /** True: the service knows its clients by another CA, so a client chain that does not reach `caFile` means nothing. */
-  readonly clientCaElsewhere?: boolean | undefined
-}
-
-/** Says how messages call each file: the configuration keys that name them. */
-export interface TlsFileNames {
-  readonly caFile: string
-  readonly certFile: string
-  readonly keyFile: string
-}
 
 /** Holds what one generation of the files gives a TLS connection. Never changes: new files make a new one. */
 export interface TlsMaterial {

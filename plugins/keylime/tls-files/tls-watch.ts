@@ -6,7 +6,8 @@
 
 import { type BigIntStats, statSync } from 'node:fs'
 import type { Log } from '../basis/log.ts'
-import { loadTlsFiles, type TlsFileNames, type TlsFiles, type TlsMaterial } from './tls-files.ts'
+import type { TlsFileNames, TlsFiles } from './file-names.ts'
+import { loadTlsFiles, type TlsMaterial } from './tls-files.ts'
 
 /** Is how often the files are looked at when no request does: a broken file should not wait for the next attestation. */
 export const DEFAULT_POLL_MS = 5_000

@@ -5,7 +5,7 @@
  */
 import { AgentStoreService } from '../gen/spire/hostservice/server/agentstore/v1/agentstore.ts'
 import { RpcError } from '../wire/rpc-error.ts'
-import type { HostCall, HostCallOptions } from './host-services.ts'
+import type { HostCall, HostCallOptions } from './host-call.ts'
 
 /** The agents SPIRE Server has attested. */
 export interface AgentStore {

@@ -6,7 +6,7 @@
 import { IdentityProviderService } from '../gen/spire/hostservice/server/identityprovider/v1/identityprovider.ts'
 import type { Bundle } from '../gen/spire/plugin/types/bundle.ts'
 import { RpcError } from '../wire/rpc-error.ts'
-import type { HostCall, HostCallOptions } from './host-services.ts'
+import type { HostCall, HostCallOptions } from './host-call.ts'
 
 /** An X509-SVID with its key and the bundle of its trust domain. */
 export interface X509Identity {

@@ -4,7 +4,7 @@
  * @module
  */
 import { MetricsService } from '../gen/spire/hostservice/common/metrics/v1/metrics.ts'
-import type { HostCall, HostCallOptions } from './host-services.ts'
+import type { HostCall, HostCallOptions } from './host-call.ts'
 
 /** Labels of one measurement, name to value. */
 export type MetricLabels = Readonly<Record<string, string>>

@@ -9,33 +9,12 @@ import type { Broker } from '@tower-of-omens/go-plugin'
 import type { MetricsClient } from '../gen/spire/hostservice/common/metrics/v1/metrics.ts'
 import { RpcError, statusName } from '../wire/rpc-error.ts'
 import type { AgentStore } from './host-agent-store.ts'
+import { HOST_CALL_TIMEOUT_MS, type HostCall, type HostCallOptions, type HostMethod } from './host-call.ts'
 import type { IdentityProvider } from './host-identity-provider.ts'
 import type { Metrics } from './host-metrics.ts'
 
 /** Broker id on which SPIRE serves everything it offers. */
 export const HOST_SERVICES_ID = 1
-/** How long one call to the host may take unless the caller says otherwise. */
-export const HOST_CALL_TIMEOUT_MS = 10_000
-
-/** One unary method of a generated service definition. */
-export interface HostMethod<Req, Res> {
-  /** Such as `/spire.hostservice.common.metrics.v1.Metrics/SetGauge`. */
-  readonly path: string
-  readonly requestSerialize: (value: Req) => Buffer
-  readonly responseDeserialize: (value: Buffer) => Res
-}
-
-/** Options of one call to the host. */
-export interface HostCallOptions {
-  /** Ends the call early. */
-  readonly signal?: AbortSignal | undefined
-  /** Bound of the whole call; {@link HOST_CALL_TIMEOUT_MS} by default. */
-  readonly timeoutMs?: number | undefined
-}
-
-/** Calls one method of a host service. */
-export type HostCall = <Req, Res>(method: HostMethod<Req, Res>, request: Req, options?: HostCallOptions) => Promise<Res>
-
 /**
  * The host's services. None of them is dialled before it is called.
  *

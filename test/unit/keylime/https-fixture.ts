@@ -7,7 +7,8 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import type { TLSSocket } from 'node:tls'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
 import { HttpsOrigin, type HttpsOriginOptions } from '../../../plugins/keylime/https/http.ts'
-import { loadTlsFiles, type TlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files/tls-files.ts'
+import type { TlsFiles } from '../../../plugins/keylime/tls-files/file-names.ts'
+import { loadTlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files/tls-files.ts'
 import { fixedTls } from '../../../plugins/keylime/tls-files/tls-watch.ts'
 
 /** Is a running server. */

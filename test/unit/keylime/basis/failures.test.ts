@@ -7,7 +7,7 @@ import { FAILURES, type FailureReason, failureReason } from '../../../../plugins
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
 import type { HttpsOriginOptions } from '../../../../plugins/keylime/https/http.ts'
 import { explainConnectFailure } from '../../../../plugins/keylime/https/network-failures.ts'
-import type { TlsFiles } from '../../../../plugins/keylime/tls-files/tls-files.ts'
+import type { TlsFiles } from '../../../../plugins/keylime/tls-files/file-names.ts'
 import { newTestPki, type TestCa } from '../../../fakes/pki.ts'
 import { failureOf, freePort, originFor, startHttp, startHttps, startTcp } from '../https-fixture.ts'
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadTlsFiles, type TlsFiles } from '../../../../plugins/keylime/tls-files/tls-files.ts'
+import type { TlsFiles } from '../../../../plugins/keylime/tls-files/file-names.ts'
+import { loadTlsFiles } from '../../../../plugins/keylime/tls-files/tls-files.ts'
 import { type IssuedCertificate, newTestPki, type TestCa } from '../../../fakes/pki.ts'
 import type { KeyFormat, KeyKind } from '../../../fakes/pki-keys.ts'
 import { originFor, startHttps } from '../https-fixture.ts'
