@@ -12,6 +12,8 @@ type SpecOf<N extends VerbName> = Extract<(typeof VERBS)[number], { readonly nam
 /** Each loads a module that exports `run` for its own flags. */
 const LOADERS: { readonly [N in VerbName]: () => Promise<VerbModule<SpecOf<N>>> } = {
   status: () => import('./verbs/status.ts'),
+  doctor: () => import('./verbs/doctor.ts'),
+  renew: () => import('./verbs/renew.ts'),
   explain: () => import('./verbs/explain.ts'),
   watch: () => import('./verbs/watch.ts'),
   completion: () => import('./verbs/completion.ts'),

@@ -24,6 +24,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'plugins/keylime',
     'plugins/gate',
     'plugins/spire-api',
+    'plugins/tpm',
+    'plugins/tpm-device',
     'server-attestor',
     'agent-attestor',
     'commander',

@@ -3,13 +3,21 @@
  *
  * @module
  */
+import { CONFIGURATION_FINDINGS } from './configuration.ts'
 import type { FindingEntry } from './entry.ts'
 import { HOST_FINDINGS } from './hosts.ts'
+import { MACHINE_FINDINGS } from './machine.ts'
 import { SOURCE_FINDINGS } from './sources.ts'
 import { WATCH_FINDINGS } from './watching.ts'
 
 /** The entries. An ID is never given another meaning and never used again. */
-export const FINDINGS = { ...SOURCE_FINDINGS, ...HOST_FINDINGS, ...WATCH_FINDINGS } as const
+export const FINDINGS = {
+  ...SOURCE_FINDINGS,
+  ...CONFIGURATION_FINDINGS,
+  ...MACHINE_FINDINGS,
+  ...HOST_FINDINGS,
+  ...WATCH_FINDINGS,
+} as const
 
 /** An ID such as `TK-KL-VERDICT`. */
 export type FindingId = keyof typeof FINDINGS

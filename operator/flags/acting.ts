@@ -5,6 +5,7 @@
  */
 import { CERTS_FOLDER } from '../paths.ts'
 import { JOURNAL_FLAG } from './common-acting.ts'
+import { CHANGE_FLAGS } from './shared-flags.ts'
 import { defineVerb } from './spec.ts'
 
 /** `towerkeep renew`. */
@@ -34,6 +35,7 @@ export const RENEW = defineVerb({
       complete: 'file',
       help: "Write metrics there, for node-exporter's textfile collector.",
     },
+    ...CHANGE_FLAGS,
     ...JOURNAL_FLAG,
   },
   examples: [

@@ -4,13 +4,15 @@
  * @module
  */
 
+import { RENEW } from './acting.ts'
+import { DOCTOR } from './diagnosing.ts'
 import { EXPLAIN, STATUS } from './reading.ts'
 import { CHANGE_FLAGS, COMMON_FLAGS } from './shared-flags.ts'
 import type { FlagSpecs, VerbSpec } from './spec.ts'
 import { COMPLETE, COMPLETION, HELP, WATCH } from './tooling.ts'
 
 /** The table. */
-export const VERBS = [STATUS, EXPLAIN, WATCH, COMPLETION, HELP, COMPLETE] as const
+export const VERBS = [STATUS, DOCTOR, EXPLAIN, RENEW, WATCH, COMPLETION, HELP, COMPLETE] as const
 
 /** The name of a verb. */
 export type VerbName = (typeof VERBS)[number]['name']

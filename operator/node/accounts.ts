@@ -69,3 +69,30 @@ function linesOf(file: string): readonly (readonly string[])[] {
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => line.split(':'))
 }
+
+/**
+ * Describes the user that a process runs as, with the groups that it really has.
+ *
+ * @param uid Its number.
+ * @param pid The process, whose groups count before those of the database.
+ * @param files The databases.
+ * @returns The user; named by its number when the database does not know it.
+ */
+export function userOf(uid: number, pid: number, files: AccountFiles = FILES): User {
+  const name = linesOf(files.passwd).find(([, , id]) => Number(id) === uid)?.[0] ?? String(uid)
+  const known = userNamed(name, files)
+  const groups = groupsOf(pid) ?? known?.groups ?? []
+  return { name, uid, gid: groups[0] ?? known?.gid ?? uid, groups: groups.length > 0 ? groups : [known?.gid ?? uid] }
+}
+
+/** The effective group, then the others. */
+function groupsOf(pid: number): readonly number[] | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const own = /^Gid:\s+\d+\s+(\d+)/m.exec(status)?.[1]
+    const more = /^Groups:[ \t]*(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? []
+    return [...new Set([own, ...more].filter((id) => id !== undefined && id !== '').map(Number))]
+  } catch {
+    return undefined
+  }
+}

@@ -129,12 +129,12 @@ export function isTrue(): Buffer {
 /**
  * Writes a moment as certificates do: two digits of the year up to 2049, four after.
  *
- * @param time The moment, to the second.
+ * @param moment The moment, to the second.
  * @returns The element.
  */
-export function time(time: Date): Buffer {
-  const digits = `${time.toISOString().replace(/\D/g, '').slice(0, 14)}Z`
-  return time.getUTCFullYear() < 2050
+export function time(moment: Date): Buffer {
+  const digits = `${moment.toISOString().replace(/\D/g, '').slice(0, 14)}Z`
+  return moment.getUTCFullYear() < 2050
     ? element(TAGS.utcTime, Buffer.from(digits.slice(2), 'ascii'))
     : element(TAGS.generalizedTime, Buffer.from(digits, 'ascii'))
 }

@@ -46,7 +46,7 @@ export async function newKey(type: KeyType): Promise<KeyObject> {
  * @returns PKCS#8 PEM, which Rust, Python and Go all read.
  */
 export function pkcs8(key: KeyObject): string {
-  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return key.export({ type: 'pkcs8', format: 'pem' })
 }
 
 /**

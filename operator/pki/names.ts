@@ -68,9 +68,7 @@ export function addressBytes(text: string): Buffer {
   if (isIP(text) === 4) return Buffer.from(text.split('.').map(Number))
   if (isIP(text) !== 6 || text.includes('%')) throw new RangeError(`${JSON.stringify(text)} is not an IP address`)
   const [head = '', tail = ''] = canonicalV6(text).split('::')
-  const groups = (part: string): number[] =>
-    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))
-  const [before, after] = [groups(head), groups(tail)]
+  const [before, after] = [groupsIn(head), groupsIn(tail)]
   const all = [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
   return Buffer.from(all.flatMap((group) => [group >> 8, group & 0xff]))
 }
@@ -83,6 +81,13 @@ function canonicalV6(text: string): string {
   const mapped = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(rule)
   if (mapped === null) return rule
   const [, head = '', a, b, c, d] = mapped
-  const group = (high?: string, low?: string): string => ((Number(high) << 8) | Number(low)).toString(16)
-  return `${head}${group(a, b)}:${group(c, d)}`
+  return `${head}${hexGroup(a, b)}:${hexGroup(c, d)}`
+}
+
+function hexGroup(high?: string, low?: string): string {
+  return ((Number(high) << 8) | Number(low)).toString(16)
+}
+
+function groupsIn(part: string): number[] {
+  return part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))
 }

@@ -24,12 +24,15 @@ export interface PeerTrust {
  * @returns Files with the rule of whoever reads them.
  */
 export function peersOf(spec: CertSpec): readonly PeerTrust[] {
-  const of = (files: readonly string[], rule: TrustRule): readonly PeerTrust[] => files.map((file) => ({ file, rule }))
   return [
-    ...of(spec.trust_first_block, 'first-block'),
-    ...of(spec.trust_to_root, 'to-root'),
-    ...of(spec.trust_partial, 'partial'),
+    ...asRead(spec.trust_first_block, 'first-block'),
+    ...asRead(spec.trust_to_root, 'to-root'),
+    ...asRead(spec.trust_partial, 'partial'),
   ]
+}
+
+function asRead(files: readonly string[], rule: TrustRule): readonly PeerTrust[] {
+  return files.map((file) => ({ file, rule }))
 }
 
 /**

@@ -31,9 +31,7 @@ export function runProgram(
     const last = stderr.trim().split('\n').at(-1)?.slice(0, 300) ?? ''
     if (error === null) return resolve({ code: 0, said: last })
     if (error.killed === true) return resolve({ said: `did not end within ${timeoutMs} ms` })
-    resolve(
-      typeof error.code === 'number' ? { code: error.code, said: last } : { said: String(error.code ?? error.message) },
-    )
+    resolve(typeof error.code === 'number' ? { code: error.code, said: last } : { said: error.code ?? error.message })
   })
   return promise
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type * as v from 'valibot'
+import { DOCTOR_DOCUMENT, DOCTOR_LIST_DOCUMENT, RENEW_DOCUMENT } from './acting.ts'
 import { ERROR_DOCUMENT } from './envelope.ts'
 import { EXPLAIN_CODE_DOCUMENT, EXPLAIN_DOCUMENT, HELP_DOCUMENT, STATUS_DOCUMENT } from './reading.ts'
 
@@ -13,5 +14,8 @@ export const DOCUMENTS: Readonly<Record<string, v.GenericSchema>> = {
   'towerkeep/status/v1': STATUS_DOCUMENT,
   'towerkeep/explain/v1': EXPLAIN_DOCUMENT,
   'towerkeep/explain-code/v1': EXPLAIN_CODE_DOCUMENT,
+  'towerkeep/doctor/v1': DOCTOR_DOCUMENT,
+  'towerkeep/doctor-list/v1': DOCTOR_LIST_DOCUMENT,
+  'towerkeep/renew/v1': RENEW_DOCUMENT,
   'towerkeep/help/v1': HELP_DOCUMENT,
 }

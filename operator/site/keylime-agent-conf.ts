@@ -19,6 +19,8 @@ export interface KeylimeAgentConf {
    * @param key Its key.
    */
   text(key: string): Sourced<string> | undefined
+  /** Every key of every file. */
+  keys(): readonly { readonly key: string; readonly from: string }[]
 }
 
 /**
@@ -47,6 +49,7 @@ export function readKeylimeAgentConf(
   return {
     files: read.map(([file]) => file),
     problems,
+    keys: () => read.flatMap(([file, values]) => [...values.keys()].map((key) => ({ key, from: file }))),
     text: (key) => {
       const name = `KEYLIME_AGENT_${key.toUpperCase()}`
       const variable = environment[name]

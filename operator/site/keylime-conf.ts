@@ -71,6 +71,24 @@ export class KeylimeConf {
     const items = found === undefined ? undefined : listItems(found.value)
     return found === undefined || items === undefined ? undefined : { value: items, from: found.from }
   }
+
+  /** Keylime's folder: relative and default names lie in it. */
+  get home(): string {
+    return this.#environment['KEYLIME_DIR'] ?? '/var/lib/keylime'
+  }
+
+  /**
+   * Lists every key of every file.
+   *
+   * @returns Section, key in lower case and place of each.
+   */
+  keys(): readonly { readonly section: string; readonly key: string; readonly from: string }[] {
+    return this.#read.flatMap(([file, { sections }]) =>
+      [...sections].flatMap(([section, values]) =>
+        [...values].map(([key, { line }]) => ({ section, key, from: `${file}:${line}` })),
+      ),
+    )
+  }
 }
 
 /** Where a component's files are looked for. */

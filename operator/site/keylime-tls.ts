@@ -15,8 +15,6 @@ export interface KeylimeTls {
   readonly keyFile: Sourced<string>
 }
 
-const DEFAULT_DIR = '/var/lib/keylime/cv_ca'
-
 /**
  * Finds the files with which a tenant, or a verifier as a client, speaks to others.
  *
@@ -32,12 +30,27 @@ export function clientTls(conf: KeylimeConf): KeylimeTls {
   }
 }
 
+/**
+ * Finds the files with which a verifier or registrar serves.
+ *
+ * @param conf Whose configuration.
+ * @returns The files; they need not exist.
+ */
+export function serverTls(conf: KeylimeConf): KeylimeTls {
+  const dir = tlsDir(conf)
+  return {
+    caFiles: caFiles(conf, 'trusted_client_ca', dir),
+    certFile: fileOf(conf, 'server_cert', 'server-cert.crt', dir),
+    keyFile: fileOf(conf, 'server_key', 'server-private.pem', dir),
+  }
+}
+
 function tlsDir(conf: KeylimeConf): Sourced<string> {
   const found = conf.text('tls_dir')
-  if (found === undefined) return byDefault(DEFAULT_DIR, `keylime ${conf.component}`)
+  if (found === undefined) return byDefault(join(conf.home, 'cv_ca'), `keylime ${conf.component}`)
   if (found.value !== 'default' && found.value !== 'generate') return found
   const name = conf.component === 'registrar' && found.value === 'generate' ? 'reg_ca' : 'cv_ca'
-  return { value: join('/var/lib/keylime', name), from: found.from }
+  return { value: join(conf.home, name), from: found.from }
 }
 
 function fileOf(conf: KeylimeConf, key: string, fallback: string, dir: Sourced<string>): Sourced<string> {

@@ -94,8 +94,9 @@ function send(url: URL, { method, headers, tls, text, signal }: Sending): Promis
 async function readBody(answer: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of answer) {
-    const bytes = Buffer.from(part as Buffer)
+  // Without an encoding every part is a Buffer.
+  const chunks: AsyncIterable<Buffer> = answer
+  for await (const bytes of chunks) {
     size += bytes.length
     if (size > MAX_BYTES) throw new Error('the answer is longer than 1 MiB')
     parts.push(bytes)

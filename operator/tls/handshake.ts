@@ -53,11 +53,11 @@ export function handshake(wish: HandshakeWish): Promise<HandshakeSeen> {
   const socket = connect(options)
   let presented: readonly X509Certificate[] = []
   let secured = false
-  const end = (failure?: string, isAway = false): void => {
+  const end = (failure?: string, away = false): void => {
     clearTimeout(timer)
     const protocol = secured ? (socket.getProtocol() ?? '') : ''
     socket.destroy()
-    resolve({ presented, protocol, isAway, ...(failure !== undefined && { failure }) })
+    resolve({ presented, protocol, isAway: away, ...(failure !== undefined && { failure }) })
   }
   const timer = setTimeout(() => end(`no handshake within ${wish.timeoutMs} ms`, !secured), wish.timeoutMs)
   socket.once('secureConnect', () => {

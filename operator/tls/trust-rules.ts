@@ -6,7 +6,8 @@
  * @module
  */
 import type { X509Certificate } from 'node:crypto'
-import { chainOf, isSelfIssued, nameInOneLine } from '@tower-of-omens/keylime/tls-files'
+import { nameInOneLine } from '@tower-of-omens/keylime'
+import { chainOf, isSelfIssued } from '@tower-of-omens/keylime/tls-files'
 
 /**
  * `first-block`: only the first certificate of the file counts, and it may be an intermediate (Rust). `to-root`: all

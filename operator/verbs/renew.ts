@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { lifeLeftShare } from '@tower-of-omens/keylime/tls-files'
+import { lifeLeft, lifeOf } from '@tower-of-omens/keylime/tls-files'
 import type { VerbContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { RENEW } from '../flags/acting.ts'
@@ -84,14 +84,14 @@ async function renewed(
   const due = dueOf(leafIn(spec.cert_file), now, force)
   if (due === undefined) return itemOf(spec, 'not-due', EXIT.ok, [])
   options.say(`${spec.name}: ${due}`)
-  const run = await runPlan(renewalPlan(spec, { timeoutMs, now, say: options.say }), options)
-  if (run.outcome === 'dry-run') return itemOf(spec, 'dry-run', EXIT.ok, [])
+  const ran = await runPlan(renewalPlan(spec, { timeoutMs, now, say: options.say }), options)
+  if (ran.outcome === 'dry-run') return itemOf(spec, 'dry-run', EXIT.ok, [])
   const hookFailure = await hook(
     spec,
-    run.exit === EXIT.ok ? 'renewed' : run.exit === EXIT.tryLater ? 'later' : 'failed',
+    ran.exit === EXIT.ok ? 'renewed' : ran.exit === EXIT.tryLater ? 'later' : 'failed',
   )
-  const exit = run.exit === EXIT.ok && hookFailure !== undefined ? EXIT.warning : run.exit
-  return itemOf(spec, run.outcome, exit, [...run.messages, ...(hookFailure === undefined ? [] : [hookFailure])])
+  const exit = ran.exit === EXIT.ok && hookFailure !== undefined ? EXIT.warning : ran.exit
+  return itemOf(spec, ran.outcome, exit, [...ran.messages, ...(hookFailure === undefined ? [] : [hookFailure])])
 }
 
 async function hook(spec: CertSpec, outcome: string): Promise<string | undefined> {
@@ -122,7 +122,7 @@ function seenOf(specs: readonly CertSpec[]): (item: Renewed) => RenewalSeen {
     const leaf = leafIn(specs.find(({ name }) => name === cert)?.cert_file ?? '')
     const done = exit === EXIT.ok || exit === EXIT.warning
     const result = outcome === 'not-due' ? 'not-due' : done ? 'renewed' : exit === EXIT.tryLater ? 'later' : 'failed'
-    return { cert, result, left: leaf === undefined ? undefined : lifeLeftShare(leaf, Date.now()) }
+    return { cert, result, left: leaf === undefined ? undefined : lifeLeft(lifeOf(leaf), Date.now()) }
   }
 }
 

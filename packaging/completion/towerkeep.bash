@@ -13,11 +13,19 @@ _towerkeep() {
       COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --color)
       COMPREPLY=($(compgen -W "auto never" -- "$cur")); return ;;
+    --merge)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --certs)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --journal)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --metrics-file)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --mode)
       COMPREPLY=($(compgen -W "observe evict ban" -- "$cur")); return ;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'status explain watch completion help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status doctor explain renew watch completion help' -- "$cur"))
     return
   fi
   verb=${COMP_WORDS[1]}
@@ -26,7 +34,9 @@ _towerkeep() {
   esac
   case $verb in
     'status') flags='--fail-on --watch --wait --for --within --max-age --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'doctor') flags='--fail-on --merge --prove --list --certs --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'explain') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='code' ;;
+    'renew') flags='--all --force --certs --metrics-file --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'watch') flags='--mode --check --output --config --timeout --color --quiet --verbose'; what='' ;;
     'completion') flags='--output --config --timeout --color --quiet --verbose'; what='bash zsh fish' ;;
     'help') flags='--output --config --timeout --color --quiet --verbose'; what='' ;;

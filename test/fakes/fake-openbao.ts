@@ -11,7 +11,7 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import type { TestCa, TestPki } from './pki.ts'
+import type { TestCa } from './pki.ts'
 import { webCryptoPair } from './pki-keys.ts'
 
 /** What one role of the PKI engine allows. */
@@ -42,11 +42,10 @@ export interface FakeOpenBao extends AsyncDisposable {
 /**
  * Starts one.
  *
- * @param pki Makes its own certificate.
  * @param ca Signs; its chain is what is sent.
  * @param clientCaPem Whose certificates log in.
  */
-export async function startFakeOpenBao(pki: TestPki, ca: TestCa, clientCaPem: string): Promise<FakeOpenBao> {
+export async function startFakeOpenBao(ca: TestCa, clientCaPem: string): Promise<FakeOpenBao> {
   const own = await ca.issue('openbao')
   const server = createServer({
     cert: own.chainPem,
@@ -69,15 +68,15 @@ export async function startFakeOpenBao(pki: TestPki, ca: TestCa, clientCaPem: st
     [Symbol.asyncDispose]: () => closed(server),
   }
   server.on('request', (request, response) => {
-    answer(fake, ca, tokens, request)
-      .catch((error: unknown) => ({ status: 500, body: { errors: [String(error)] } }))
-      .then(({ status, body }) => {
-        fake.seen.push(`${request.method} ${request.url} ${status}`)
-        send(response, status, body)
-      })
+    void (async () => {
+      const { status, body } = await answer(fake, ca, tokens, request).catch((error: unknown) =>
+        failed(500, String(error)),
+      )
+      fake.seen.push(`${request.method} ${request.url} ${status}`)
+      send(response, status, body)
+    })()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  void pki
   return Object.assign(fake, { address: `https://127.0.0.1:${(server.address() as AddressInfo).port}` })
 }
 

@@ -67,7 +67,6 @@ export const INCIDENTS: readonly Requirement[] = [
     id: 'incident:health-check:lies',
     alias: 'P24',
     promise: 'Health check lies',
-    deferred: "needs the operators' command-line tool (doctor), which is no part of the plugins or of this bench",
   },
   {
     id: 'incident:tamper:identity-kept',
@@ -78,14 +77,11 @@ export const INCIDENTS: readonly Requirement[] = [
     id: 'incident:update:by-hand',
     alias: 'P26',
     promise: 'Kernel/GRUB update → delete + add by hand',
-    deferred:
-      "needs the operators' command-line tool (policy baseline and approve), which is no part of the plugins or of this bench",
   },
   {
     id: 'incident:secrets:long-lived-tokens',
     alias: 'P27',
     promise: 'Long-lived admin tokens in files; SKIP_VERIFY; StrictHostKeyChecking=no; 11 root SSH flows',
-    deferred: "is about the tokens and shell flows of the operators' renewal scripts, which the plugins never see",
   },
   {
     id: 'incident:docs:disagree',
@@ -96,15 +92,12 @@ export const INCIDENTS: readonly Requirement[] = [
     id: 'incident:keylime-conf:traps',
     alias: 'P29',
     promise: 'Keylime conf traps: list syntax, duplicate key, unknown keys, wrong file, contact_ip left at 127.0.0.1',
-    deferred:
-      "needs the operators' command-line tool (doctor conf), which is no part of the plugins or of this bench; the plugins check their own configuration only",
   },
   {
     id: 'incident:systemd:ordering',
     alias: 'P30',
     promise:
       "systemd: '/run/spire' vanishes, 'ProtectSystem=strict' vs secure mount, verifier 502 for 30 s, registrar not ready",
-    deferred: 'is about unit files and tmpfiles of SPIRE and Keylime; packaging/systemd ships sandbox drop-ins only',
   },
   {
     id: 'incident:devid:throw-away-key',

@@ -8,6 +8,7 @@
  * @module
  */
 import { ACCEPTANCE } from './acceptance.ts'
+import { ACTING } from './acting.ts'
 import { CLAIMS } from './claims.ts'
 import { CONFORMANCE } from './conformance.ts'
 import { ENVIRONMENT } from './environment.ts'
@@ -29,6 +30,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   ...ENVIRONMENT,
   ...TPM_EVIDENCE,
   ...OPERATOR,
+  ...ACTING,
   ...PACKAGES,
   ...SCALE,
 ]

@@ -6,7 +6,7 @@
 
 export { type Life, lifeInWords, lifeLeft, lifeOf } from './certificate-life.ts'
 export { CertificateWatch } from './certificate-watch.ts'
-export { type CertificatesRead, chainOf, isSelfIssued, nameInOneLine, readCertificates } from './certificates.ts'
+export { type CertificatesRead, chainOf, isSelfIssued, readCertificates } from './certificates.ts'
 export type { ClientCertificate } from './client-certificate.ts'
 export type { TlsFileNames, TlsFiles } from './file-names.ts'
 export { keyInWords, type PrivateKeyRead, readPrivateKey } from './key-files.ts'

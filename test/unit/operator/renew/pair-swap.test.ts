@@ -32,6 +32,8 @@ const read = ({ certFile, keyFile }: ReturnType<typeof files>): string[] =>
   [certFile, keyFile].map((file) => readFileSync(file, 'utf8'))
 const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
 
+const link = (): string => join(folder, 'agent')
+
 describe('a pair of plain files', () => {
   it('is put in place with the modes given when there was none, and removed on the way back', () => {
     const swapped = swapPair({ chain: 'cert 1', key: 'key 1' }, files(), first)
@@ -68,7 +70,6 @@ describe('a pair of plain files', () => {
 })
 
 describe('a pair behind a generation link', () => {
-  const link = (): string => join(folder, 'agent')
   beforeEach(() => {
     mkdirSync(join(folder, 'gen', '0041'), { recursive: true })
     mkdirSync(join(folder, 'gen', '0042'), { mode: 0o750 })

@@ -1,0 +1,30 @@
+/**
+ * What the verbs of `towerkeep` that find causes and change things do for an operator.
+ *
+ * @module
+ */
+import type { Requirement } from './requirement.ts'
+
+/** These promises, in the order in which they are met. */
+export const ACTING: readonly Requirement[] = [
+  {
+    id: 'operator:doctor:names-cause',
+    promise: 'doctor names each of the faults it knows as the only cause, and nothing once it is mended',
+  },
+  {
+    id: 'operator:plan:rollback',
+    promise: 'A change that fails goes back to where it began, and never takes back what it found done',
+  },
+  {
+    id: 'operator:plan:journal-first',
+    promise: 'A change whose journal cannot be written is refused before anything is done',
+  },
+  {
+    id: 'operator:renew:old-files-stay',
+    promise: 'A certificate authority that is sealed, away or refuses: exit 75, and the old files stay in force',
+  },
+  {
+    id: 'operator:renew:rolled-back',
+    promise: 'A new certificate that the service does not serve is taken back: exit 2',
+  },
+]
