@@ -1,45 +1,53 @@
 /**
- * Builds a release in dist/: executables for x64 and arm64, the `.cjs` forms, Debian packages, licences, a bill of
- * materials and SHA256SUMS over all of it. The same tree gives the same bytes on any machine.
+ * Builds a release in dist/: executables for x64 and arm64, the `.cjs` forms, Debian and npm packages, licences, a bill
+ * of materials and SHA256SUMS over all of it. The same tree gives the same bytes on any machine.
  *
- * Usage: node scripts/release.ts [--out DIR]
+ * Usage: node scripts/release.ts [--out DIR]   builds
+ *        node scripts/release.ts --tag         tags the commit with its version and its entry of CHANGELOG.md
+ *        node scripts/release.ts --notes TAG   prints that entry
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { billOfMaterials, bundledLicences } from './release/bill-of-materials.ts'
+import { notesOf, tagRelease } from './release/changelog.ts'
 import { buildDeb } from './release/deb.ts'
 import { root } from './release/lockfile.ts'
+import { packAll } from './release/npm-packages.ts'
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(root, 'dist') } } })
-const dist = resolve(values.out)
-rmSync(dist, { recursive: true, force: true })
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: join(root, 'dist') },
+    tag: { type: 'boolean', default: false },
+    notes: { type: 'string' },
+  },
+})
+if (values.notes !== undefined) process.stdout.write(`${notesOf(values.notes)}\n`)
+else if (values.tag) process.stdout.write(`tagged ${tagRelease()}: push the commit, then the tag\n`)
+else buildRelease(resolve(values.out))
 
-for (const arch of ['x64', 'arm64']) {
-  execFileSync(process.execPath, [join(root, 'scripts/build.ts'), '--out', dist, '--arch', arch], { stdio: 'inherit' })
+function buildRelease(dist: string): void {
+  rmSync(dist, { recursive: true, force: true })
+  for (const arch of ['x64', 'arm64']) {
+    execFileSync(process.execPath, [join(root, 'scripts/build.ts'), '--out', dist, '--arch', arch], {
+      stdio: 'inherit',
+    })
+  }
+  const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
+  writeFileSync(join(dist, 'LICENSES.txt'), bundledLicences(bundled))
+  for (const arch of ['x64', 'arm64']) buildDeb(dist, arch)
+  for (const { tarball } of packAll(join(dist, 'npm'))) renameSync(tarball, join(dist, basename(tarball)))
+  rmSync(join(dist, 'npm'), { recursive: true })
+  const shipped = readdirSync(dist).filter((name) => !name.endsWith('.json') && name !== 'SHA256SUMS')
+  const sums = new Map(shipped.toSorted().map((name) => [name, sha256(join(dist, name))]))
+  writeFileSync(join(dist, 'sbom.cdx.json'), billOfMaterials(bundled, sums))
+  sums.set('sbom.cdx.json', sha256(join(dist, 'sbom.cdx.json')))
+  writeFileSync(join(dist, 'SHA256SUMS'), [...sums].map(([name, sum]) => `${sum}  ${name}\n`).join(''))
+  process.stderr.write(`release in ${dist}: ${[...sums.keys()].join(', ')}\n`)
 }
-const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
-writeFileSync(join(dist, 'LICENSES.txt'), bundledLicences(bundled))
-for (const arch of ['x64', 'arm64']) buildDeb(dist, arch)
-const shipped = readdirSync(dist)
-  .filter((name) => !name.endsWith('.json') && name !== 'SHA256SUMS')
-  .toSorted()
-const sums = new Map(
-  shipped.map((name) => [
-    name,
-    createHash('sha256')
-      .update(readFileSync(join(dist, name)))
-      .digest('hex'),
-  ]),
-)
-writeFileSync(join(dist, 'sbom.cdx.json'), billOfMaterials(bundled, sums))
-sums.set(
-  'sbom.cdx.json',
-  createHash('sha256')
-    .update(readFileSync(join(dist, 'sbom.cdx.json')))
-    .digest('hex'),
-)
-writeFileSync(join(dist, 'SHA256SUMS'), [...sums].map(([name, sum]) => `${sum}  ${name}\n`).join(''))
-process.stderr.write(`release in ${dist}: ${[...sums.keys()].join(', ')}\n`)
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}

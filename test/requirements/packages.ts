@@ -44,4 +44,8 @@ export const PACKAGES: readonly Requirement[] = [
     id: 'go-plugin:context:protocol-version',
     promise: 'a plugin of several protocol versions learns which its host speaks',
   },
+  { id: 'pkg:release:notes', promise: 'a tag and a release say what the changelog says of their version' },
+  { id: 'pkg:ci:pinned-actions', promise: 'every action of a workflow is pinned by the commit of a release' },
+  { id: 'pkg:ci:one-script', promise: 'CI runs the one script that a person can run, before anything is released' },
+  { id: 'pkg:ci:least-rights', promise: 'a workflow may write nothing but what a release is' },
 ]
