@@ -37,7 +37,7 @@ export async function rebootAndHeal(tower: Tower, host: TowerHost): Promise<void
  * @throws {RigError} The host's quotes still fail: what failed it has not been mended.
  */
 export async function heal(tower: Tower, host: TowerHost): Promise<void> {
-  const { admin } = tower.keylime
+  const { admin } = tower.keylimeOf(host)
   const before = await admin.enrolled(host.agentId)
   if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
   // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.

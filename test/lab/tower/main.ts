@@ -33,6 +33,7 @@ const { values, positionals } = parseArgs({
     prefix: { type: 'string', default: 'tower' },
     all: { type: 'boolean', default: false },
     'default-patience': { type: 'boolean', default: false },
+    'two-sites': { type: 'boolean', default: false },
   },
 })
 
@@ -45,6 +46,7 @@ function help(): number {
   say('usage: ./test/lab/tower/tower VERB [--prefix NAME]\n\n')
   say('  up [--hosts N] [--keep]    raise it; without --keep it stands until Ctrl-C\n')
   say('     --default-patience      the verifier waits a minute for a silent host, not six seconds\n')
+  say('     --two-sites             two SPIRE servers, verifiers and registrars, on one PostgreSQL\n')
   say('  down                       take it down\n')
   say('  run HOST COMMAND…          run a command on a host\n')
   for (const [verb, { words, help: text }] of Object.entries(VERBS)) say(`  ${`${verb} ${words}`.padEnd(26)} ${text}\n`)
@@ -68,6 +70,7 @@ async function standHere(): Promise<number> {
     prefix: values.prefix,
     hosts: count,
     patience: values['default-patience'] ? 'default' : 'short',
+    twoSites: values['two-sites'],
     onPart: (what, seconds) => say(`${seconds.toFixed(1).padStart(6)} s  ${what}\n`),
   })
   const tower = await raised
@@ -98,7 +101,7 @@ async function takeDown(tower: Tower): Promise<string> {
 /** Starts a process that holds the tower, and shows its progress until it stands. */
 async function standElsewhere(): Promise<number> {
   const args = [import.meta.filename, 'up', '--hosts', values.hosts, '--prefix', values.prefix]
-  if (values['default-patience']) args.push('--default-patience')
+  for (const flag of ['default-patience', 'two-sites'] as const) if (values[flag]) args.push(`--${flag}`)
   const holder = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   // Its own pipe: a holder that kept ours would keep whoever waits for our output to end.
   holder.stderr.on('data', (text: Buffer) => process.stderr.write(text))

@@ -90,7 +90,7 @@ async function keylimeOf(
   host: TowerHost,
 ): Promise<{ keylime: string; fresh: string; keylimeOk: boolean }> {
   try {
-    const record = await tower.keylime.admin.enrolled(host.agentId)
+    const record = await tower.keylimeOf(host).admin.enrolled(host.agentId)
     if (record === undefined) return { keylime: 'not enrolled', fresh: '-', keylimeOk: false }
     const decision = judge(record, 'sha256', RULES)
     const why = decision.kind === 'admit' ? 'passes' : decision.reasons[0].code
