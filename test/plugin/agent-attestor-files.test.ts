@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, type FakeNodeAgent, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import type { IssuedCertificate, TestCa } from '../fakes/pki.ts'
-import { type AgentPlugin, startAgentPlugin } from './agent-plugin.ts'
+import { AgentPlugin } from './agent-plugin.ts'
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
@@ -12,7 +12,7 @@ afterEach(async () => {
 })
 
 async function startPlugin(hcl?: string): Promise<AgentPlugin> {
-  const plugin = await startAgentPlugin(hcl)
+  const plugin = await AgentPlugin.start(hcl)
   open.push(plugin)
   return plugin
 }
@@ -131,7 +131,7 @@ describe('Configure of keylime-attestor-agent', () => {
     async () => {
       const { keylime, agent } = await startAgentOfCa()
       chmodSync(keylime.pki.folder, 0o755)
-      const plugin = await startAgentPlugin(undefined, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'])
+      const plugin = await AgentPlugin.start(undefined, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'])
       open.push(plugin)
       const outcome = lineOf(await plugin.configure(agent.agentHcl()))
       expect(outcome).toMatch(

@@ -5,7 +5,7 @@ import { encodeChallenge, parsePayload } from '../../plugins/keylime/evidence/me
 import { verifyQuote } from '../../plugins/keylime/evidence/quote.ts'
 import { type FakeKeylime, type FakeNodeAgent, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { answerWith, editResults, type Fault, nginxError } from '../fakes/faults.ts'
-import { type AgentPlugin, type AidOutcome, startAgentPlugin } from './agent-plugin.ts'
+import { AgentPlugin, type AidOutcome } from './agent-plugin.ts'
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
@@ -25,7 +25,7 @@ async function bench(
   const keylime = await startFakeKeylime()
   open.push(keylime)
   const agent = await keylime.startAgent(undefined, options)
-  const plugin = await startAgentPlugin(agent.agentHcl({ wait_for_agent: '0s', ...extra }))
+  const plugin = await AgentPlugin.start(agent.agentHcl({ wait_for_agent: '0s', ...extra }))
   open.push(plugin)
   return { keylime, agent, plugin }
 }

@@ -1,5 +1,5 @@
 // The agent half as its own process, started as SPIRE starts it, for tests that only see what SPIRE sees.
-import { type ServiceError, status } from '@grpc/grpc-js'
+import type { status } from '@grpc/grpc-js'
 import {
   type ChallengeResponse,
   encodeChallenge,
@@ -8,16 +8,11 @@ import {
 import { newNonce } from '../../plugins/keylime/evidence/nonce.ts'
 import {
   aidAttestation,
-  configure,
   HOST_SERVICES,
   type HostLogEntry,
-  initPlugin,
-  launchPlugin,
   type PluginProcess,
-  type Validation,
-  validate,
 } from '../../plugins/spire-sdk/testing/index.ts'
-import { executable, TRUST_DOMAIN } from './server-plugin.ts'
+import { HalfProcess, launchHalf, outcomeOf } from './half-process.ts'
 
 /** Is what SPIRE gets from one aided attestation: payload and answer, or a status with its message. */
 export interface AidOutcome {
@@ -38,90 +33,46 @@ export interface ServerBehaviour {
   readonly signal?: AbortSignal
 }
 
-/** Is a running agent half. */
-export interface AgentPlugin extends AsyncDisposable {
-  readonly process: PluginProcess
-  configure(hcl: string): Promise<{ readonly status: keyof typeof status; readonly message: string }>
-  validate(hcl: string): Promise<Validation>
-  aid(behaviour?: ServerBehaviour): Promise<AidOutcome>
-  /** Log lines, as the host would show them: `level message {fields}`. */
-  logs(level?: HostLogEntry['level']): readonly string[]
-  stop(): Promise<void>
-}
-
-/**
- * Starts the agent half: `$TOWER_DIST/keylime-attestor-agent` if that is set, else from its sources.
- * @param hcl Configures it at once, if given.
- * @param before Words before the command, such as those that change the user.
- */
-export async function startAgentPlugin(hcl?: string, before: readonly string[] = []): Promise<AgentPlugin> {
-  const { command, args } = executable('keylime-attestor-agent', 'agent-attestor/main.ts')
-  const [program = command, ...rest] = [...before, command, ...args]
-  const launched = await launchPlugin({
-    command: program,
-    args: rest,
-    cookie: { key: 'NodeAttestor', value: 'NodeAttestor' },
-  })
-  await launched.serveHostServices(1, [])
-  await initPlugin(launched, HOST_SERVICES.agent)
-  const stop = async (): Promise<void> => {
-    await launched.shutdown()
+/** A running agent half. */
+export class AgentPlugin extends HalfProcess {
+  private constructor(process: PluginProcess) {
+    super(process)
   }
-  const plugin: AgentPlugin = {
-    process: launched,
-    configure: async (text) => {
-      const failure = await failureOf(() => configure(launched, { trustDomain: TRUST_DOMAIN, hcl: text }))
-      return failure ?? { status: 'OK', message: '' }
-    },
-    validate: (text) => validate(launched, { trustDomain: TRUST_DOMAIN, hcl: text }),
-    aid: (behaviour = {}) => aidOnce(launched, behaviour),
-    logs: (level) =>
-      launched.logs
-        .filter((line) => level === undefined || line.level === level)
-        .map((line) => `${line.level} ${line.message} ${JSON.stringify(line.fields)}`),
-    stop,
-    [Symbol.asyncDispose]: stop,
-  }
-  if (hcl === undefined) return plugin
-  const configured = await plugin.configure(hcl)
-  if (configured.status === 'OK') return plugin
-  await stop()
-  throw new Error(`not configured: ${configured.status} ${configured.message}`)
-}
 
-async function aidOnce(launched: PluginProcess, behaviour: ServerBehaviour): Promise<AidOutcome> {
-  const nonce = newNonce()
-  const messages: Uint8Array[] = []
-  const failure = await failureOf(() =>
-    aidAttestation(launched, {
+  /**
+   * Starts it.
+   *
+   * @param hcl Configures it at once, if given.
+   * @param before Words before the command, such as those that change the user.
+   */
+  static async start(hcl?: string, before: readonly string[] = []): Promise<AgentPlugin> {
+    const launched = await launchHalf('agent', { announced: HOST_SERVICES.agent, before })
+    return new AgentPlugin(launched).configuredWith(hcl)
+  }
+
+  async aid(behaviour: ServerBehaviour = {}): Promise<AidOutcome> {
+    const nonce = newNonce()
+    const messages: Uint8Array[] = []
+    const { challenge, beforeChallenge, signal } = behaviour
+    const aided = aidAttestation(this.process, {
       next: async (message, index) => {
         messages.push(message)
         if (index > 0) return undefined
-        await behaviour.beforeChallenge?.()
-        return behaviour.challenge ?? encodeChallenge({ nonce })
+        await beforeChallenge?.()
+        return challenge ?? encodeChallenge({ nonce })
       },
-      ...(behaviour.signal !== undefined && { signal: behaviour.signal }),
-    }),
-  )
-  if (failure !== undefined) return { ...failure, messages, nonce }
-  return {
-    status: 'OK',
-    message: '',
-    messages,
-    nonce,
-    response: parseChallengeResponse(messages[1] ?? Buffer.alloc(0)),
+      ...(signal !== undefined && { signal }),
+    })
+    // What it gave is in `messages`.
+    const ended = await outcomeOf(aided.then(() => undefined))
+    if (ended.status !== 'OK') return { ...ended, messages, nonce }
+    return { ...ended, messages, nonce, response: parseChallengeResponse(messages[1] ?? Buffer.alloc(0)) }
   }
-}
 
-async function failureOf(
-  run: () => Promise<unknown>,
-): Promise<{ readonly status: keyof typeof status; readonly message: string } | undefined> {
-  try {
-    await run()
-    return undefined
-  } catch (error) {
-    const { code, details } = error as ServiceError
-    if (typeof code !== 'number') throw error
-    return { status: status[code] as keyof typeof status, message: details }
+  /** Log lines, as the host would show them: `level message {fields}`. */
+  logs(level?: HostLogEntry['level']): readonly string[] {
+    return this.process.logs
+      .filter((line) => level === undefined || line.level === level)
+      .map((line) => `${line.level} ${line.message} ${JSON.stringify(line.fields)}`)
   }
 }

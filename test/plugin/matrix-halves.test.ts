@@ -4,8 +4,9 @@ import { type FakeKeylime, type FakeNodeAgent, startFakeKeylime } from '../fakes
 import { newFakeNode } from '../fakes/fake-node.ts'
 import { answerWith, nginxError } from '../fakes/faults.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
-import { type AgentPlugin, startAgentPlugin } from './agent-plugin.ts'
-import { type Outcome, outcomeOf, type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { AgentPlugin } from './agent-plugin.ts'
+import { type Outcome, outcomeOf } from './half-process.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let agent: FakeNodeAgent
@@ -15,8 +16,8 @@ let agentHalf: AgentPlugin
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 2, ak: 'ec-p256' })
   agent = await keylime.startAgent()
-  serverHalf = await startServerPlugin({ hcl: keylime.serverHcl() })
-  agentHalf = await startAgentPlugin(agent.agentHcl({ wait_for_agent: '0s' }))
+  serverHalf = await ServerPlugin.start({ hcl: keylime.serverHcl() })
+  agentHalf = await AgentPlugin.start(agent.agentHcl({ wait_for_agent: '0s' }))
 })
 afterAll(async () => {
   await Promise.all([serverHalf.stop(), agentHalf.stop()])

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
+import { type Outcome } from './half-process.ts'
 import { matching } from './matching.ts'
-import { type Outcome, type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const NOW_S = 1_795_472_522
 const STATES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, -1, null]
@@ -30,7 +31,7 @@ let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ now: () => NOW_S * 1000, ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
 })
 afterAll(async () => {
   await plugin.stop()

@@ -1,6 +1,7 @@
 // Many attestations at once: running them, and counting how they ended.
 import type { FakeNode } from '../fakes/fake-node.ts'
-import type { Outcome, ServerPlugin } from './server-plugin.ts'
+import type { Outcome } from './half-process.ts'
+import type { ServerPlugin } from './server-plugin.ts'
 
 /** Counts outcomes by status and message. */
 export function summary(outcomes: readonly Outcome[]): Record<string, number> {

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { answerWith } from '../fakes/faults.ts'
 import type { IssuedCertificate, TestCa } from '../fakes/pki.ts'
+import { type Outcome } from './half-process.ts'
 import { hasNginx, type Nginx, startNginx } from './nginx.ts'
-import { type Outcome, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const VERIFIER = 'verifier.keylime.example'
 const REGISTRAR = 'registrar.keylime.example'
@@ -54,7 +55,7 @@ async function attest(
   more: Record<string, string | number> = {},
 ): Promise<Outcome & { readonly log: string }> {
   await using proxy = await startNginx(servers)
-  await using plugin = await startServerPlugin({ hcl: hclFor(proxy, more) })
+  await using plugin = await ServerPlugin.start({ hcl: hclFor(proxy, more) })
   const outcome = await plugin.attest(keylime.node())
   return {
     ...outcome,
@@ -93,7 +94,7 @@ describe.skipIf(!hasNginx)('behind nginx with client certificates on one port (n
 
   it('goes on admitting while nginx is reloaded and closes its idle connections [T11] [T24]', async () => {
     await using proxy = await startNginx((port) => hosts(port))
-    await using plugin = await startServerPlugin({ hcl: hclFor(proxy, { verifier_opinion_ttl: '0s' }) })
+    await using plugin = await ServerPlugin.start({ hcl: hclFor(proxy, { verifier_opinion_ttl: '0s' }) })
     const outcomes: Outcome[] = []
     for (let reloads = 0; reloads < 5; reloads += 1) {
       const running = Array.from({ length: 20 }, () => plugin.attest(keylime.node()))

@@ -2,14 +2,14 @@ import { renameSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { keepAttesting, summary } from './outcomes.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 8, tpms: 4, ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
 })
 beforeEach(async () => {
   for (const server of [keylime.verifier, keylime.registrar]) {

@@ -4,8 +4,9 @@ import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
 import type { FakeServer } from '../fakes/fake-server.ts'
 import { answerWith, editResults, type Fault, nginxError } from '../fakes/faults.ts'
+import { type Outcome } from './half-process.ts'
 import { matching } from './matching.ts'
-import { type Outcome, type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const SECRET = 'SECRET-KEY-SHARE'
 const MIB = 1024 * 1024
@@ -18,8 +19,8 @@ let rows = 0
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
-  impatient = await startServerPlugin({ hcl: keylime.serverHcl({ request_timeout: '500ms' }) })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
+  impatient = await ServerPlugin.start({ hcl: keylime.serverHcl({ request_timeout: '500ms' }) })
 })
 beforeEach(() => {
   keylime.verifier.clearFaults()

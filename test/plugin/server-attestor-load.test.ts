@@ -2,9 +2,10 @@ import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import type { FakeNode } from '../fakes/fake-node.ts'
+import { type Outcome } from './half-process.ts'
 import { matching } from './matching.ts'
 import { keepAttesting, summary } from './outcomes.ts'
-import { type Outcome, type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const NODES = 1000
 let keylime: FakeKeylime
@@ -12,7 +13,7 @@ let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: NODES, tpms: 4, ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
 })
 beforeEach(async () => {
   for (const server of [keylime.verifier, keylime.registrar]) {

@@ -5,14 +5,14 @@ import { newFakeNode } from '../fakes/fake-node.ts'
 import { answerWith, type Fault } from '../fakes/faults.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import { matching } from './matching.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
 })
 beforeEach(() => {
   for (const server of [keylime.verifier, keylime.registrar]) {

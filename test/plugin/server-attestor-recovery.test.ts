@@ -2,14 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
 import { matching } from './matching.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 2, ak: 'ec-p256' })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
 })
 afterAll(async () => {
   await plugin.stop()
@@ -72,7 +72,7 @@ describe('the server half after a fault around it', () => {
   })
 
   it('is killed outright: attestations under way fail as unavailable, and the next process takes over [T73]', async () => {
-    const doomed = await startServerPlugin({ hcl: keylime.serverHcl() })
+    const doomed = await ServerPlugin.start({ hcl: keylime.serverHcl() })
     const underWay = doomed.attest(keylime.node(), {
       answer: async (challenge) => {
         await doomed.process.kill()
@@ -80,12 +80,12 @@ describe('the server half after a fault around it', () => {
       },
     })
     expect(await underWay).toMatchObject({ status: 'UNAVAILABLE' })
-    await using next = await startServerPlugin({ hcl: keylime.serverHcl() })
+    await using next = await ServerPlugin.start({ hcl: keylime.serverHcl() })
     expect(await next.attest(keylime.node())).toMatchObject({ status: 'OK' })
   })
 
   it('attests though its log cannot be written, as on a full disk [T73]', async () => {
-    await using mute = await startServerPlugin({
+    await using mute = await ServerPlugin.start({
       hcl: keylime.serverHcl(),
       before: ['/bin/sh', '-c', 'exec "$@" 2>/dev/full', 'sh'],
     })

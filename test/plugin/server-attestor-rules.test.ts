@@ -6,7 +6,7 @@ import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
 import { reissued, subjectKey } from '../fakes/reissued.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import { matching } from './matching.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const DEFAULT_UUID = 'd432fbb3-d2f1-4a97-9ef7-75bd81c00000'
 const PCR_7 = 'a'.repeat(64)
@@ -17,7 +17,7 @@ beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 2, ak: 'ec-p256', ekCertificates: true })
 })
 beforeEach(async () => {
-  plugin = await startServerPlugin()
+  plugin = await ServerPlugin.start()
   return () => plugin.stop()
 })
 afterAll(() => keylime.close())
@@ -90,7 +90,7 @@ describe('the identity of a node', () => {
     await plugin.stop()
     const first = newHost('replaced')
     const agents = new Set([`spiffe://example.org/spire/agent/keylime/${first.agentId}`])
-    plugin = await startServerPlugin({ hcl: keylime.serverHcl(), agents })
+    plugin = await ServerPlugin.start({ hcl: keylime.serverHcl(), agents })
     expect(await plugin.attest(first)).toMatchObject(admitted)
     const second = newFakeNode('replaced', new SoftwareTpm({ ek: 'ec-p256', ak: 'ec-p256' }))
     register(second)
@@ -259,7 +259,7 @@ describe('the policy of a node', () => {
 describe('shadow mode', () => {
   it('admits what only our own clauses refuse, and logs and counts it; verdicts and quotes still refuse', async () => {
     await plugin.stop()
-    plugin = await startServerPlugin({ metrics: true })
+    plugin = await ServerPlugin.start({ metrics: true })
     await configure({ enforce: false, require_policy: ['pcr'], require_ek_uuid: true })
     const node = newHost('shadow')
     keylime.verifier.set('shadow', { attestation_count: 0 })
@@ -328,7 +328,7 @@ describe('wait_for_attestation', () => {
 describe('metrics', () => {
   it('tell the host results, reasons, durations and what certificates have left [P34]', async () => {
     await plugin.stop()
-    plugin = await startServerPlugin({ metrics: true })
+    plugin = await ServerPlugin.start({ metrics: true })
     await configure({})
     const node = newHost()
     expect(await plugin.attest(node)).toMatchObject(admitted)

@@ -5,7 +5,7 @@ import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
 import { newTestPki } from '../fakes/pki.ts'
 import { matching } from './matching.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let plugin: ServerPlugin
@@ -13,7 +13,7 @@ let rows = 0
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ ak: 'ec-p256' })
-  plugin = await startServerPlugin()
+  plugin = await ServerPlugin.start()
 })
 beforeEach(async () => {
   await plugin.configure(keylime.serverHcl())

@@ -3,7 +3,7 @@ import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
 import type { FakeVerifier } from '../fakes/fake-verifier.ts'
 import { matching } from './matching.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let plugin: ServerPlugin
@@ -23,7 +23,7 @@ beforeEach(async () => {
     verifier.clearFaults()
     verifier.resetStats()
   }
-  plugin = await startServerPlugin({ hcl: hclWith({}) })
+  plugin = await ServerPlugin.start({ hcl: hclWith({}) })
   return () => plugin.stop()
 })
 afterAll(() => keylime.close())

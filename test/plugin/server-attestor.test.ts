@@ -3,14 +3,14 @@ import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
 import { matching } from './matching.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 let keylime: FakeKeylime
 let plugin: ServerPlugin
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ nodes: 3, ekCertificates: true })
-  plugin = await startServerPlugin({ hcl: keylime.serverHcl() })
+  plugin = await ServerPlugin.start({ hcl: keylime.serverHcl() })
 })
 beforeEach(() => {
   for (const server of [keylime.verifier, keylime.registrar]) {
@@ -220,7 +220,7 @@ describe('Validate', () => {
 
 describe('before Configure', () => {
   it('refuses to attest, after it has read the payload, every time', async () => {
-    const fresh = await startServerPlugin()
+    const fresh = await ServerPlugin.start()
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => fresh.attest(keylime.node())))
     expect(new Set(outcomes.map((outcome) => JSON.stringify(outcome)))).toEqual(
       new Set([JSON.stringify({ status: 'FAILED_PRECONDITION', message: 'not configured' })]),

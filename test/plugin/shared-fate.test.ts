@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import type { FakeNode } from '../fakes/fake-node.ts'
 import { answerWith } from '../fakes/faults.ts'
-import { type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
@@ -20,7 +20,7 @@ async function fleet(
     keylime_verifiers: keylime.verifiers.map(({ host, port }) => `${host}:${port}`),
     ...extra,
   })
-  const plugin = await startServerPlugin({ hcl: hcl.replace(/^keylime_verifier_(host|port) = .*\n/gm, '') })
+  const plugin = await ServerPlugin.start({ hcl: hcl.replace(/^keylime_verifier_(host|port) = .*\n/gm, '') })
   open.push(plugin)
   return { keylime, plugin }
 }

@@ -11,9 +11,10 @@ import {
   type OpensslPki,
   opensslCurves,
 } from '../fakes/openssl-pki.ts'
-import { startAgentPlugin } from './agent-plugin.ts'
+import { AgentPlugin } from './agent-plugin.ts'
+import { type Outcome } from './half-process.ts'
 import { matching } from './matching.ts'
-import { type Outcome, type ServerPlugin, startServerPlugin } from './server-plugin.ts'
+import { ServerPlugin } from './server-plugin.ts'
 
 const P256: OpensslKey = { curve: 'prime256v1' }
 const KINDS: Readonly<Record<string, OpensslKey>> = {
@@ -33,7 +34,7 @@ let rows = 0
 
 beforeAll(async () => {
   keylime = await startFakeKeylime({ ak: 'ec-p256' })
-  plugin = await startServerPlugin()
+  plugin = await ServerPlugin.start()
   maker = newOpensslPki(keylime.pki)
 })
 afterAll(async () => {
@@ -197,7 +198,7 @@ describe.skipIf(!hasOpenssl)('a Keylime agent (skipped without the openssl progr
       const ca = maker.root(`Agent CA ${name}`, key)
       const leaf = maker.issue('agent', P256, ca)
       const agent = await keylime.startAgent()
-      await using half = await startAgentPlugin(agent.agentHcl({ wait_for_agent: '0s' }))
+      await using half = await AgentPlugin.start(agent.agentHcl({ wait_for_agent: '0s' }))
       agent.setCertificate({ cert: leaf.pem + ca.pem, key: leaf.keyPem })
       agent.dropConnections()
       expect(await half.aid()).toMatchObject({
@@ -216,7 +217,7 @@ describe.skipIf(!hasOpenssl)('a Keylime agent (skipped without the openssl progr
     const agent = await keylime.startAgent()
     agent.setCertificate({ cert: leaf.pem + crossed, key: leaf.keyPem })
     const file = keylime.pki.write('agent-rolling.crt', crossed + old.pem + fresh.pem)
-    await using half = await startAgentPlugin(agent.agentHcl({ keylime_agent_ca_cert: file }))
+    await using half = await AgentPlugin.start(agent.agentHcl({ keylime_agent_ca_cert: file }))
     expect(await half.aid()).toMatchObject({ status: 'OK' })
   })
 })
