@@ -7,7 +7,7 @@ import type { Challenge, ChallengeResponse, ClaimedIdentity } from '@tower-of-om
 import type { IdentitySource, KeylimeAgent } from './claimed-identity.ts'
 import type { EvidenceSource } from './evidence-source.ts'
 
-/** Asks the Keylime agent for both: who it is, and a quote. */
+/** The Keylime agent as the source of both: who it is, and a quote. */
 export class AgentEvidence implements EvidenceSource {
   readonly #keylimeAgent: KeylimeAgent
   readonly #identity: IdentitySource

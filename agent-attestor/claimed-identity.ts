@@ -10,10 +10,10 @@ import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 import { NodeError } from './node-error.ts'
 
-/** Is the part of a Keylime agent's client that attestations use. */
+/** The part of a Keylime agent's client that attestations use. */
 export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>
 
-/** Asks who this node is. Calls that come while one is under way share its answer: it says the same to each. */
+/** The question who this node is. Calls that come while one is under way share its answer: it says the same to each. */
 export class IdentitySource {
   readonly #keylimeAgent: KeylimeAgent
   readonly #pinnedId: AgentId | undefined

@@ -149,7 +149,7 @@ function pinnedIdOf({ keylime_agent_uuid: pinned }: Values): AgentId | undefined
   return pinned === undefined ? undefined : parseAgentId(pinned)
 }
 
-/** Without a CA of its own the Keylime agent would be trusted by the system's roots. */
+// Without a CA of its own the Keylime agent would be trusted by the system's roots.
 function emptyCa({ values, emptied }: Decoding): readonly string[] {
   const at = emptied.get('keylime_agent_ca_cert')
   const hasEffect = values.evidence === 'keylime-agent' && values.keylime_agent_use_tls

@@ -8,7 +8,7 @@ import { aidAttestation } from './aid-attestation.ts'
 import { type AgentConfig, buildAgentConfig } from './config.ts'
 import { toRpcError } from './status.ts'
 
-/** Holds what `servePlugin` needs to serve the agent half. */
+/** The agent half, as `servePlugin` takes it. */
 export const AGENT_PLUGIN: PluginOptions<AgentConfig> = {
   name: 'keylime-attestor-agent',
   type: 'NodeAttestor',

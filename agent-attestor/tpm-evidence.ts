@@ -33,7 +33,7 @@ export interface TpmEvidenceOptions extends AttestationKeyOptions {
 // The Keylime agent's own: its value is left as it stands, since a second writer would spoil the agent's quotes.
 const KEY_PCR = 16
 
-/** Quotes by itself; opens the TPM and loads the key at the first attestation, and keeps both. */
+/** Quotes of the TPM itself, which is opened at the first attestation, and kept with its key. */
 export class TpmEvidence implements EvidenceSource {
   readonly name: string
   readonly #options: TpmEvidenceOptions
@@ -75,7 +75,7 @@ export class TpmEvidence implements EvidenceSource {
     }
   }
 
-  /** A Keylime agent writes its file at each start, mostly with the same key; what is in it now counts. */
+  // A Keylime agent writes its file at each start, mostly with the same key; what is in it now counts.
   async #current(): Promise<AttestationKey> {
     const key = await this.#kept.use(async (opened) => opened)
     if (key.fileVersion === keyFileVersion(this.#options.keyFile)) return key

@@ -7,7 +7,7 @@ import { abortReason, KeylimeError, type KeylimeErrorCode, sleep } from '@tower-
 import type { Logger } from '@tower-of-omens/spire-sdk'
 import { NotStartedYet } from './node-error.ts'
 
-/** Bounds the waiting. */
+/** Bound on the waiting. */
 export interface WaitOptions {
   /** Milliseconds from the first attempt after which no further one begins; 0: one attempt. */
   readonly waitMs: number

@@ -165,7 +165,7 @@ interface Found {
   readonly record: { readonly value: AgentRecord } | { readonly failed: string }
 }
 
-/** All must answer: a host that only the silent one knows would else look like one that nobody knows. */
+// All must answer: a host that only the silent one knows would else look like one that nobody knows.
 async function askVerifiers(
   { keylime, keylimeFailed }: FleetSources,
   signal: AbortSignal,
@@ -212,7 +212,7 @@ async function askRegistrars(
   )
 }
 
-/** Several servers share one trust domain: an agent counts as attested where any has it, as banned where any bans it. */
+// Several servers share one trust domain: an agent counts as attested where any has it, as banned where any bans it.
 async function askSpire({ spire }: FleetSources, signal: AbortSignal): Promise<Answer<readonly SpireAgent[]>> {
   const answers = await Promise.all(spire.map((connection) => settled(listAgents(connection, { signal }))))
   const found = new Map<string, SpireAgent>()
@@ -233,7 +233,7 @@ const NOBODYS_NAMES: ReadonlySet<string> = new Set(['localhost', 'localhost.doma
 
 type Bare = Omit<FleetHost, 'name' | 'certificate'>
 
-/** Where the verifier polls it, else where it registered from. */
+// Where the verifier polls it, else where it registered from.
 async function certificateOf({ record, registered }: Bare, signal: AbortSignal, now: number): Promise<SeenCertificate> {
   const host = record?.value.ip ?? registered?.ip
   const port = record?.value.port ?? registered?.port

@@ -66,7 +66,7 @@ function sayError(error: OperatorError, json: boolean, stamp: ReportStamp): Exit
   return error.exit
 }
 
-/** A command line that does not parse may still have said how it wants its errors. */
+// A command line that does not parse may still have said how it wants its errors.
 function wantsJson(parsed: Parsed | undefined, argv: readonly string[]): boolean {
   if (parsed !== undefined) return parsed.flags['output'] === 'json'
   const at = argv.findIndex((word) => word === '--output' || word === '-o')

@@ -5,7 +5,7 @@
  */
 
 /**
- * Sleeps.
+ * Sleeps a while.
  *
  * @param ms Milliseconds.
  * @param signal Ends the sleep.

@@ -27,7 +27,7 @@ import { readEkCas } from './ek-cas.ts'
 import { type ServiceSettings, TLS_FILE_NAMES } from './reading/clients.ts'
 import { PLUGIN_NAME, SERVER_SCHEMA } from './schema.ts'
 
-/** Is a configuration in force: whole, checked, never changed. */
+/** A configuration in force: whole, checked, never changed. */
 export interface ServerConfig {
   readonly trustDomain: string
   readonly services: ServiceSettings
@@ -38,7 +38,7 @@ export interface ServerConfig {
   readonly waitMs: number
 }
 
-/** Holds every problem and warning as a sentence, and the configuration when there is no problem. */
+/** Every problem and warning as a sentence, and the configuration when there is no problem. */
 export interface ConfigRead {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
@@ -143,7 +143,7 @@ export function readAsked(hcl: string): AskedConfig {
   }
 }
 
-/** A SPIFFE ID has 255 bytes at most, since SPIRE's databases hold no more. */
+// A SPIFFE ID has 255 bytes at most, since SPIRE's databases hold no more.
 function roomForAgentId(trustDomain: string): { problems: readonly string[]; warnings: readonly string[] } {
   const room = MAX_SPIFFE_ID_BYTES - `spiffe://${trustDomain}/spire/agent/${PLUGIN_NAME}/`.length
   if (room >= MAX_AGENT_ID_CHARACTERS) return { problems: [], warnings: [] }
@@ -231,7 +231,7 @@ function pinnedPolicyOf(values: Values): TpmPolicy | undefined {
   return text === undefined ? undefined : parseTpmPolicy(text)
 }
 
-/** What can never meet `require_policy` would refuse every node. */
+// What can never meet `require_policy` would refuse every node.
 function policyContradictions(
   read: Read,
   pinned: TpmPolicy | undefined,
@@ -255,7 +255,7 @@ function policyContradictions(
   return [...problems, ...tooWeak]
 }
 
-/** What a pinned policy is worth with all that can be enrolled beside it. */
+// What a pinned policy is worth with all that can be enrolled beside it.
 function bestOf(pinned: TpmPolicy, values: Values): PolicyStrength {
   const vouch = vouchOf(values.verifier_measured_boot_policy_name)
   return strengthOf(pinned, { hasRuntimePolicy: true, hasMbRefstate: true }, vouch)

@@ -62,12 +62,12 @@ function isQueueFull(error: unknown): error is KeylimeError {
   return failureReason(error) === 'queue-full'
 }
 
-/** Those that wait are attestations, to whoever reads it. */
+// Those that wait are attestations, to whoever reads it.
 function busy(error: KeylimeError): AttestError {
   return attestError('KL-BUSY', { limit: Number(error.facts['limit']) }, { cause: error.cause })
 }
 
-/** A rejected quote is no proof, also when it comes at the end of a wait, after one that held. */
+// A rejected quote is no proof, also when it comes at the end of a wait, after one that held.
 function outward(error: unknown, { proved, agentId }: AttestationNotes): unknown {
   return proved && !isKeylimeError(error, 'KEYLIME_QUOTE_REJECTED') ? error : forUnproven(error, agentId)
 }
@@ -111,7 +111,7 @@ function clausesOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error
 }
 
-/** Text of a cause can hold what an operator searched the net for; its meaning belongs beside it. */
+// Text of a cause can hold what an operator searched the net for; its meaning belongs beside it.
 function hint(error: unknown): { readonly hint?: string } {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     const known = explain(cause.message)
@@ -120,7 +120,7 @@ function hint(error: unknown): { readonly hint?: string } {
   return {}
 }
 
-/** SPIRE 1.15.2 and newer say where the call came from. */
+// SPIRE 1.15.2 and newer say where the call came from.
 function callerOf({ metadata }: AttestStream): { readonly caller_ip?: string } {
   const ip = metadata.get('x-forwarded-client-ip')
   return ip === undefined || ip === '' ? {} : { caller_ip: ip.slice(0, 64) }

@@ -84,7 +84,7 @@ export function withRegisteredNode(error: KeylimeError, record: RegistrarRecord)
   )
 }
 
-/** The address is what a node said of itself when it registered: any text. */
+// The address is what a node said of itself when it registered: any text.
 function addressOf({ ip, port }: RegistrarRecord): string {
   if (typeof ip !== 'string' || ip === '') return 'an unknown address'
   const said = oneLine(ip)
@@ -94,7 +94,7 @@ function addressOf({ ip, port }: RegistrarRecord): string {
 // By record and anchors: a record object stands for unchanged keys, the anchors change with the configuration.
 const chains = new WeakMap<EkAnchors, WeakMap<RegistrarRecord, { readonly chain: EkChain; readonly at: number }>>()
 
-/** Only a chain that holds is believed: what is refused may be mended at any moment. */
+// Only a chain that holds is believed: what is refused may be mended at any moment.
 function ekOf(record: RegistrarRecord, rules: IdentityRules, now: Date): RegisteredNode['ek'] {
   const { ekAnchors: anchors, requireEkDates = false } = rules
   if (anchors === undefined) return undefined

@@ -10,7 +10,7 @@ import { serverNodeAttestor } from '@tower-of-omens/spire-sdk'
 import type { AttestContext, Memory } from './context.ts'
 import { toRpcError } from './status.ts'
 
-/** Bounds a message of the agent half; a quote with its public key takes under 4 KiB. */
+/** Bound on a message of the agent half; a quote with its public key takes under 4 KiB. */
 const MAX_MESSAGE_BYTES = 65_536
 
 /**

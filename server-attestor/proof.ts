@@ -143,7 +143,7 @@ export async function identify(
   return withoutHolder(identity)
 }
 
-/** A host without an agent store, or one that is still loading its plugins, leaves the ID with the TPM that holds it. */
+// A host without an agent store, or one that is still loading its plugins, leaves the ID with the TPM that holds it.
 async function isStillAttested(
   trustDomain: string,
   agentId: AgentId,

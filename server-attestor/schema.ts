@@ -15,7 +15,7 @@ export const PLUGIN_NAME = 'keylime'
 const CV_CA = '/var/lib/keylime/cv_ca'
 const DAY_MS = 86_400_000
 
-/** Holds every key; `config.ts` makes a configuration of the values. */
+/** Every key; `config.ts` makes a configuration of the values. */
 export const SERVER_SCHEMA = defineSchema({
   keylime_verifier_host: {
     kind: 'string',

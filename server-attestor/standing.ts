@@ -117,7 +117,7 @@ function throwVerdict(error: unknown): void {
   if (error instanceof AttestError) throw error
 }
 
-/** Of several verifiers the log must name the one that refuses, or whose opinion is worth nothing. */
+// Of several verifiers the log must name the one that refuses, or whose opinion is worth nothing.
 function nameVerifier(verifier: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof AttestError)) throw error
@@ -125,7 +125,7 @@ function nameVerifier(verifier: string): (error: unknown) => never {
   }
 }
 
-/** The registrar knew the node, or there would be no proof: only the enrolment is missing. */
+// The registrar knew the node, or there would be no proof: only the enrolment is missing.
 function onlyRegistered(error: KeylimeError): KeylimeError {
   const message = `${error.message}; it is registered and its TPM has proved itself: enrol it with keylime_tenant -c add`
   return new KeylimeError(error.code, message, { cause: error, facts: error.facts })
@@ -184,7 +184,7 @@ function limitOf(standing: Standing, waitMs: number): number {
   return standing.kind === 'unknown' ? Math.min(UNKNOWN_WAIT_MS, waitMs) : waitMs
 }
 
-/** A push-mode node stays one, and a verdict stays a verdict. */
+// A push-mode node stays one, and a verdict stays a verdict.
 function isWorthWaiting(standing: Standing): boolean {
   if (standing.kind === 'unknown') return true
   const { decision } = standing

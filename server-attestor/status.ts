@@ -58,7 +58,7 @@ export function forUnproven(error: unknown, agentId?: AgentId): unknown {
   return new KeylimeError(code, `identity quote rejected: ${why}; ${where}`, { cause: error })
 }
 
-/** Only the registrar is asked before the proof. */
+// Only the registrar is asked before the proof.
 function failureInBrief(error: KeylimeError, agentId: AgentId | undefined): string {
   const reason = failureReason(error)
   const what = reason === undefined ? entryOf(keylimeCode(error)).message : FAILURES[reason].meaning

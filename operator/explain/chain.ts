@@ -89,7 +89,7 @@ function registered({ host, row, failed }: ChainFacts): Bare {
   return { ...base, standing: codes.length > 0 ? 'broken' : 'ok', fact: `${key}; ${certificate}`, codes }
 }
 
-/** A host that we cannot reach and the verifier can is none the worse for it. */
+// A host that we cannot reach and the verifier can is none the worse for it.
 function reachable({ host, row, now }: ChainFacts): Bare {
   const base = { link: 'Keylime agent reachable', source: 'handshake from here', at: new Date(now).toISOString() }
   const seen = valueOf(host.certificate)
@@ -214,7 +214,7 @@ function svid({ row }: ChainFacts): Bare {
   return { ...base, standing: left > 0 ? 'ok' : 'broken', fact: `the agent's own ends in ${shortLength(left)}` }
 }
 
-/** By the verifier's own clock. */
+// By the verifier's own clock.
 function answeredAt(host: FleetHost): string | null {
   const at = host.record?.value.receivedAt
   return at === undefined ? null : new Date(at * 1000).toISOString()

@@ -30,7 +30,7 @@ export function completionScript(shell: Shell): string {
   }
 }
 
-/** The first words of verbs, each once. */
+// The first words of verbs, each once.
 function firstWords(): readonly string[] {
   return [...new Set(shownVerbs().map(({ name }) => name.split(' ')[0] ?? ''))]
 }
@@ -151,7 +151,7 @@ function flagWordsOf(verb: VerbSpec): string {
     .join(' ')
 }
 
-/** What stands after a flag that takes a word. */
+// What stands after a flag that takes a word.
 function valueCases(body: (flag: FlagSpec) => string): string {
   const seen = new Map<string, FlagSpec>()
   for (const verb of shownVerbs()) for (const [name, flag] of Object.entries(flagsOf(verb))) seen.set(name, flag)
@@ -201,7 +201,7 @@ function fishAction({ complete }: ArgumentSpec): string {
   return complete === undefined || complete === 'file' ? '' : complete.join(' ')
 }
 
-/** Help texts stand in single quotes, and in zsh also in brackets. */
+// Help texts stand in single quotes, and in zsh also in brackets.
 function quoteless(text: string): string {
   return text.replaceAll("'", '').replaceAll('[', '(').replaceAll(']', ')').replaceAll(':', ' -')
 }

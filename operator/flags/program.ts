@@ -102,7 +102,7 @@ function parentOf(program: Command, name: string): Command {
   return program.command(name)
 }
 
-/** A family of verbs that share their first word; it does nothing by itself. */
+// A family of verbs that share their first word; it does nothing by itself.
 function familyOf(program: Command, name: string, written: string[]): Command {
   const known = program.commands.find((command) => command.name() === name)
   if (known !== undefined) return known
@@ -111,7 +111,7 @@ function familyOf(program: Command, name: string, written: string[]): Command {
   return family
 }
 
-/** Commander takes the ellipsis of the synopsis, but within the brackets, and wants angle brackets where required. */
+// Commander takes the ellipsis of the synopsis, but within the brackets, and wants angle brackets where required.
 function argumentName(argument: VerbSpec['arguments'][number]): string {
   const word = argumentWord(argument)
   return argument.required === true ? `<${word}>` : word
@@ -124,7 +124,7 @@ function optionOf(name: string, flag: Parameters<typeof flagWords>[1]): Option {
   return new Option(words, fallback === undefined ? flag.help : `${flag.help} Default: ${fallback}.`)
 }
 
-/** Commander gives flags in camel case. */
+// Commander gives flags in camel case.
 function named(command: Command): Readonly<Record<string, unknown>> {
   const values = command.options.map((option): [string, unknown] => [
     option.name(),

@@ -1,5 +1,5 @@
 /**
- * Checks of single values of our own configuration.
+ * The checks of single values of our own configuration.
  *
  * @module
  */

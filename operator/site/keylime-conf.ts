@@ -139,12 +139,12 @@ function readIni(file: string): IniFile | SiteProblem {
   }
 }
 
-/** Keylime strips quotes around a value. */
+// Keylime strips quotes around a value.
 function bare(text: string): string {
   return text.trim().replace(/^(["'])(.*)\1$/s, '$2')
 }
 
-/** Python takes the text for a literal: strings in either quote, with or without a comma at the end. */
+// Python takes the text for a literal: strings in either quote, with or without a comma at the end.
 function listItems(text: string): readonly string[] | undefined {
   const inner = /^\[(.*)\]$/s.exec(text.trim())?.[1]
   if (inner === undefined) return undefined

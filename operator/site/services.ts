@@ -69,7 +69,7 @@ function listOf(value: Sourced<string> | undefined): Sourced<readonly string[]> 
   return value === undefined ? undefined : { value: [value.value], from: value.from }
 }
 
-/** The block in server.conf, or the file it names. */
+// The block in server.conf, or the file it names.
 function pluginConfig({ spireServer }: Site): Sourced<AskedConfig> {
   const path = ['plugins', 'NodeAttestor', 'keylime'] as const
   const file = spireServer?.text(...path, 'plugin_data_file')
@@ -112,7 +112,7 @@ function keylimeServices(
   )
 }
 
-/** Our own pair, or the one of the operator who can run keylime_tenant; never the plugin's. */
+// Our own pair, or the one of the operator who can run keylime_tenant; never the plugin's.
 function keylimeTls({ towerkeep, tenant }: Site): Services['keylimeTls'] {
   const cert = configured(towerkeep, 'keylime_cert_file')
   const key = towerkeep.values.keylime_key_file

@@ -93,7 +93,7 @@ const USUAL_CONF: Readonly<Record<'spire-server' | 'spire-agent', readonly strin
   ],
 }
 
-/** The running process decides; the usual places count when none runs. */
+// The running process decides; the usual places count when none runs.
 function spireConf(
   program: 'spire-server' | 'spire-agent',
   processes: readonly SiteProcess[],

@@ -102,7 +102,7 @@ export function variablesIn(text: string): ReadonlySet<string> {
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)/g
 
-/** As Go's os.ExpandEnv: a variable that is not set becomes empty. */
+// As Go's os.ExpandEnv: a variable that is not set becomes empty.
 function expanded(text: string, environment: Readonly<Record<string, string>>): string {
   return text.replace(VARIABLE, (_, braced: string | undefined, bare: string | undefined) => {
     return environment[braced ?? bare ?? ''] ?? ''
@@ -118,7 +118,7 @@ function nodesAt(nodes: readonly HclNode[], path: readonly string[]): readonly H
   return nodesAt(next, rest)
 }
 
-/** What stands under a key: labels count as keys, `a "b" { }` means `a { b { } }`. */
+// What stands under a key: labels count as keys, `a "b" { }` means `a { b { } }`.
 function under(entry: HclEntry, key: string): readonly HclNode[] {
   if (entry.key.text.toLowerCase() !== key.toLowerCase()) return []
   const [label, ...labels] = entry.labels
@@ -128,7 +128,7 @@ function under(entry: HclEntry, key: string): readonly HclNode[] {
   return [{ kind: 'object', line: label.line, column: label.column, entries: [inner] }]
 }
 
-/** JSON writes repeated blocks as a list of objects. */
+// JSON writes repeated blocks as a list of objects.
 function objectsOf(items: readonly HclNode[], list: HclNode): readonly HclNode[] {
   return items.length > 0 && items.every((item) => item.kind === 'object') ? items : [list]
 }

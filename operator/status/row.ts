@@ -109,7 +109,7 @@ function keylimeState(host: FleetHost, { failed }: Pick<Fleet, 'failed'>): strin
   return failed.verifier === undefined ? 'not enrolled' : null
 }
 
-/** The event stays in the record after healing, so it means something in these states only. */
+// The event stays in the record after healing, so it means something in these states only.
 function isFailed(state: number | null | undefined): boolean {
   return state === 7 || state === 9
 }

@@ -46,7 +46,7 @@ export async function run({ flags, words, signal }: VerbContext<typeof EXPLAIN>)
   })
 }
 
-/** The SPIFFE ID of a workload means the hosts under which an entry for it stands. */
+// The SPIFFE ID of a workload means the hosts under which an entry for it stands.
 async function chosen(
   sources: OpenSources,
   fleet: Fleet,

@@ -76,7 +76,7 @@ async function wait(context: Context, sources: OpenSources): Promise<Report> {
   }
 }
 
-/** A fleet without hosts is not ready: whoever waits expects some. */
+// A fleet without hosts is not ready: whoever waits expects some.
 function notYet({ items }: StatusReport, goal: 'fresh' | 'attested'): readonly string[] {
   if (items.length === 0) return ['any host']
   const missing = items.filter(

@@ -107,7 +107,7 @@ async function openServers(
   ]
 }
 
-/** The last good configuration stays in force when the new one is wrong. */
+// The last good configuration stays in force when the new one is wrong.
 function reloadAll({ flags }: Context, daemon: Daemon, open: readonly Serving[], log: ReturnType<typeof newLog>): void {
   try {
     const site = discoverSite({ configFile: flags.config, environment: process.env })

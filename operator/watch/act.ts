@@ -1,5 +1,5 @@
 /**
- * Bans and evictions at every SPIRE server, verified afterwards and tried again until they are done.
+ * The bans and evictions at every SPIRE server, verified afterwards and tried again until they are done.
  *
  * An attestation that was in flight can undo a ban: the server reads "banned?" before it signs and writes the new serial
  * number after. So each agent is looked at again, and banned again.
@@ -28,12 +28,12 @@ export interface ActEars {
   readonly returned: (cutOff: CutOff, server: string) => void
 }
 
-/** Looks after a ban, counted from it. */
+/** Times of the looks after a ban, counted from it. */
 const VERIFY_AFTER_MS = [500, 2_000, 10_000]
 /** Pause before a failed call is tried again. */
 const RETRY_MS = 1_000
 
-/** Carries out what was decided. */
+/** The one who carries out what was decided. */
 export class Actor {
   readonly #servers: readonly SpireConnection[]
   readonly #ears: ActEars

@@ -16,7 +16,7 @@ import type { Watcher } from './watcher.ts'
 /** What is asked. */
 export type WatchSources = OpenSources & { readonly keylime: KeylimeSources }
 
-/** Asks. */
+/** The questions of a watch to its sources. */
 export class Asking {
   /** Agent ID to seconds until its SVID ends. */
   readonly svids = new Map<AgentId, number>()

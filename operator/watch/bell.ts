@@ -177,7 +177,7 @@ async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Counts rings by peer: a bucket that fills by the second. */
+/** Budget of rings by peer: a bucket that fills by the second. */
 export class RingBudget {
   readonly #buckets = new Map<string, { tokens: number; at: number }>()
 

@@ -15,7 +15,7 @@ export interface BrakeRules {
 /** In this time many hosts must go absent. */
 export const BRAKE_WINDOW_MS = 60_000
 
-/** Watches how many hosts go absent. */
+/** Brake on deeds when many hosts go absent. */
 export class Brake {
   readonly #rules: BrakeRules
   /** Agent ID to when it went absent, for those that still are. */

@@ -160,7 +160,7 @@ export class Daemon {
     return host !== undefined && hasIdentity(host)
   }
 
-  /** What is wrong with the watching itself. */
+  // What is wrong with the watching itself.
   findings(): readonly Finding[] {
     const mode = this.watcher.mode
     const found: Finding[] = []
@@ -337,7 +337,7 @@ export class Daemon {
     return parseAgentId(spiffeId.slice(this.#prefix.length))
   }
 
-  /** For completion: the names of hosts, where every shell may read them. */
+  // For completion: the names of hosts, where every shell may read them.
   #writeHostNames({ hosts }: Fleet): void {
     try {
       const file = join(dirname(this.#settings.values.read_socket), 'hosts')

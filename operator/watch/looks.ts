@@ -125,7 +125,7 @@ export class Looks {
   }
 }
 
-/** By the verifier's own clock, which counts whole seconds. */
+// By the verifier's own clock, which counts whole seconds.
 function isNewer(record: AgentRecord | undefined, since: number | undefined): boolean {
   const last = record?.lastSuccessfulAttestation
   return last !== undefined && since !== undefined && last > since

@@ -109,7 +109,7 @@ export function adminRoutes({ daemon, spire }: RouteParts): Routes {
   }
 }
 
-/** A ban is lifted only for a success that the gate admits and that is newer than the ban. */
+// A ban is lifted only for a success that the gate admits and that is newer than the ban.
 function whyNotRestore({ keylime, record, latch }: ReturnType<Daemon['watcher']['hosts']['know']>): string | undefined {
   if (keylime.cause !== 'none') return `${keylime.message} [${keylime.code}]`
   if (!keylime.isAdmitted) return 'the gate does not admit it yet'
@@ -152,7 +152,7 @@ function document(report: StatusReport, { build }: RouteParts): Served {
   return json(200, envelopeOf(report, { ...build, at: new Date(), seconds: 0 }))
 }
 
-/** For peers that want to refuse a host before its SVIDs end: who is cut off, and since when. */
+// For peers that want to refuse a host before its SVIDs end: who is cut off, and since when.
 function denied({ daemon, keyFile }: RouteParts): Served {
   const hosts = new Map((daemon.fleet?.hosts ?? []).map((host) => [host.agentId, host]))
   const list = daemon.watcher.hosts.all

@@ -71,7 +71,7 @@ function httpOf(values: WatchSettings['values']): HttpSettings {
   )
 }
 
-/** A name may resolve to anything, so only `localhost` counts among names. */
+// A name may resolve to anything, so only `localhost` counts among names.
 function isLoopback(host: string): boolean {
   return host === 'localhost' || (isIPv4(host) && host.startsWith('127.')) || (isIPv6(host) && /^(0*:)*0*1$/.test(host))
 }

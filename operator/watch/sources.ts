@@ -54,7 +54,7 @@ export class SourceBook {
     return state.isUp && !wasUp && !wasFirst
   }
 
-  /** Whether each of these answered last time. */
+  // Whether each of these answered last time.
   areUp(...sources: readonly SourceName[]): boolean {
     return sources.every((source) => this.#states.get(source)?.isUp === true)
   }

@@ -10,7 +10,7 @@ import { notifyOperator } from './notify.ts'
 /** Facts of one event; names in snake case. */
 export type EventFacts = Readonly<Record<string, string>>
 
-/** Tells. */
+/** The words of a watch: to its log, its audit and its events. */
 export class Telling {
   readonly #log: Log
   readonly #audit: AuditLog

@@ -165,7 +165,7 @@ export class Watcher {
     this.#stand(host, isExcused ? { cause: 'none', isAdmitted: false } : standing)
   }
 
-  /** A record that cannot be read counts as seen: it says nothing of the host. */
+  // A record that cannot be read counts as seen: it says nothing of the host.
   #missed(host: WatchedHost, answers: readonly AgentRecords[]): void {
     if (answers.some((answer) => answer.agentIds.includes(host.agentId))) return
     host.missing += 1
@@ -182,7 +182,7 @@ export class Watcher {
     this.#lift(host)
   }
 
-  /** Only the gate's yes to a success after the ban, together with an agent that is attested, means that it was lifted. */
+  // Only the gate's yes to a success after the ban, together with an agent that is attested, means that it was lifted.
   #lift(host: WatchedHost): void {
     const { latch, keylime, record } = host
     if (latch === undefined || keylime.cause !== 'none' || !keylime.isAdmitted || spireView(host) !== 'attested') return
@@ -199,7 +199,7 @@ export class Watcher {
     if (this.#brake.isOn !== wasOn) this.#ears.braked(this.#brake.isOn, absent.length, all.length)
   }
 
-  /** The same date in two answers that lie seconds apart comes from a cache, or from a clock that stands. */
+  // The same date in two answers that lie seconds apart comes from a cache, or from a clock that stands.
   #watchClock(answers: readonly AgentRecords[]): void {
     const date = Math.max(...answers.map(({ receivedAt = 0 }) => receivedAt))
     if (date > 0 && date === this.#lastDate) {

@@ -1,5 +1,5 @@
 /**
- * Is the node who it says it is, beyond the proof of its quote: its ID, its endorsement key, who vouches for that key.
+ * Rules of identity: whether a node is who it says it is, beyond the proof of its quote, by its ID, its endorsement key, who vouches for that key.
  *
  * @module
  */

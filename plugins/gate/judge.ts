@@ -17,14 +17,14 @@ import {
   unmetRequirements,
 } from './strength.ts'
 
-/** Is the age limit where the verifier (before 7.14.0) does not say how often it attests. */
+/** The age limit where the verifier (before 7.14.0) does not say how often it attests. */
 export const DEFAULT_MAX_AGE_MS = 60_000
-/** Is the least default age limit: the verifier's own retries and a slow TPM need some air. */
+/** The least default age limit: the verifier's own retries and a slow TPM need some air. */
 export const LEAST_DEFAULT_MAX_AGE_MS = 30_000
-/** Is how far a last success may lie in the verifier's future before its clocks are not believed. */
+/** Bound on how far a last success may lie in the verifier's future before its clocks are not believed. */
 export const MAX_FUTURE_SECONDS = 60
 
-/** Is what the gate is configured with. */
+/** The configuration of the gate. */
 export interface GateRules {
   /** `max_attestation_age` in milliseconds; without it 2 x the record's maximum interval, at least 30 s, else 60 s. */
   readonly maxAttestationAgeMs?: number
@@ -43,7 +43,7 @@ export type Judgement = Decision & {
   readonly shadowed: readonly Reason[]
 }
 
-/** Is the policy a node is enrolled with, as far as the record shows. */
+/** The policy a node is enrolled with, as far as the record shows. */
 export interface EnrolledPolicy {
   /** Undefined when the verifier's text cannot be read: then nothing counts as checked. */
   readonly policy?: TpmPolicy
@@ -226,7 +226,7 @@ function hashAlgReason(record: AgentRecord, hashAlg: string): Reason | undefined
   return reasonFor('KL-GATE-HASH-ALG', { hash_alg: hashAlg, accepted: accepted.join(', ') })
 }
 
-/** What cannot be read refuses where a policy is demanded, but is no verdict: the node cannot help it. */
+// What cannot be read refuses where a policy is demanded, but is no verdict: the node cannot help it.
 function unreadablePolicyReason({ unreadable }: EnrolledPolicy, rules: GateRules): Reason | undefined {
   const isDemanded = rules.requirePolicy.length > 0 || rules.pinnedPolicy !== undefined
   return unreadable === undefined || !isDemanded ? undefined : reasonFor('KL-POLICY-UNREADABLE', { reason: unreadable })

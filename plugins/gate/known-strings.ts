@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from './catalogue/catalogue.ts'
 
-/** Explains one text. */
+/** One text with its meaning. */
 export interface KnownString {
   /** The text as it is met, for the documentation. */
   readonly text: string
@@ -15,7 +15,7 @@ export interface KnownString {
   readonly code?: ErrorCode
 }
 
-/** Lists the texts, the more special first. */
+/** The texts, the more special first. */
 export const KNOWN_STRINGS: readonly KnownString[] = [
   {
     text: 'remote error: tls: unknown certificate authority',

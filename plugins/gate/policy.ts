@@ -9,10 +9,10 @@ import { cut } from '@tower-of-omens/keylime'
 
 /** The highest PCR that a TPM 2.0 of a PC has. */
 export const LAST_PCR = 23
-/** Bounds the text before it is parsed; 24 PCRs with dozens of values each fit. */
+/** Bound on the text before it is parsed; 24 PCRs with dozens of values each fit. */
 const MAX_POLICY_CHARACTERS = 65_536
 
-/** Is a `tpm_policy` that has been read: equal policies have equal `canonical` texts. */
+/** A `tpm_policy` that has been read: equal policies have equal `canonical` texts. */
 export interface TpmPolicy {
   /** Bit n: PCR n is in the quote that the verifier asks for. */
   readonly mask: number

@@ -5,10 +5,10 @@
  */
 import { checksNothing, type PolicyStrength } from './strength.ts'
 
-/** Is SPIRE's limit for a selector value in a MySQL column. @see spire ef8527ec9, pkg/server/datastore/sqlstore/models.go */
+/** SPIRE's limit for a selector value in a MySQL column. @see spire ef8527ec9, pkg/server/datastore/sqlstore/models.go */
 const MAX_SELECTOR_BYTES = 255
 
-/** Is what a proved and admitted node is known by. */
+/** Facts by which a proved and admitted node is known. */
 export interface NodeFacts {
   readonly agentId: string
   /** SHA-256 of the registered EK's public key (SPKI DER), hex. */
@@ -24,14 +24,14 @@ export interface NodeFacts {
   readonly strength: PolicyStrength
 }
 
-/** Describes one kind of selector for the documentation. */
+/** One kind of selector, for the documentation. */
 export interface SelectorKind {
   readonly selector: string
   readonly example: string
   readonly meaning: string
 }
 
-/** Lists every kind of selector; `docs/selectors.md` is printed from it and a test compares it with {@link selectorsFor}. */
+/** Every kind of selector; `docs/selectors.md` is printed from it and a test compares it with {@link selectorsFor}. */
 export const SELECTOR_KINDS: readonly SelectorKind[] = [
   {
     selector: 'agent_id:<id>',

@@ -1,5 +1,5 @@
 /**
- * Names of users and groups as the local files have them, for messages about who may open what.
+ * Users' and groups' names and groups as the local files have them, for messages about who may open what.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export function groupName(gid: number, file = '/etc/group'): string {
   return nameIn(file, gid)
 }
 
-/** Both files have the name first and the number third. */
+// Both files have the name first and the number third.
 function nameIn(file: string, id: number): string {
   try {
     for (const line of readFileSync(file, 'utf8').split('\n')) {

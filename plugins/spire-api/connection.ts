@@ -136,7 +136,7 @@ export class SpireConnection {
   }
 }
 
-/** What a gRPC status means to a caller of this room. */
+// What a gRPC status means to a caller of this room.
 function meaningOf(code: unknown, said: string): readonly [SpireApiErrorCode, string] {
   switch (code) {
     case status.DEADLINE_EXCEEDED:

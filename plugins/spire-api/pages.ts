@@ -1,5 +1,5 @@
 /**
- * Lists that a server hands out page by page.
+ * Long lists that a server hands out page by page.
  *
  * @module
  */

@@ -42,7 +42,7 @@ export async function socketFailure(socketPath: string, cause: Error): Promise<S
   return new SpireApiError('SPIRE_UNREACHABLE', `${who}: ${words}`, { cause })
 }
 
-/** The words grpc-js adds in front say nothing to an operator. */
+// The words grpc-js adds in front say nothing to an operator.
 function wordsOf(cause: Error): string {
   return cause.message.replace(/^\d+ [A-Z_]+: /, '')
 }

@@ -11,7 +11,7 @@ export interface Closable {
   close(): Promise<void>
 }
 
-/** Keeps one open thing; opens it at the first use, and again after a suspend or a restart of the TPM. */
+/** One thing kept open: opened at the first use, and again after a suspend or a restart of the TPM. */
 export class Kept<Opened extends Closable> {
   readonly #open: () => Promise<Opened>
   #current: Promise<Opened> | undefined
@@ -44,7 +44,7 @@ export class Kept<Opened extends Closable> {
     if (this.#current !== undefined) await this.#drop(this.#current)
   }
 
-  /** Several uses share one opening; one that failed is not kept. */
+  // Several uses share one opening; one that failed is not kept.
   #get(): Promise<Opened> {
     if (this.#current !== undefined) return this.#current
     const opening = this.#open()

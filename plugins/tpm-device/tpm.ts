@@ -21,7 +21,7 @@ export interface TpmOptions extends TpmPath {
 const REPEATED: ReadonlySet<ResponseCodeName | undefined> = new Set(['RETRY', 'TESTING', 'YIELDED'])
 const MAX_REPEATING_MS = 4_000
 
-/** Runs commands on one open TPM. */
+/** One open TPM, and its commands. */
 export class Tpm {
   readonly #transport: Transport
   readonly #timeoutMs: number

@@ -8,10 +8,10 @@ import { createHash } from 'node:crypto'
 import type { ByteReader } from './byte-reader.ts'
 import { TpmError } from './tpm-error.ts'
 
-/** Names a TPM hash algorithm as Keylime spells it. */
+/** A TPM hash algorithm as Keylime spells it. */
 export type HashAlg = 'sha1' | 'sha256' | 'sha384' | 'sha512' | 'sm3_256'
 
-/** Holds the TPM_ALG_ID numbers this room reads. */
+/** The TPM_ALG_ID numbers this room reads. */
 export const ALG = {
   rsa: 0x0001,
   tdes: 0x0003,
@@ -58,7 +58,7 @@ const BY_ID: ReadonlyMap<number, HashAlg> = new Map([
   [HASHES.sm3_256.id, 'sm3_256'],
 ])
 
-/** Is the size of the largest digest a TPM makes. */
+/** The size of the largest digest a TPM makes. */
 export const MAX_DIGEST_BYTES = 64
 
 /**

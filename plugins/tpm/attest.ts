@@ -7,13 +7,13 @@
 import { type HashAlg, MAX_DIGEST_BYTES, requireHash } from './algorithms.ts'
 import { ByteReader } from './byte-reader.ts'
 
-/** Holds which PCRs of one bank are meant, in ascending order. */
+/** PCRs of one bank, in ascending order. */
 export interface PcrSelection {
   readonly hashAlg: HashAlg
   readonly pcrs: readonly number[]
 }
 
-/** Holds the TPM's clock at the quote; `safe` is false for a while after a power cut, which is no fault of a host. */
+/** The TPM's clock at the quote; `safe` is false for a while after a power cut, which is no fault of a host. */
 export interface QuoteClock {
   readonly clock: bigint
   readonly resetCount: number
@@ -21,7 +21,7 @@ export interface QuoteClock {
   readonly safe: boolean
 }
 
-/** Holds a parsed quote. */
+/** A parsed quote. */
 export interface QuoteAttest {
   /** The signer's Qualified Name. */
   readonly qualifiedSigner: Buffer

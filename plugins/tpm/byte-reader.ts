@@ -5,7 +5,7 @@
  */
 import { TpmError } from './tpm-error.ts'
 
-/** Reads fixed-width integers and sized buffers in order; every read is bounded and names its field when it fails. */
+/** A reader of fixed-width integers and sized buffers, in order; each read is bounded and names its field when it fails. */
 export class ByteReader {
   readonly #bytes: Buffer
   readonly #structure: string

@@ -160,7 +160,7 @@ function coordinates(key: KeyObject, curve: Curve): readonly [Buffer, Buffer] {
   return [atFullWidth(x, curve), atFullWidth(y, curve)]
 }
 
-/** A JWK has the leading zeros; whoever made it, the TPM wants them. */
+// A JWK has the leading zeros; whoever made it, the TPM wants them.
 function atFullWidth(text: string, curve: Curve): Buffer {
   const bytes = Buffer.from(text, 'base64url')
   return Buffer.concat([Buffer.alloc(COORDINATE_BYTES[curve] - bytes.length), bytes])

@@ -1,5 +1,5 @@
 /**
- * Names: how a TPM says which key is meant, and under which parent.
+ * The name of a key: how a TPM says which key is meant, and under which parent.
  *
  * @see TCG TPM 2.0 Library, Part 1, section 16 (Names) and 26.5 (Qualified Name)
  * @module

@@ -111,7 +111,7 @@ export function extendFromReset(hashAlg: HashAlg, event: Uint8Array): Buffer {
   return digest(hashAlg, Buffer.alloc(digestBytes(hashAlg)), event)
 }
 
-/** Even without a PCR there is one list. */
+// Even without a PCR there is one list.
 function listsOf(pcrs: number): number {
   return Math.max(1, Math.ceil(pcrs / DIGESTS))
 }

@@ -9,13 +9,13 @@ import { ALG, type HashAlg, MAX_DIGEST_BYTES, requireHash } from './algorithms.t
 import { ByteReader } from './byte-reader.ts'
 import { TpmError } from './tpm-error.ts'
 
-/** Names the elliptic curves read here. */
+/** An elliptic curve read here. */
 export type Curve = 'P-256' | 'P-384' | 'P-521'
 
-/** Names a key's scheme; `null` lets each use choose, `other` is valid but neither signs a quote nor encrypts to an EK. */
+/** A key's scheme by name; `null` lets each use choose, `other` is valid but neither signs a quote nor encrypts to an EK. */
 export type SchemeName = 'rsassa' | 'rsapss' | 'ecdsa' | 'null' | 'other'
 
-/** Holds a key's scheme and its hash, where it has one. */
+/** A key's scheme and its hash, where it has one. */
 export interface KeyScheme {
   readonly name: SchemeName
   readonly hashAlg: HashAlg | undefined
@@ -42,19 +42,19 @@ interface PublicFields {
   readonly pem: string
 }
 
-/** Holds a parsed RSA key. */
+/** A parsed RSA key. */
 export interface TpmRsaPublic extends PublicFields {
   readonly type: 'rsa'
   readonly bits: number
 }
 
-/** Holds a parsed elliptic curve key. */
+/** A parsed elliptic curve key. */
 export interface TpmEccPublic extends PublicFields {
   readonly type: 'ecc'
   readonly curve: Curve
 }
 
-/** Holds a parsed public key of a TPM. */
+/** A parsed public key of a TPM. */
 export type TpmPublic = TpmRsaPublic | TpmEccPublic
 
 const RSA_BITS: readonly number[] = [2048, 3072, 4096]
@@ -171,7 +171,7 @@ function readKdf(reader: ByteReader): void {
   requireHash(reader, reader.u16('kdf hash'), 'kdf hash')
 }
 
-/** Some TPMs drop leading zeros of a coordinate; a JWK wants all of them. */
+// Some TPMs drop leading zeros of a coordinate; a JWK wants all of them.
 function readCoordinate(reader: ByteReader, field: string, bytes: number): Buffer {
   const value = reader.sized(MAX_COORDINATE_BYTES, field)
   if (value.length === 0 || value.length > bytes) {

@@ -9,14 +9,14 @@ import { ALG, type HashAlg, opensslHash, requireHash } from './algorithms.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { Curve, TpmPublic } from './public.ts'
 
-/** Holds a parsed RSASSA-PKCS1-v1_5 signature. */
+/** A parsed RSASSA-PKCS1-v1_5 signature. */
 export interface RsassaSignature {
   readonly scheme: 'rsassa'
   readonly hashAlg: HashAlg
   readonly signature: Buffer
 }
 
-/** Holds a parsed ECDSA signature; `r` and `s` may lack leading zeros. */
+/** A parsed ECDSA signature; `r` and `s` may lack leading zeros. */
 export interface EcdsaSignature {
   readonly scheme: 'ecdsa'
   readonly hashAlg: HashAlg
@@ -24,7 +24,7 @@ export interface EcdsaSignature {
   readonly s: Buffer
 }
 
-/** Holds a parsed signature. */
+/** A parsed signature. */
 export type TpmSignature = RsassaSignature | EcdsaSignature
 
 const MAX_RSA_BYTES = 512
@@ -83,7 +83,7 @@ function rawEcdsa({ r, s }: EcdsaSignature, bytes: number): Buffer | undefined {
   return raw
 }
 
-/** OpenSSL throws for some signatures it cannot read and for hashes it lacks; either way nothing is proved. */
+// OpenSSL throws for some signatures it cannot read and for hashes it lacks; either way nothing is proved.
 function check(run: () => boolean): boolean {
   try {
     return run()

@@ -5,14 +5,14 @@
  */
 
 /**
- * Names every way TPM bytes can be refused.
+ * The ways in which TPM bytes can be refused.
  *
  * `TRUNCATED`: they end too early. `TRAILING`: something follows. `MALFORMED`: a value the TPM 2.0 specification or
  * the format forbids. `UNSUPPORTED`: valid, but a type, algorithm or size this room does not read.
  */
 export type TpmErrorCode = 'TPM_TRUNCATED' | 'TPM_TRAILING' | 'TPM_MALFORMED' | 'TPM_UNSUPPORTED'
 
-/** Says why TPM bytes were refused; the message names structure and field and never holds the bytes. */
+/** The refusal of TPM bytes; the message names structure and field and never holds the bytes. */
 export class TpmError extends Error {
   override readonly name = 'TpmError'
   readonly code: TpmErrorCode

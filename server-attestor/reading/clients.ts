@@ -13,10 +13,10 @@ import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
 import { type SentAway, ServiceGroup } from './service-group.ts'
 
-/** Is how many records are asked of one registrar at a time; the rest waits with us. */
+/** Records asked of one registrar at a time; the rest waits with us. */
 const AT_A_TIME = 12
 
-/** Holds how the services are reached. */
+/** The services and the way to them. */
 export interface ServiceSettings {
   readonly verifiers: readonly HostPort[]
   readonly registrars: readonly HostPort[]
@@ -27,14 +27,14 @@ export interface ServiceSettings {
   readonly tls: { readonly files: TlsFiles; readonly material: TlsMaterial }
 }
 
-/** Is one verifier with what is remembered of it. */
+/** One verifier with what is remembered of it. */
 export interface Verifier {
   readonly name: string
   readonly reader: RecordReader
   readonly opinion: SecondOpinion
 }
 
-/** Holds the open services of one configuration. */
+/** The open services of one configuration. */
 export interface KeylimeClients {
   readonly verifiers: ServiceGroup<Verifier>
   readonly registrar: RegistrarRecords

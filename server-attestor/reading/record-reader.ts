@@ -1,5 +1,5 @@
 /**
- * Reads agent records of one verifier: one by one when few are asked for, all at once in a storm.
+ * The reader of one verifier's agent records: one by one when few are asked for, all at once in a storm.
  *
  * A verifier answers one request at a time: 2.6 ms for one record, 0.4 ms per enrolled agent for all of them.
  *
@@ -18,7 +18,7 @@ import {
 import type { AgentRecord, AgentRecords } from '@tower-of-omens/keylime/api'
 import { StormWatch } from './storm-watch.ts'
 
-/** Is what is asked of a verifier here; `VerifierClient` fits. */
+/** The part of a verifier's client that is used here. */
 export interface RecordSource {
   getAgent(agentId: AgentId, options: { readonly signal: AbortSignal }): Promise<AgentRecord>
   getAgents(options: { readonly expectedAgents: number }): Promise<AgentRecords>
@@ -26,11 +26,11 @@ export interface RecordSource {
   getAgentIds(): Promise<readonly AgentId[]>
 }
 
-/** Is how many single reads are under way at a time; the verifier takes one after the other anyway. */
+/** Single reads under way at a time; the verifier takes one after the other anyway. */
 const SINGLE_READS = 8
-/** Is how often a storm is looked at while it gathers. */
+/** Time between two looks at a storm that gathers. */
 const GATHERING_STEP_MS = 25
-/** Is how long a count of the enrolled agents is believed. */
+/** Time for which a count of the enrolled agents is believed. */
 const COUNT_TTL_MS = 60_000
 
 interface Waiter {
@@ -39,7 +39,7 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** Reads records of one verifier for many attestations. */
+/** Reader of one verifier's records for many attestations. */
 export class RecordReader {
   readonly #source: RecordSource
   readonly #clock: () => number
@@ -187,7 +187,7 @@ export class RecordReader {
     }
   }
 
-  /** While more come than single reads could serve, a short wait now saves a whole shared read later. */
+  // While more come than single reads could serve, a short wait now saves a whole shared read later.
   async #gather(enrolled: number): Promise<void> {
     const pauses = this.#storm.longestGatheringMs(enrolled) / GATHERING_STEP_MS
     for (let done = 0; done < pauses && this.#storm.isGrowing(this.#clock()); done += 1) {
@@ -233,7 +233,7 @@ export class RecordReader {
   }
 }
 
-/** A malformed record hurts its own agent only. */
+// A malformed record hurts its own agent only.
 function answer(agentId: AgentId, waiters: ReadonlySet<Waiter>, records: AgentRecords): void {
   try {
     const record = records.get(agentId)

@@ -15,30 +15,30 @@ import {
 } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
 
-/** Is how long a record is used without asking again; one that does not fit a quote is asked for again at once. */
+/** Time for which a record is used without asking again; one that does not fit a quote is asked for again at once. */
 export const RECORD_TTL_MS = 60_000
-/** Is how many records are kept, with their parsed keys: two fleets of 5,000 nodes. */
+/** Records kept, with their parsed keys: two fleets of 5,000 nodes. */
 const MAX_RECORDS = 10_000
-/** Bounds one shared read, its place in the queue included. */
+/** Bound on one shared read, its place in the queue included. */
 const READ_LIMIT_MS = 30_000
 
-/** Holds a record and whether it may be old. */
+/** A record and whether it may be old. */
 export interface KnownRecord {
   readonly record: RegistrarRecord
   readonly cached: boolean
 }
 
-/** Holds what registrars say beside one record that did not fit. */
+/** The records of other registrars, beside one that did not fit. */
 export interface OtherRecords {
   readonly records: readonly RegistrarRecord[]
   /** Of a registrar that could not answer: what it holds is not known. */
   readonly failure: KeylimeError | undefined
 }
 
-/** Asks each registrar by itself. */
+/** Function that asks each registrar by itself. */
 export type ReadEach = (agentId: AgentId, signal: AbortSignal) => readonly Promise<RegistrarRecord>[]
 
-/** Reads and keeps registrar records. */
+/** Registrar records, read and kept. */
 export class RegistrarRecords {
   readonly #read: (agentId: AgentId, signal: AbortSignal) => Promise<RegistrarRecord>
   readonly #readEach: ReadEach

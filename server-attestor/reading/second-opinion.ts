@@ -10,15 +10,15 @@ import { BoundedMap, Limiter, oneLine, untilAborted } from '@tower-of-omens/keyl
 import type { IdentityQuestion, IdentityVerdict } from '@tower-of-omens/keylime/api'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 
-/** Is what is asked of a verifier here; `VerifierClient` fits. */
+/** The part of a verifier's client that is used here. */
 export interface OpinionSource {
   verifyIdentity(question: IdentityQuestion, options: { readonly signal: AbortSignal }): Promise<IdentityVerdict>
 }
 
-/** Is how many opinions are remembered for one verifier: two fleets of 5,000 nodes. */
+/** Opinions remembered for one verifier: two fleets of 5,000 nodes. */
 const MAX_OPINIONS = 10_000
 
-/** Is how many opinions are asked of one verifier at a time; the rest waits here. */
+/** Opinions asked of one verifier at a time; the rest waits here. */
 const AT_A_TIME = 12
 
 /** An opinion that stands. */
@@ -29,7 +29,7 @@ interface Opinion {
   attestationCount?: number
 }
 
-/** Holds one verifier's opinions. An opinion stands for an agent and its AK, not for one quote. */
+/** One verifier's opinions. An opinion stands for an agent and its AK, not for one quote. */
 export class SecondOpinion {
   readonly #source: OpinionSource
   readonly #ttlMs: number

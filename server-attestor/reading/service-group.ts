@@ -15,19 +15,19 @@ import {
   type Log,
 } from '@tower-of-omens/keylime'
 
-/** Is one service of a group. */
+/** One service of a group. */
 export interface GroupMember<S> {
   /** Such as `keylime verifier 10.0.0.1:8881`. */
   readonly name: string
   readonly service: S
 }
 
-/** Is how long a service that failed is asked last. */
+/** Time for which a service that failed is asked last. */
 const ASIDE_MS = 10_000
-/** Is for how many agents it is remembered who knows them. */
+/** Agents of whom it is remembered who knows them. */
 const MAX_KNOWN = 20_000
 
-/** Says how a group behaves; what is absent is the default. */
+/** Options of a group; absent ones have their defaults. */
 export interface GroupOptions<S> {
   /** Milliseconds, never going back; default `performance.now`. */
   readonly clock?: () => number
@@ -56,7 +56,7 @@ export class SentAway extends Error {
   override readonly name = 'SentAway'
 }
 
-/** Asks the services of a group until one of them answers for the agent. */
+/** Services of one kind, asked until one of them answers for the agent. */
 export class ServiceGroup<S> {
   readonly #members: readonly Member<S>[]
   readonly #log: Pick<Log, 'info' | 'warn'>
@@ -168,7 +168,7 @@ export class ServiceGroup<S> {
     this.#log.warn('Keylime service fails', { service: name, error: error.message, ...error.facts })
   }
 
-  /** Alone, the service's answer ends the attestation, whose own log line says it. */
+  // Alone, the service's answer ends the attestation, whose own log line says it.
   #unusable({ name }: GroupMember<S>, error: KeylimeError): void {
     if (this.#members.length === 1) return
     this.#log.warn('Keylime service sends an unusable record', { service: name, error: error.message, ...error.facts })
@@ -179,7 +179,7 @@ function isAside({ failedAt }: Health, now: number): boolean {
   return failedAt !== undefined && now - failedAt < ASIDE_MS
 }
 
-/** A request that went unanswered while no other one was answered either. */
+// A request that went unanswered while no other one was answered either.
 function isHanging({ code, facts }: KeylimeError, { heardAt }: Health, now: number): boolean {
   return code === 'KEYLIME_TIMEOUT' && now - heardAt >= Number(facts['timeout_ms'] ?? 0)
 }

@@ -1,5 +1,5 @@
 /**
- * Decides when many single reads of a verifier are worth one bulk read of all its agents.
+ * The moment from which many single reads of a verifier are worth one bulk read of all its agents.
  *
  * @module
  */
@@ -15,10 +15,10 @@ const MOST_ENROLLED = 10_000
 const STEP_MS = 20
 /** Covers the longest bulk read. */
 const MAX_STEPS = 200
-/** Is over how long "at present" is measured. */
+/** The span of "at present". */
 const PRESENT_MS = 100
 
-/** Watches how many ask for a record. */
+/** Count of those who ask for a record, over time. */
 export class StormWatch {
   readonly #steps: { readonly step: number; count: number }[] = []
 

@@ -1,23 +1,19 @@
 /**
- * Says in the log that a TPM maker's CA certificate comes to its end: 90 days before, and when it has.
+ * The log lines by which a TPM maker's CA certificate comes to its end: 90 days before, and when it has.
  *
  * @module
  */
 
+import type { Log } from '@tower-of-omens/keylime'
 import { type AnchorDates, anchorDates, type EkAnchors } from '@tower-of-omens/keylime/evidence'
 
 /** The makers' certificates last for years, and a day is early enough. */
 const LOOK_EVERY_MS = 21_600_000
 
-/** Takes the lines; the SDK's logger fits. */
-export interface EkCaLog {
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
-}
-
-/** Watches the dates of the certificates of `ek_ca_path`. */
+/** Watch of the dates of the certificates of `ek_ca_path`. */
 export class EkCaWatch {
   readonly #anchors: EkAnchors
-  readonly #log: EkCaLog
+  readonly #log: Pick<Log, 'warn'>
   readonly #timer: NodeJS.Timeout
   /** Fingerprint to the stage spoken of. */
   readonly #said = new Map<string, AnchorDates['stage']>()
@@ -27,7 +23,7 @@ export class EkCaWatch {
    * @param log Told.
    * @param now Milliseconds since the epoch. Of what is true already nothing is said: Configure has warned of it.
    */
-  constructor(anchors: EkAnchors, log: EkCaLog, now: number = Date.now()) {
+  constructor(anchors: EkAnchors, log: Pick<Log, 'warn'>, now: number = Date.now()) {
     this.#anchors = anchors
     this.#log = log
     for (const { fingerprint256, stage } of anchorDates(anchors, now)) this.#said.set(fingerprint256, stage)
@@ -47,7 +43,7 @@ export class EkCaWatch {
     }
   }
 
-  /** Stops. */
+  // Stops.
   close(): void {
     clearInterval(this.#timer)
   }

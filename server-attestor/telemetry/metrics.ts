@@ -9,14 +9,14 @@ import type { Log } from '@tower-of-omens/keylime'
 import type { RequestSeen } from '@tower-of-omens/keylime/https'
 import type { HostServices } from '@tower-of-omens/spire-sdk'
 
-/** Describes one metric for the documentation. */
+/** One metric, for the documentation. */
 export interface MetricKind {
   readonly kind: 'counter' | 'sample' | 'gauge'
   readonly labels: readonly string[]
   readonly meaning: string
 }
 
-/** Lists every metric; SPIRE puts `spire_server_keylime_` in front. `docs/metrics.md` is printed from it. */
+/** Every metric; SPIRE puts `spire_server_keylime_` in front. `docs/metrics.md` is printed from it. */
 export const METRICS = {
   attest_total: {
     kind: 'counter',
@@ -64,17 +64,17 @@ export const METRICS = {
   },
 } as const satisfies Readonly<Record<string, MetricKind>>
 
-/** Is the name of a metric. */
+/** The name of a metric. */
 export type MetricName = keyof typeof METRICS
 
-/** Is how an attestation ended. */
+/** The end of an attestation. */
 export type AttestResult = 'admitted' | 'refused' | 'not_yet' | 'failed'
 
-/** Is how often metrics are sent. */
+/** Time between two sendings. */
 export const FLUSH_MS = 5_000
 /** Samples of one series sent at a time; more are thinned out evenly, so that a storm costs no more than a calm. */
 const MAX_SAMPLES = 50
-/** Bounds one call to the host. */
+/** Bound on one call to the host. */
 const CALL_TIMEOUT_MS = 2_000
 
 type Labels = Readonly<Record<string, string>>
@@ -89,7 +89,7 @@ interface Series {
   seen: number
 }
 
-/** Collects metrics and sends them. Nothing here ever throws or waits. */
+/** Metrics, gathered and sent. Nothing here ever throws or waits. */
 export class AttestationMetrics {
   readonly #hosts: Pick<HostServices, 'metrics'>
   readonly #log: Pick<Log, 'debug'>

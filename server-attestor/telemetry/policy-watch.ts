@@ -8,10 +8,10 @@ import type { EnrolledPolicy } from '@tower-of-omens/gate'
 import { checksNothing, describeStrength } from '@tower-of-omens/gate'
 import { BoundedMap, type Log } from '@tower-of-omens/keylime'
 
-/** Is for how many nodes the last warning is remembered. */
+/** Nodes of which the last warning is remembered. */
 const MAX_WARNED = 20_000
 
-/** Remembers what was warned of. Outlives a new configuration. */
+/** Memory of the warnings. Outlives a new configuration. */
 export class PolicyWatch {
   readonly #warned = new BoundedMap<string, string>(MAX_WARNED)
 

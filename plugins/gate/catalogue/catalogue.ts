@@ -9,7 +9,7 @@ import { GATE_ENTRIES } from './gate.ts'
 import { IDENTITY_ENTRIES } from './identity.ts'
 import { NODE_ENTRIES } from './node.ts'
 
-/** Is a gRPC status that this catalogue uses; SPIRE Agent exits at once on `PERMISSION_DENIED` and retries the others. */
+/** A gRPC status that this catalogue uses; SPIRE Agent exits at once on `PERMISSION_DENIED` and retries the others. */
 export type CatalogueStatus =
   | 'INVALID_ARGUMENT'
   | 'FAILED_PRECONDITION'
@@ -19,7 +19,7 @@ export type CatalogueStatus =
   | 'CANCELLED'
   | 'DEADLINE_EXCEEDED'
 
-/** Describes one refusal or failure to operators; `docs/errors.md` is printed from these. */
+/** One refusal or failure, as operators meet it; `docs/errors.md` is printed from these. */
 export interface CatalogueEntry {
   readonly status: CatalogueStatus
   /** What the caller reads, one line, `{name}` for each fact; follows `keylime agent <id>: ` once the agent is known. */
@@ -30,27 +30,27 @@ export interface CatalogueEntry {
   readonly next: string
 }
 
-/** Holds every entry by its code. */
+/** Every entry by its code. */
 export const CATALOGUE = { ...GATE_ENTRIES, ...IDENTITY_ENTRIES, ...FAULT_ENTRIES, ...NODE_ENTRIES } as const
 
-/** Is a stable code such as `KL-GATE-STALE`; once published it is never given another meaning. */
+/** A stable code such as `KL-GATE-STALE`; once published it is never given another meaning. */
 export type ErrorCode = keyof typeof CATALOGUE
 
-/** Is a code of the gate, `gate.ts`. */
+/** A code of the gate, `gate.ts`. */
 export type GateCode = keyof typeof GATE_ENTRIES
 
 /** Code of the agent half, `node.ts`. */
 export type NodeCode = keyof typeof NODE_ENTRIES
 
-/** Is a code that names what is wrong with who the node says it is, `identity.ts`. */
+/** A code that names what is wrong with who the node says it is, `identity.ts`. */
 export type IdentityCode = keyof typeof IDENTITY_ENTRIES
 
-/** Names the `{placeholders}` of a message. */
+/** The `{placeholders}` of a message. */
 type Placeholders<T extends string> = T extends `${string}{${infer Name}}${infer Rest}`
   ? Name | Placeholders<Rest>
   : never
 
-/** Holds a value for every placeholder of a code's message. */
+/** A value for every placeholder of a code's message. */
 export type MessageFacts<C extends ErrorCode> = Readonly<
   Record<Placeholders<(typeof CATALOGUE)[C]['message']>, string | number>
 >

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Holds the entries of faults; none of them makes a SPIRE agent exit at once. */
+/** The entries of faults; none of them makes a SPIRE agent exit at once. */
 export const FAULT_ENTRIES = {
   'KL-AGENT-UNKNOWN': {
     status: 'FAILED_PRECONDITION',

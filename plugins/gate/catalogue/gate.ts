@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Holds the gate's entries; design section 5 decides each status. */
+/** The gate's entries; design section 5 decides each status. */
 export const GATE_ENTRIES = {
   'KL-GATE-PUSH-MODE': {
     status: 'FAILED_PRECONDITION',

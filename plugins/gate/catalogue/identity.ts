@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Holds the entries of identity and local proof. */
+/** The entries of identity and local proof. */
 export const IDENTITY_ENTRIES = {
   'KL-ID-DEFAULT-UUID': {
     status: 'PERMISSION_DENIED',

@@ -27,7 +27,7 @@ export interface BrokeredServer {
   close(): void
 }
 
-/** Opens connections to the other side of the plugin boundary. */
+/** The way to the other side of the plugin boundary. */
 export interface Broker {
   /**
    * Finds out where the other side serves a number. May be asked any number of times and any time later.

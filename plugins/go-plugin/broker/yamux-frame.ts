@@ -1,5 +1,5 @@
 /**
- * Frames of yamux version 0: twelve bytes of header, then data for data frames.
+ * The frames of yamux version 0: twelve bytes of header, then data for data frames.
  *
  * @see hashicorp/yamux v0.1.2, spec.md and const.go
  * @module

@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream'
 import { encodeHeader, FLAG, FRAME, type FrameHeader, GO_AWAY, newFrameReader } from './yamux-frame.ts'
 import { type StreamSession, YamuxStream } from './yamux-stream.ts'
 
-/** Carries many streams over one connection. */
+/** Many streams over one connection. */
 export interface StreamMuxer {
   /**
    * Opens a stream to the other side.

@@ -80,7 +80,7 @@ async function bundleScript(options: BundleOptions, folder: string, script: stri
   return Object.keys(metafile.inputs)
 }
 
-/** Code for any Node.js, however old, that ends with the reason where the bundle would end without one. */
+// Code for any Node.js, however old, that ends with the reason where the bundle would end without one.
 function versionGuard({ out, target = DEFAULT_TARGET }: BundleOptions): string {
   const [, major, minor = '0'] = /^node(\d+)(?:\.(\d+))?/.exec(target) ?? []
   if (major === undefined) throw new Error(`target is ${JSON.stringify(target)}, expected such as node22.19`)

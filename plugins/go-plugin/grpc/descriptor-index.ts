@@ -1,5 +1,5 @@
 /**
- * Finds the descriptor of a .proto file by its name, by what it declares or by what it extends. Loaded when reflection
+ * An index of .proto descriptors by the name of the file, by what it declares or by what it extends. Loaded when reflection
  * is first asked for one.
  *
  * @see google/protobuf/descriptor.proto
@@ -84,7 +84,7 @@ export class DescriptorIndex {
     return [...numbers.keys()].toSorted((a, b) => a - b)
   }
 
-  /** What is imported but not known is left out: the client asks for it by name and is told. */
+  // What is imported but not known is left out: the client asks for it by name and is told.
   #withImports(file: DescriptorFile | undefined): Buffer[] | undefined {
     if (file === undefined) return undefined
     const found = new Set([file])
@@ -118,7 +118,7 @@ export class DescriptorIndex {
     for (const extension of message.extension) this.#addExtension(name, extension, file)
   }
 
-  /** The values of an enum are named beside it, not inside of it. */
+  // The values of an enum are named beside it, not inside of it.
   #addEnum(scope: string, { name, value }: EnumOutline, file: DescriptorFile): void {
     for (const declared of [name, ...value.map((one) => one.name)]) this.#declare(scope, declared, file)
   }

@@ -69,7 +69,7 @@ export function newFedServer(
   }
 }
 
-/** grpc-js keeps its HTTP/2 options to itself; a release without this field fails the test of a storm of cancelled calls. */
+// grpc-js keeps its HTTP/2 options to itself; a release without this field fails the test of a storm of cancelled calls.
 function liftResetLimits(server: Server): void {
   const options: unknown = Reflect.get(server, 'commonServerOptions')
   if (typeof options === 'object' && options !== null) Object.assign(options, RESET_LIMITS)

@@ -165,7 +165,7 @@ async function groupId(group: string): Promise<number> {
   return Number(entry)
 }
 
-/** /etc/group first; a directory service only where the machine has `getent`. */
+// /etc/group first; a directory service only where the machine has `getent`.
 async function groupLine(group: string): Promise<string | undefined> {
   const lines = readFileSync('/etc/group', 'utf8').split('\n')
   const local = lines.find((line) => line.startsWith(`${group}:`))

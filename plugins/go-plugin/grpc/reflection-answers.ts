@@ -51,7 +51,7 @@ export function newReflectionAnswers(parts: ReflectionParts): (bytes: Buffer) =>
   }
 }
 
-/** The plugin's own descriptors come first: they belong together, and ours may be of another version. */
+// The plugin's own descriptors come first: they belong together, and ours may be of another version.
 async function loadIndex({ descriptors, log }: ReflectionParts): Promise<DescriptorIndex> {
   const { DescriptorIndex } = await import('./descriptor-index.ts')
   const { descriptorSet } = await import('../gen/descriptors.ts')

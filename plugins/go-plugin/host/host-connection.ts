@@ -95,7 +95,7 @@ function socketLine(handshake: Handshake, parts: BrokerParts): Line {
   return { target, broker, close: () => broker.close() }
 }
 
-/** One raw connection carries everything: grpc-js reaches it through a bridge. */
+// One raw connection carries everything: grpc-js reaches it through a bridge.
 async function muxLine(handshake: Handshake, parts: BrokerParts): Promise<Line> {
   const socket = createConnection(socketOptions(handshake))
   await once(socket, 'connect')
@@ -152,7 +152,7 @@ function openStdio(client: GRPCStdioClient): { printed: (channel: 1 | 2) => stri
   return { printed, end: () => call.cancel() }
 }
 
-/** The host of the tests logs nothing of its own; what matters is what its services answer. */
+// The host of the tests logs nothing of its own; what matters is what its services answer.
 function silentLogger(): HclogLogger {
   return newHclogLogger(() => undefined)
 }

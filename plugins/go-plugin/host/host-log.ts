@@ -1,5 +1,5 @@
 /**
- * Reads a plugin's stderr as a go-plugin host does.
+ * A plugin's stderr as a go-plugin host reads it.
  *
  * @see hashicorp/go-plugin dd3617a, client.go (logStderr) and log_entry.go
  * @module

@@ -1,5 +1,5 @@
 /**
- * Starts a plugin as a go-plugin host does, and ends it the same way.
+ * A plugin that is started as a go-plugin host does, and ended the same way.
  *
  * @see hashicorp/go-plugin dd3617a, client.go (Start, Kill) and grpc_client.go
  * @module

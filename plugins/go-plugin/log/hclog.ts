@@ -109,7 +109,7 @@ function cut(text: string, chars: number): string {
   return text.length <= chars ? text : text.slice(0, chars) + CUT
 }
 
-/** `2006-01-02T15:04:05.000000Z`: with three digits, or nine, the host logs the raw line at debug. */
+// `2006-01-02T15:04:05.000000Z`: with three digits, or nine, the host logs the raw line at debug.
 function timestamp(now: Date): string {
   return now.toISOString().replace('Z', '000Z')
 }

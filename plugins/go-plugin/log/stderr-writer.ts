@@ -1,5 +1,5 @@
 /**
- * Writes whole lines to file descriptor 2, at once and without ever throwing.
+ * Whole lines for file descriptor 2, written at once and without ever throwing.
  *
  * Node's own stderr stream is asynchronous on pipes: what it still holds is lost when the process exits.
  *

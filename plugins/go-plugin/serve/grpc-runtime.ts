@@ -72,7 +72,7 @@ export async function newGrpcRuntime(parts: RuntimeParts): Promise<GrpcRuntime> 
   }
 }
 
-/** Without multiplexing every connection is for the main server, and the broker opens sockets of its own. */
+// Without multiplexing every connection is for the main server, and the broker opens sockets of its own.
 async function transportFor(multiplex: boolean, parts: BrokerParts): Promise<MuxTransport> {
   if (!multiplex) return { broker: newSocketBroker(parts), handle: (connection, serveMain) => serveMain(connection) }
   const { newMuxTransport } = await import('../broker/mux-transport.ts')

@@ -1,5 +1,5 @@
 /**
- * Keeps `process.stdout` and `process.stderr` away from the descriptors 1 and 2, which belong to the host's parsers.
+ * The capture that keeps `process.stdout` and `process.stderr` away from the descriptors 1 and 2, which belong to the host's parsers.
  *
  * What code prints waits here, bounded, until the host reads it through the stdio service.
  *

@@ -1,5 +1,5 @@
 /**
- * Serves a plugin inside a running process, for tests and debuggers: no cookie, no handshake line, no signals, no exit.
+ * A plugin served inside a running process, for tests and debuggers: no cookie, no handshake line, no signals, no exit.
  * The host finds it through a reattach configuration.
  *
  * @see hashicorp/go-plugin dd3617a, server.go (ServeTestConfig) and client.go (ReattachConfig)

@@ -1,5 +1,5 @@
 /**
- * Serves a plugin to the hashicorp go-plugin host that started this process, for as long as the host wants it.
+ * A plugin served to the hashicorp go-plugin host that started this process, for as long as the host wants it.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Binds a plugin's socket, says where, and serves on it.
+ * A plugin's socket: bound, announced, and served on.
  *
  * The socket is bound and announced before gRPC is loaded: connections wait in a queue meanwhile, and the host, which
  * needs time to dial, loses none.
@@ -117,7 +117,7 @@ async function tlsFor(env: NodeJS.ProcessEnv): Promise<PluginTls | undefined> {
   return newPluginTls(hostCert)
 }
 
-/** Holds connections until gRPC is loaded, and knows all of them, so that none outlives the plugin. */
+/** Queue of connections until gRPC is loaded; it knows all of them, so that none outlives the plugin. */
 class ConnectionQueue {
   readonly #open = new Set<Socket>()
   #handle: ((socket: Socket) => void) | undefined

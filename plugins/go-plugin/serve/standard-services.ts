@@ -15,7 +15,7 @@ import type { OutputCapture, OutputChunk } from './output-capture.ts'
 const SERVING = 1
 const SERVICE_UNKNOWN = 3
 
-/** Names whose health is asked: go-plugin pings `plugin`, the empty name means the whole server. */
+/** Services whose health is asked: go-plugin pings `plugin`, the empty name means the whole server. */
 const HEALTHY = ['', 'plugin']
 
 /**

@@ -72,7 +72,7 @@ function hostCertificate(pem: string): X509Certificate {
   }
 }
 
-/** What is made of each peer's certificate once connected knows these curves alone. */
+// What is made of each peer's certificate once connected knows these curves alone.
 function requireKnownCurve(certificate: X509Certificate): X509Certificate {
   const { namedCurve } = certificate.publicKey.asymmetricKeyDetails ?? {}
   if (namedCurve === undefined || CURVES.has(namedCurve)) return certificate
@@ -111,7 +111,7 @@ export function newOwnCertificate(now: Date = new Date()): OwnCertificate {
   }
 }
 
-/** `O=HashiCorp, CN=localhost`, as every go-plugin host and plugin shows. */
+// `O=HashiCorp, CN=localhost`, as every go-plugin host and plugin shows.
 function localhostName(): Buffer {
   return sequence(nameAttribute('2.5.4.10', 'HashiCorp'), nameAttribute('2.5.4.3', 'localhost'))
 }

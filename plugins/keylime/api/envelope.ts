@@ -16,10 +16,10 @@ import { clientInWords } from '../https/target.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 import { isDeeperThan, isObject, kindOf, tryJson } from './json.ts'
 
-/** Bounds how deep JSON may nest: Keylime's own answers take 4. */
+/** Bound on the depth of JSON: Keylime's own answers take 4. */
 export const MAX_JSON_DEPTH = 32
 
-/** Describes the call whose answer is opened. */
+/** The call whose answer is opened. */
 export interface Call {
   /** The service, such as `keylime verifier 127.0.0.1:8881`. */
   readonly who: string

@@ -14,14 +14,14 @@ import { parseShape } from './shape.ts'
 import { V2 } from './v2/generation.ts'
 import { API_VERSIONS, type ApiVersion } from './v2/versions.ts'
 
-/** Is what a Keylime agent says of itself. */
+/** A Keylime agent's word of itself. */
 export interface AgentInfo {
   readonly agentId: AgentId
   /** Such as `sha256`. */
   readonly hashAlg: string
 }
 
-/** Is an identity quote as the agent sends it. */
+/** An identity quote as the agent sends it. */
 export interface IdentityQuote {
   /** Keylime's quote string. */
   readonly quote: string
@@ -41,7 +41,7 @@ const QUOTE = v.object({
   pubkey: v.nullish(v.string()),
 })
 
-/** Asks one Keylime agent. */
+/** Client of one Keylime agent. */
 export class KeylimeAgentClient {
   readonly #api: KeylimeApi<ApiVersion>
 

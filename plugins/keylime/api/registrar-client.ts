@@ -16,7 +16,7 @@ import {
 } from './v2/registrar-record.ts'
 import type { ApiVersion } from './v2/versions.ts'
 
-/** Asks one registrar. */
+/** Client of one registrar that reads alone. */
 export class RegistrarClient {
   readonly #api: KeylimeApi<ApiVersion>
 

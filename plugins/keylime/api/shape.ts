@@ -1,5 +1,5 @@
 /**
- * Checks parsed JSON against a valibot schema, and says in one line which field is wrong without showing its value.
+ * Parsed JSON held against a valibot schema; an error says in one line which field is wrong, without its value.
  *
  * @module
  */

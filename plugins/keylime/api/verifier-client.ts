@@ -14,19 +14,19 @@ import { type AgentRecord, parseAgentRecord } from './v2/agent-record.ts'
 import { V2 } from './v2/generation.ts'
 import type { ApiVersion } from './v2/versions.ts'
 
-/** Bounds a bulk answer when nobody knows how many agents there are. */
+/** Bound on a bulk answer when nobody knows how many agents there are. */
 export const BULK_BASE_BYTES = 16 * 1024 * 1024
 
-/** Is what one agent's row in a bulk answer may take: 0.7 KiB is usual, a long policy more. */
+/** Bound on one agent's row in a bulk answer: 0.7 KiB is usual, a long policy more. */
 export const BULK_BYTES_PER_AGENT = 8 * 1024
 
-/** Is the time one agent's row adds to a bulk read: five times what a real verifier takes. */
+/** The time one agent's row adds to a bulk read: five times what a real verifier takes. */
 export const BULK_MS_PER_AGENT = 2
 
-/** Bounds a bulk answer whatever is expected. */
+/** Bound on a bulk answer whatever is expected. */
 export const BULK_MAX_BYTES = 256 * 1024 * 1024
 
-/** Holds the evidence of one identity quote. */
+/** The evidence of one identity quote. */
 export interface IdentityQuestion {
   readonly agentId: AgentId
   /** Keylime's quote string. */
@@ -35,14 +35,14 @@ export interface IdentityQuestion {
   readonly hashAlg: string
 }
 
-/** Is the verifier's opinion of a quote. */
+/** The verifier's opinion of a quote. */
 export interface IdentityVerdict {
   readonly valid: boolean
   /** The verifier's words when it is not valid: text for the log, never an interface. */
   readonly reason?: string
 }
 
-/** Holds the records of all agents, as one bulk read gave them. */
+/** The records of all agents, as one bulk read gave them. */
 export interface AgentRecords {
   /** Agents the verifier knows. */
   readonly size: number
@@ -62,7 +62,7 @@ const VERDICT = v.object({
   reason: v.nullish(v.string()),
 })
 
-/** Asks one verifier. */
+/** Client of one verifier that reads alone. */
 export class VerifierClient {
   readonly #api: KeylimeApi<ApiVersion>
 

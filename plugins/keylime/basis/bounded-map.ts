@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Holds at most a fixed number of entries; reading an entry keeps it. */
+/** A map of at most a fixed number of entries; reading an entry keeps it. */
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, V>()
   readonly #limit: number

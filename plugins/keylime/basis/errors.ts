@@ -5,7 +5,7 @@
  */
 
 /**
- * Names every kind of failure; each attestor's `status.ts` maps each one to a gRPC status.
+ * The kinds of failure; each attestor's `status.ts` maps each one to a gRPC status.
  *
  * `UNREACHABLE`: refused, reset, DNS. `TIMEOUT`: our own deadline. `UNAVAILABLE`: 429 or 5xx. `CLIENT_REFUSED`: 401, 403
  * or a TLS alert about our certificate. `PEER_UNTRUSTED`: their certificate. `AGENT_UNKNOWN`: 404. `CONFLICT`: 409 to a change. `API_UNSUPPORTED`: no
@@ -27,10 +27,10 @@ export type KeylimeErrorCode =
   | 'KEYLIME_QUOTE_REJECTED'
   | 'KEYLIME_CANCELLED'
 
-/** Holds facts for the log, snake_case keys; never a quote, nonce, key or response body. */
+/** Facts for the log, snake_case keys; never a quote, nonce, key or response body. */
 export type KeylimeErrorFacts = Readonly<Record<string, string | number | boolean>>
 
-/** Says what failed, knows no gRPC. The message is fit for the other half; `cause` is for the log only. */
+/** A failure of this room, which knows no gRPC. The message is fit for the other half; `cause` is for the log only. */
 export class KeylimeError extends Error {
   override readonly name = 'KeylimeError'
   readonly code: KeylimeErrorCode

@@ -6,7 +6,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { excerpt } from './printable.ts'
 
-/** Names where a service listens; `host` is a name or an IP address without brackets. */
+/** The address of a service; `host` is a name or an IP address without brackets. */
 export interface HostPort {
   readonly host: string
   readonly port: number

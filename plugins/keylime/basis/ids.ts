@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto'
 import { KeylimeError } from './errors.ts'
 import { cut } from './printable.ts'
 
-/** Names a Keylime agent; only {@link parseAgentId} makes one, so it is safe in a URL and as a SPIFFE ID segment. */
+/** The ID of a Keylime agent; only {@link parseAgentId} makes one, so it is safe in a URL and as a SPIFFE ID segment. */
 export type AgentId = string & { readonly __brand: 'AgentId' }
 
-/** Is the length of the longest agent ID. */
+/** The length of the longest agent ID. */
 export const MAX_AGENT_ID_CHARACTERS = 80
 
 // The intersection of Keylime's `[\w.-]+` of at most 80 characters and a SPIFFE ID path segment.
@@ -54,5 +54,5 @@ export function ekUuid(ekPem: string): string {
   return createHash('sha256').update(ekPem).digest('hex')
 }
 
-/** Is the ID that every unconfigured Keylime agent claims, so it names nobody. @see rust-keylime 3a4d5654, keylime/src/config/base.rs */
+/** The ID that every unconfigured Keylime agent claims, so it names nobody. @see rust-keylime 3a4d5654, keylime/src/config/base.rs */
 export const DEFAULT_AGENT_UUID: AgentId = parseAgentId('d432fbb3-d2f1-4a97-9ef7-75bd81c00000')

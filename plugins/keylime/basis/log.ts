@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Adds one line with its fields. */
+/** Function that adds one line with its fields. */
 export type LogLine = (message: string, fields?: Readonly<Record<string, unknown>>) => void
 
 /** A log by levels; a part that needs less takes a `Pick` of it. */

@@ -89,7 +89,7 @@ export class SharedWork<T> {
   }
 }
 
-/** Read anew each time: it changes while we wait. */
+// Read anew each time: it changes while we wait.
 function hasGone(signal: AbortSignal): boolean {
   return signal.aborted
 }

@@ -53,7 +53,7 @@ export function parseAgentData(text: string): AgentData {
   return { publicArea: sized(ak_public), privateArea: sized(ak_private), hashAlg, ekHash }
 }
 
-/** The file has both without their lengths. */
+// The file has both without their lengths.
 function sized(bytes: readonly number[]): Buffer {
   const length = Buffer.alloc(2)
   length.writeUInt16BE(bytes.length)

@@ -106,14 +106,14 @@ function isKey(found: SubjectKey, ek: TpmPublic): boolean {
   return isCurve(found.parameters, curve) && isPoint(found.key, curve, fromBase64Url(jwk.x), fromBase64Url(jwk.y))
 }
 
-/** An EK that is no RSA key has neither modulus nor exponent. */
+// An EK that is no RSA key has neither modulus nor exponent.
 function isRsaKey(key: Buffer, n: string | undefined, e: string | undefined): boolean {
   const [modulus, exponent] = membersOf(readDer(key, DER.sequence)).map((one) => requireTag(one, DER.integer))
   if (modulus === undefined || exponent === undefined) throw new DerError('an RSA key without modulus or exponent')
   return isNumber(modulus, fromBase64Url(n)) && isNumber(exponent, fromBase64Url(e))
 }
 
-/** A curve by its name, or by all of its parameters: one of them changed is another curve. */
+// A curve by its name, or by all of its parameters: one of them changed is another curve.
 function isCurve(parameters: SubjectKey['parameters'], curve: CurveFacts): boolean {
   if (parameters?.tag === DER.oid) return parameters.body.toString('hex') === curve.oid
   const [, field, coefficients, base, order] = membersOf(requireTag(parameters, DER.sequence))
@@ -130,14 +130,14 @@ function isCurve(parameters: SubjectKey['parameters'], curve: CurveFacts): boole
   )
 }
 
-/** The last byte of each p is 0xff. */
+// The last byte of each p is 0xff.
 function minusThree(p: Buffer): Buffer {
   const a = Buffer.from(p)
   a.writeUInt8(0xfc, a.length - 1)
   return a
 }
 
-/** A point in any of its forms: compressed (02, 03), whole (04), or both at once (06, 07). */
+// A point in any of its forms: compressed (02, 03), whole (04), or both at once (06, 07).
 function isPoint(point: Buffer, { bytes }: CurveFacts, x: Buffer, y: Buffer): boolean {
   const [left, right] = [padded(x, bytes), padded(y, bytes)]
   const parity = (right.at(-1) ?? 0) & 1

@@ -29,7 +29,7 @@ export class DerError extends Error {
   override readonly name = 'DerError'
 }
 
-/** Bounds the members of one sequence; a certificate has ten. */
+/** Bound on the members of one sequence; a certificate has ten. */
 const MAX_MEMBERS = 64
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Does a TPM maker vouch for an EK: the registrar's EK certificate against a set of trusted CA certificates.
+ * The chain by which a TPM maker vouches for an EK: the registrar's EK certificate against a set of trusted CA certificates.
  *
  * Dates decide only when asked to: nobody can renew an EK certificate, makers let their CAs expire while their TPMs work,
  * and a wrong clock of ours would cut off all nodes of a maker at once.
@@ -114,7 +114,7 @@ function climb(certificate: X509Certificate, anchors: EkAnchors, dates: EkDates)
   return chain
 }
 
-/** Of several certificates of one CA the one within its dates comes first; another one only where dates do not decide. */
+// Of several certificates of one CA the one within its dates comes first; another one only where dates do not decide.
 function issuerOf(
   below: X509Certificate,
   anchors: EkAnchors,
@@ -131,7 +131,7 @@ function issuerOf(
   return decide ? inForce : (inForce ?? issuers[0])
 }
 
-/** `checkIssued` compares names, key identifiers and the issuer's key usage; `verify` the signature. */
+// `checkIssued` compares names, key identifiers and the issuer's key usage; `verify` the signature.
 function isIssuedBy(below: X509Certificate, candidate: X509Certificate): boolean {
   try {
     return below.checkIssued(candidate) && below.verify(candidate.publicKey)
@@ -145,7 +145,7 @@ function lateIssuer(issuer: X509Certificate, { now }: EkDates): string | undefin
   return fault === undefined ? undefined : `the certificate of ${oneLine(issuer.subject)} in ek_ca_path is ${fault}`
 }
 
-/** A name and a key identifier that are ours, with a signature that is not, are a forgery; a name that is not ours is not. */
+// A name and a key identifier that are ours, with a signature that is not, are a forgery; a name that is not ours is not.
 function whyNobody(certificate: X509Certificate, anchors: EkAnchors, dates: EkDates): EkFault {
   const late = anchors.certificates.find((one) => isIssuedBy(certificate, one))
   const issuer = oneLine(certificate.issuer)
@@ -159,7 +159,7 @@ function whyNobody(certificate: X509Certificate, anchors: EkAnchors, dates: EkDa
   }
 }
 
-/** With a key that is of no use here, a signature that does not verify says nothing. */
+// With a key that is of no use here, a signature that does not verify says nothing.
 function hasReadableKey(issuer: X509Certificate): boolean {
   try {
     return issuer.publicKey.type === 'public'

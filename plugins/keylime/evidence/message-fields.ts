@@ -5,7 +5,7 @@
  */
 import { KeylimeError } from '../basis/errors.ts'
 
-/** Bounds every message, in bytes; a response with a quote of all PCRs takes under 6 KiB. */
+/** Bound on every message, in bytes; a response with a quote of all PCRs takes under 6 KiB. */
 export const MAX_MESSAGE_BYTES = 65_536
 
 /** Fields of a message; a map, so that no name of the sender reaches a prototype. */

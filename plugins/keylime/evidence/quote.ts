@@ -25,7 +25,7 @@ import {
 import { KeylimeError } from '../basis/errors.ts'
 import { type RegisteredRecord, registeredKeys } from './registered-keys.ts'
 
-/** Holds a quote string's three parts, parsed. */
+/** A quote string's three parts, parsed. */
 export interface ParsedQuote {
   /** What the AK signed, as received. */
   readonly attestBytes: Buffer
@@ -34,7 +34,7 @@ export interface ParsedQuote {
   readonly pcrs: PcrBlob
 }
 
-/** Holds what a quote must be bound to. */
+/** The facts a quote must be bound to. */
 export interface QuoteBinding {
   /** The nonce of this attestation, and of no other. */
   readonly nonce: string
@@ -45,7 +45,7 @@ export interface QuoteBinding {
   readonly pubkey?: string | undefined
 }
 
-/** Holds everything one attestation brought. */
+/** Everything one attestation brought. */
 export interface Evidence {
   readonly agentId: string
   readonly hashAlg: HashAlg

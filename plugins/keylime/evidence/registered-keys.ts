@@ -10,7 +10,7 @@ import { KeylimeError } from '../basis/errors.ts'
 import { ekUuid } from '../basis/ids.ts'
 import { certifiedKey } from './certified-key.ts'
 
-/** Is the part of a registrar record that holds keys; `RegistrarRecord` fits. */
+/** The part of a registrar record that holds keys; `RegistrarRecord` fits. */
 export interface RegisteredRecord {
   readonly agentId: string
   /** TPM2B_PUBLIC of the AK. */
@@ -21,7 +21,7 @@ export interface RegisteredRecord {
   readonly ekCert?: Uint8Array | undefined
 }
 
-/** Holds a record's keys, checked. */
+/** A record's keys, checked. */
 export interface RegisteredKeys {
   readonly ak: TpmPublic
   readonly ek: TpmPublic
@@ -91,7 +91,7 @@ function requireAk(record: RegisteredRecord, ak: TpmPublic): void {
   if (ak.symmetric !== undefined) throw unusable(record, 'AK has a symmetric cipher, expected none')
 }
 
-/** A certificate that cannot be read proves nothing and is not relied on: only `ek_ca_path` does, and refuses it. */
+// A certificate that cannot be read proves nothing and is not relied on: only `ek_ca_path` does, and refuses it.
 function requireMatchingCertificate(record: RegisteredRecord, ek: TpmPublic): void {
   if (record.ekCert === undefined) return
   if (certifiedKey(record.ekCert, ek) !== 'other') return

@@ -92,7 +92,7 @@ function parsePcrs(text: string): readonly number[] {
   throw badMessage('challenge field PCRs is not a list of PCRs: expected ascending numbers below 24, such as 0,2,7')
 }
 
-/** A later version is answered as if none were offered: what it needs we do not know. */
+// A later version is answered as if none were offered: what it needs we do not know.
 function isOffered(message: string, fields: MessageFields): boolean {
   return !isLeftOut(fields, 'Evidence') && readText(message, fields, 'Evidence') === TPM_EVIDENCE
 }

@@ -1,5 +1,5 @@
 /**
- * Opens TCP and TLS connections for undici and remembers about each what a later failure needs to be explained.
+ * The TCP and TLS connections of undici, opened here so that a later failure of each can be explained.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { explainConnectFailure } from './network-failures.ts'
 import { describeNoPeer, presentedBy, whyNotNamed } from './peer-certificates.ts'
 import type { Target } from './target.ts'
 
-/** Makes and remembers the connections of one pool. */
+/** Maker of the connections of one pool, which remembers each. */
 export interface Connector {
   /** The function undici calls for each new connection. */
   readonly connect: (options: unknown, callback: (...result: [Error, null] | [null, net.Socket]) => void) => void
@@ -53,7 +53,7 @@ interface Session {
   readonly until: number
 }
 
-/** Keeps the latest session of one pool. */
+/** The latest session of one pool. */
 interface Sessions {
   offer(): Session | undefined
   keep(connection: Connection, ticket: Buffer, resumed: Session | undefined): void
@@ -154,7 +154,7 @@ function whenOpen(
   else socket.once(options.material === undefined ? 'connect' : 'secureConnect', opened)
 }
 
-/** Marks a connection that was not open in time. */
+/** The error of a connection that was not open in time. */
 export class ConnectTimeout extends Error {
   override readonly name = 'ConnectTimeout'
 }

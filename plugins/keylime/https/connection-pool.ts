@@ -14,7 +14,7 @@ import type { Target } from './target.ts'
 // Below the 5 s after which a Keylime agent (actix) closes an idle connection.
 const KEEP_ALIVE_MS = 4_000
 
-/** Is the pool requests go to now. */
+/** The pool requests go to now. */
 export interface PoolInUse {
   readonly pool: Pool
   readonly connector: Connector
@@ -22,7 +22,7 @@ export interface PoolInUse {
   readonly material: TlsMaterial | undefined
 }
 
-/** Holds what every pool of one service has in common. */
+/** Options that every pool of one service has in common. */
 export interface ConnectionPoolOptions {
   readonly target: Target
   /** Absent for plain HTTP. */
@@ -34,7 +34,7 @@ export interface ConnectionPoolOptions {
   readonly timeoutMs: number
 }
 
-/** Gives requests the pool made with the TLS material in force. */
+/** The pool made with the TLS material in force, and those before it until they are idle. */
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions
   #inUse: PoolInUse | undefined

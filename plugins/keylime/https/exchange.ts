@@ -7,7 +7,7 @@ import type { Dispatcher, Pool } from 'undici'
 import { newFailure } from '../basis/failures.ts'
 import type { RequestScope } from './request-scope.ts'
 
-/** Holds an answer, whatever its status. */
+/** An answer, whatever its status. */
 export interface HttpAnswer {
   readonly status: number
   /** Media type in lower case without parameters; `''` when none was sent. */
@@ -36,7 +36,7 @@ export interface Exchange {
   readonly who: string
 }
 
-/** Says whether anything of an answer had come when an exchange failed. */
+/** Progress of an exchange, for the words of its failure. */
 export interface ExchangeProgress {
   started: boolean
   answered: boolean
@@ -96,11 +96,11 @@ export function sendExchange(
   })
 }
 
-/** Is how large a piece must be to be kept as it came; smaller ones are gathered. */
+/** Size from which a piece is kept as it came; smaller ones are gathered. */
 const LARGE_BYTES = 4_096
 const GATHERED_BYTES = 65_536
 
-/** Keeps the pieces of a body: a million of them, a byte each, must not take a hundred bytes apiece. */
+/** The pieces of a body: a million of them, a byte each, must not take a hundred bytes apiece. */
 class BodyPieces {
   readonly #whole: Buffer[] = []
   #gathering: Buffer | undefined

@@ -18,13 +18,13 @@ import { RequestScope } from './request-scope.ts'
 import { explainSilentClose } from './silent-close.ts'
 import { type Target, type TargetSettings, targetInWords } from './target.ts'
 
-/** Bounds an answer: an agent record takes 1 to 20 KiB. */
+/** Bound on an answer: an agent record takes 1 to 20 KiB. */
 export const DEFAULT_MAX_BODY_BYTES = 1024 * 1024
 
-/** Is how many requests one service gets at a time: a real verifier handles one at a time anyway. */
+/** How many requests one service gets at a time: a real verifier handles one at a time anyway. */
 export const DEFAULT_MAX_CONNECTIONS = 32
 
-/** Bounds the requests that wait for one service: two storms of 5,000 nodes. */
+/** Bound on the requests that wait for one service: two storms of 5,000 nodes. */
 export const DEFAULT_MAX_WAITING = 10_000
 
 // A connection that went stale may be followed by another one of the same age.
@@ -33,7 +33,7 @@ const MAX_ATTEMPTS = 4
 // How long an answer stands for "our certificate is accepted".
 const ACCEPTED_MS = 10_000
 
-/** Describes one service and how to reach it. */
+/** One service and the way to it. */
 export interface HttpsOriginOptions {
   /** Such as `keylime verifier`; begins messages. */
   readonly role: string
@@ -56,7 +56,7 @@ export interface HttpsOriginOptions {
   readonly observe?: (seen: RequestSeen) => void
 }
 
-/** Tells metrics what became of one request. */
+/** The end of one request, for metrics. */
 export interface RequestSeen {
   readonly role: string
   /** Such as `get_agent`. */
@@ -84,7 +84,7 @@ export interface HttpRequestOptions {
   readonly maxBodyBytes?: number
 }
 
-/** Speaks HTTP with one service over one pool of connections; new TLS material means a new pool. */
+/** HTTP with one service over one pool of connections; new TLS material means a new pool. */
 export class HttpsOrigin {
   readonly target: Target
   readonly #options: HttpsOriginOptions

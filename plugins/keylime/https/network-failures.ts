@@ -11,7 +11,7 @@ import type { Connection, ConnectionPhase } from './connection.ts'
 import { type Target, targetInWords } from './target.ts'
 import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
 
-/** Holds what is known about a connection that failed. */
+/** Facts about a connection that failed. */
 export interface FailureContext {
   readonly target: Target
   readonly material?: TlsMaterial | undefined

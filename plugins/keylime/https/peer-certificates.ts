@@ -8,7 +8,7 @@ import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import * as tls from 'node:tls'
 
-/** Bounds the chain kept for messages; OpenSSL takes 100 KiB of certificates. */
+/** Bound on the chain kept for messages; OpenSSL takes 100 KiB of certificates. */
 const MAX_PRESENTED = 10
 
 /**

@@ -14,7 +14,7 @@ import type { Target } from './target.ts'
 /** serverAuth and anyExtendedKeyUsage. */
 const SERVER_USAGES: ReadonlySet<string> = new Set(['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'])
 
-/** Holds what is known about a TLS connection that failed. */
+/** Facts about a TLS connection that failed. */
 export interface TlsContext {
   readonly target: Target
   readonly material: TlsMaterial
@@ -26,7 +26,7 @@ export interface TlsContext {
   readonly now: number
 }
 
-/** Holds what a failure is called, and the sentence after the service's name. */
+/** A failure's name, and the sentence after the service's name. */
 export interface Explanation {
   readonly reason: FailureReason
   readonly text: string
@@ -62,7 +62,7 @@ export function explainPeer(code: string, error: Error, context: TlsContext): Ex
   }
 }
 
-/** Whatever OpenSSL says while it judges certificates is about the server's; it calls much of it unspecified. */
+// Whatever OpenSSL says while it judges certificates is about the server's; it calls much of it unspecified.
 function unverified(code: string, error: Error, context: TlsContext): Explanation {
   const why = error.message.split(';')[0]?.trim() ?? ''
   const named = code === '' || code === 'UNSPECIFIED' || code === why ? why : `${why} (${code})`
@@ -79,7 +79,7 @@ function chainInWords({ presented, material }: TlsContext): string {
   return chain.slice(0, 4).join(', issued by ')
 }
 
-/** OpenSSL says of a certificate somewhere in the chain that it may not be used as it is. */
+// OpenSSL says of a certificate somewhere in the chain that it may not be used as it is.
 function explainUse(code: string, error: Error, context: TlsContext): Explanation {
   const { presented, material } = context
   const [leaf, ...others] = presented

@@ -7,7 +7,7 @@
 import type { FailureReason } from '../basis/failures.ts'
 import type { HttpAnswer } from './exchange.ts'
 
-/** Is one sentence a proxy says about our certificate or our protocol. */
+/** One sentence a proxy says about our certificate or our protocol. */
 interface ProxySaying {
   readonly pattern: RegExp
   readonly reason: FailureReason

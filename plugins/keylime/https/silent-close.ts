@@ -1,5 +1,5 @@
 /**
- * Finds out whether a connection closed without a word was closed because of our certificate.
+ * The question whether a connection closed without a word was closed because of our certificate.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { RequestScope } from './request-scope.ts'
 import { type Target, targetInWords } from './target.ts'
 import { explainTlsFailure, refusalInWords } from './tls-failures.ts'
 
-/** Is how long a server that refuses a certificate may take to say so. */
+/** Time that a server which refuses a certificate may take to say so. */
 const QUIET_MS = 500
 
 /**

@@ -7,7 +7,7 @@
 import { formatHostPort, type HostPort } from '../basis/host-port.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 
-/** Names the configuration keys that messages point to. */
+/** The configuration keys that messages point to. */
 export interface TargetSettings {
   readonly host?: string
   readonly port?: string
@@ -16,7 +16,7 @@ export interface TargetSettings {
   readonly timeout?: string
 }
 
-/** Describes one service as a caller and an operator know it. */
+/** One service as a caller and an operator know it. */
 export interface Target extends HostPort {
   /** Such as `keylime verifier`; begins messages. */
   readonly role: string

@@ -9,7 +9,7 @@ import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import { type Explanation, explainPeer, type TlsContext } from './peer-failures.ts'
 import { clientInWords, type Target, targetInWords } from './target.ts'
 
-/** Names the ways in which TLS refuses our certificate. */
+/** The ways in which TLS refuses our certificate. */
 export type ClientRefusal =
   | 'client-issuer'
   | 'client-missing'

@@ -1,5 +1,5 @@
 /**
- * Says in the log that our client certificate, or a CA certificate we trust, nears its end: twice before, once after.
+ * The log lines by which our client certificate, or a CA certificate we trust, nears its end: two before, one after.
  *
  * @module
  */

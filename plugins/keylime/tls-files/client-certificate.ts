@@ -15,7 +15,7 @@ import { readTextFile } from './readable-file.ts'
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 const ANY_USAGE = '2.5.29.37.0'
 
-/** Describes the certificate we present; nothing of it is secret. */
+/** The certificate we present; nothing of it is secret. */
 export interface ClientCertificate {
   readonly certFile: string
   readonly keyFile: string
@@ -30,7 +30,7 @@ export interface ClientCertificate {
   readonly chainLength: number
 }
 
-/** Holds what the checks need to know and where they report. */
+/** Facts that the checks need, and where they report. */
 export interface ClientCheck {
   readonly anchors: readonly X509Certificate[]
   readonly now: number
@@ -39,7 +39,7 @@ export interface ClientCheck {
   readonly clientCaElsewhere: boolean
 }
 
-/** Holds the checked pair in the form a secure context takes. */
+/** The checked pair in the form a secure context takes. */
 export interface ClientPair {
   readonly identity: ClientCertificate
   readonly chainPem: string

@@ -6,7 +6,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readPem } from './pem.ts'
 
-/** Holds the key, or one sentence, without the path, about why there is none. */
+/** The key, or one sentence, without the path, about why there is none. */
 export type PrivateKeyRead = { readonly key: KeyObject; readonly pem: string } | { readonly problem: string }
 
 /** Keys of other programs, by label, and the way out. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Holds one block between its BEGIN and END lines. */
+/** One block between its BEGIN and END lines. */
 export interface PemBlock {
   /** What stands after BEGIN, such as `CERTIFICATE` or `EC PRIVATE KEY`. */
   readonly label: string
@@ -18,14 +18,14 @@ export interface PemBlock {
   readonly encrypted: boolean
 }
 
-/** Holds every whole block in order, and what is wrong with the text. */
+/** Every whole block in order, and what is wrong with the text. */
 export interface PemBlocks {
   readonly blocks: readonly PemBlock[]
   readonly problems: readonly string[]
 }
 
 const BEGIN = /-----BEGIN ([A-Z0-9 #]*)-----/g
-/** Is how many problems of one file are worth naming. */
+/** Bound on the problems of one file that are worth naming. */
 const MAX_PROBLEMS = 20
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
@@ -85,7 +85,7 @@ function noBlock(text: string): string {
   return 'is not PEM: there is no BEGIN line'
 }
 
-/** Counts lines from where it was asked last: every index must be at or after the one before. */
+/** Counter of lines from where it was asked last: every index must be at or after the one before. */
 class LineCounter {
   readonly #text: string
   #line = 1

@@ -1,15 +1,15 @@
 /**
- * Reads small text files and, when it cannot, says why in terms of path, owner, mode and our own user.
+ * Small text files; one that cannot be read is explained by path, owner, mode and our own user.
  *
  * @module
  */
 import { readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Bounds one file: a whole system bundle of CA certificates takes 250 KiB. */
+/** Bound on one file: a whole system bundle of CA certificates takes 250 KiB. */
 export const MAX_FILE_BYTES = 4 * 1024 * 1024
 
-/** Holds a file's text, or one sentence about why there is none. */
+/** A file's text, or one sentence about why there is none. */
 export type FileText = { readonly text: string; readonly mode: number } | { readonly problem: string }
 
 /**

@@ -13,7 +13,7 @@ import { type ClientCertificate, checkClientFiles } from './client-certificate.t
 import type { TlsFileNames, TlsFiles } from './file-names.ts'
 import { readTextFile } from './readable-file.ts'
 
-/** Holds what one generation of the files gives a TLS connection. Never changes: new files make a new one. */
+/** One generation of the files, as a TLS connection takes it. Never changes: new files make a new one. */
 export interface TlsMaterial {
   readonly secureContext: tls.SecureContext
   /** The path of the CA file; absent when the system's roots count. */
@@ -25,14 +25,14 @@ export interface TlsMaterial {
   readonly client?: ClientCertificate
 }
 
-/** Holds every problem and warning of the files as sentences, and the material when there is no problem. */
+/** Every problem and warning of the files as sentences, and the material when there is no problem. */
 export interface TlsFilesLoaded {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
   readonly material?: TlsMaterial
 }
 
-/** Holds what can be chosen when files are loaded. */
+/** Options of loading files. */
 export interface TlsLoadOptions {
   /** Milliseconds since the epoch; default: now. */
   readonly now?: number
@@ -40,7 +40,7 @@ export interface TlsLoadOptions {
   readonly names?: TlsFileNames
 }
 
-/** Is how messages call the files when the configuration keys are not known. */
+/** Names of the files in messages when the configuration keys are not known. */
 export const DEFAULT_TLS_FILE_NAMES: TlsFileNames = {
   caFile: 'CA file',
   certFile: 'client certificate',
@@ -115,7 +115,7 @@ function readAnchors(what: string, path: string, now: number, found: Findings): 
   return certificates
 }
 
-/** A file with the roots of the whole Internet has dozens of them. */
+// A file with the roots of the whole Internet has dozens of them.
 function lateInWords(what: string, late: readonly X509Certificate[], now: number): readonly string[] {
   const lines = late.map((one) => {
     const kind = isSelfIssued(one) ? 'root' : 'certificate'

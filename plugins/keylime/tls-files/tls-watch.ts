@@ -1,5 +1,5 @@
 /**
- * Keeps TLS material in step with its files: new files count from the next request on, broken ones never.
+ * TLS material in step with its files: new files count from the next request on, broken ones never.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import type { Log } from '../basis/log.ts'
 import type { TlsFileNames, TlsFiles } from './file-names.ts'
 import { loadTlsFiles, type TlsMaterial } from './tls-files.ts'
 
-/** Is how often the files are looked at when no request does: a broken file should not wait for the next attestation. */
+/** How often the files are looked at when no request does: a broken file should not wait for the next attestation. */
 export const DEFAULT_POLL_MS = 5_000
 
-/** Is how long a look at the files stays good while requests come in quick succession. */
+/** How long a look at the files stays good while requests come in quick succession. */
 export const LOOK_EVERY_MS = 100
 
-/** Is how long files may disagree before that is an error: two renames are never one step. */
+/** How long files may disagree before that is an error: two renames are never one step. */
 export const SETTLE_MS = 2_000
 
-/** Gives connections the material in force. */
+/** Source of the material in force. */
 export interface TlsSource {
   /** The material in force; looks at the files when the last look is not fresh. Never throws. */
   current(): TlsMaterial
@@ -26,7 +26,7 @@ export interface TlsSource {
   recheck(): TlsMaterial
 }
 
-/** Holds what a watch needs. */
+/** Options of a watch. */
 export interface TlsWatchOptions {
   readonly names?: TlsFileNames
   readonly log?: Pick<Log, 'info' | 'warn' | 'error'>
@@ -36,7 +36,7 @@ export interface TlsWatchOptions {
   readonly pollMs?: number
 }
 
-/** Watches the files of one {@link TlsMaterial}; close it when its last user is gone. */
+/** Watch of the files of one {@link TlsMaterial}; closed when its last user is gone. */
 export interface TlsWatch extends TlsSource {
   close(): void
 }

@@ -8,7 +8,7 @@ import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { Bundle } from '../gen/spire/plugin/types/bundle.ts'
 import { RpcError } from '../wire/rpc-error.ts'
 
-/** Names of the formats, as BundlePublishers spell them in their configuration. */
+/** The names of the formats, as BundlePublishers spell them in their configuration. */
 export const BUNDLE_FORMATS = ['pem', 'jwks', 'spiffe'] as const
 /** Name of a format. */
 export type BundleFormat = (typeof BUNDLE_FORMATS)[number]

@@ -55,7 +55,7 @@ function value(of: string | number | boolean | readonly string[]): Outcome {
   return { is: 'value', value: of }
 }
 
-/** Go takes a number for a string field, by its text; not a float, not a boolean. */
+// Go takes a number for a string field, by its text; not a float, not a boolean.
 function textOf(node: HclNode): string | undefined {
   if (node.kind === 'string') return node.value
   return node.kind === 'number' && node.form === 'integer' ? node.text : undefined
@@ -69,7 +69,7 @@ function decodeString(node: HclNode, field: StringField): Outcome {
   return problem === undefined ? value(text) : wrong(node, problem)
 }
 
-/** A path stands in messages and in logs: it is one line, and nothing that belongs into a file. */
+// A path stands in messages and in logs: it is one line, and nothing that belongs into a file.
 function pathProblem(text: string, node: HclNode): string | undefined {
   if (holdsPem(text) || /\p{Cc}/u.test(text)) {
     return `expected a path, found ${describeNode(node)}; write it to a file and name that file here`
@@ -97,7 +97,7 @@ function matchesWhole(pattern: RegExp, text: string): boolean {
   return found !== null && found[0].length === text.length
 }
 
-/** Go takes a quoted number for a number, but no heredoc and no float. */
+// Go takes a quoted number for a number, but no heredoc and no float.
 function decodeInteger(node: HclNode, field: IntegerField): Outcome {
   const kind = field.kind === 'port' ? 'a port number' : 'a whole number'
   const text = node.kind === 'string' && node.form === 'heredoc' ? undefined : textOf(node)

@@ -65,7 +65,7 @@ export function decodeConfig<const S extends FieldSpecs>(text: string, schema: S
   }
 }
 
-/** Decodes the entries of one pair of braces. */
+/** Decoder of the entries of one pair of braces. */
 class BlockDecoder {
   readonly problems: Problem[] = []
   readonly warnings: Problem[] = []
@@ -184,7 +184,7 @@ class BlockDecoder {
     this.#values.set(key, inner.finish())
   }
 
-  /** A label is a key within; a list of objects is how JSON repeats a block. */
+  // A label is a key within; a list of objects is how JSON repeats a block.
   #objectsOf({ key, labels, value }: HclEntry): HclObject[] {
     const [label, ...rest] = labels
     if (label !== undefined) {

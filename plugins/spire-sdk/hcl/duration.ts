@@ -18,7 +18,7 @@ const UNIT_NS: Readonly<Record<string, number>> = {
 const PART = /(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y
 const MAX_LENGTH = 64
 
-/** Says the longest duration in milliseconds: beyond it a Node timer fires at once. */
+/** The longest duration in milliseconds: beyond it a Node timer fires at once. */
 export const MAX_DURATION_MS = 2 ** 31 - 1
 
 /**

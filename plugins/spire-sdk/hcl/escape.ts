@@ -21,7 +21,7 @@ const SIMPLE: Readonly<Record<string, number>> = {
 const PLAIN = /[^"\\\n$]+/y
 const NUMERIC = /\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y
 
-/** Collects text and single bytes: `\xc3\xa9` is two bytes of one character, as in Go. */
+/** Builder of text from characters and single bytes: `\xc3\xa9` is two bytes of one character, as in Go. */
 class TextBuilder {
   readonly #parts: string[] = []
   #bytes: number[] = []

@@ -42,7 +42,7 @@ function expect(cursor: Cursor, character: string, where: string): void {
   cursor.offset += 1
 }
 
-/** True when the closing bracket was next and is taken. A comma in front of it is Go's leniency. */
+// True when the closing bracket was next and is taken. A comma in front of it is Go's leniency.
 function closes(cursor: Cursor, close: string): boolean {
   skip(cursor)
   if (cursor.peek() !== close) return false

@@ -10,7 +10,7 @@ export interface Position {
   readonly column: number
 }
 
-/** Says that the text is not HCL 1 or JSON, and where: the only error that `parseHcl` throws. */
+/** The error of a text that is neither HCL 1 nor JSON, with the place: the only one that `parseHcl` throws. */
 export class HclError extends Error implements Position {
   override readonly name = 'HclError'
   readonly line: number

@@ -7,9 +7,9 @@ import type { Cursor } from './cursor.ts'
 import { readQuoted } from './escape.ts'
 import { readHeredoc } from './heredoc.ts'
 
-/** Names what a token is; punctuation is its own name. */
+/** Kinds of tokens; punctuation is its own name. */
 export type TokenType = 'ident' | 'string' | 'heredoc' | 'integer' | 'float' | 'boolean' | 'end' | Punctuation
-/** Names the single characters that mean something. */
+/** The single characters that mean something, by name. */
 export type Punctuation = '{' | '}' | '[' | ']' | ',' | '='
 
 /** One token: `text` is what it means (strings unescaped), `offset` where it starts. */

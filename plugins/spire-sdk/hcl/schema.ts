@@ -5,7 +5,7 @@
  */
 import { parseDuration } from './duration.ts'
 
-/** Names what a field holds. */
+/** Kinds of fields. */
 export type FieldKind = 'string' | 'integer' | 'port' | 'boolean' | 'duration' | 'string_list' | 'block'
 
 interface AnyField {

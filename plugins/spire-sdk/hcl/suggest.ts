@@ -33,7 +33,7 @@ export function suggest(unknown: string, known: readonly string[]): string[] {
   return nearest(known, (candidate) => wordsApart(key, candidate, known)).slice(0, MOST)
 }
 
-/** Those with a score, lowest first; a tie keeps the schema's order. */
+// Those with a score, lowest first; a tie keeps the schema's order.
 function nearest(known: readonly string[], score: (candidate: string) => number | undefined): string[] {
   const scored = known.flatMap((candidate) => {
     const value = score(candidate)
@@ -42,7 +42,7 @@ function nearest(known: readonly string[], score: (candidate: string) => number 
   return scored.toSorted((a, b) => a.value - b.value).map(({ candidate }) => candidate)
 }
 
-/** Fewer keys with the shared word mean a better hint; a word of most keys is none. */
+// Fewer keys with the shared word mean a better hint; a word of most keys is none.
 function wordsApart(key: string, candidate: string, known: readonly string[]): number | undefined {
   const shared = key.split('_').filter((word) => word.length > 2 && candidate.split('_').includes(word))
   const counts = shared.map((word) => known.filter((other) => other.split('_').includes(word)).length)
@@ -50,7 +50,7 @@ function wordsApart(key: string, candidate: string, known: readonly string[]): n
   return rarest <= known.length / 2 ? rarest - shared.length / 10 : undefined
 }
 
-/** Edit distance in which two neighbours swapped count once. */
+// Edit distance in which two neighbours swapped count once.
 function distance(a: string, b: string): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, index) => index)

@@ -54,10 +54,10 @@ export interface HclEntry {
   readonly value: HclNode
 }
 
-/** Says how deep objects and lists may stand in each other. Ours: Go has no bound but its stack. */
+/** Bound on the depth of objects and lists in each other. Ours: Go has no bound but its stack. */
 export const MAX_DEPTH = 64
 
-/** Says how large a configuration may be, in bytes. Ours: SPIRE's own file would be refused by gRPC at 4 MiB. */
+/** Bound on a configuration, in bytes. Ours: SPIRE's own file would be refused by gRPC at 4 MiB. */
 export const MAX_BYTES = 1024 * 1024
 
 /**

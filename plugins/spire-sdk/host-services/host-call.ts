@@ -23,5 +23,5 @@ export interface HostCallOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** Calls one method of a host service. */
+/** Function that calls one method of a host service. */
 export type HostCall = <Req, Res>(method: HostMethod<Req, Res>, request: Req, options?: HostCallOptions) => Promise<Res>

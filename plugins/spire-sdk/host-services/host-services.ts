@@ -136,7 +136,7 @@ export function requireOffered(names: readonly string[], name: string): void {
   throw new RpcError('FAILED_PRECONDITION', `host service ${name} is not offered by this host`)
 }
 
-/** Any generated client will do: only its generic unary call is used, so one connection serves every service. */
+// Any generated client will do: only its generic unary call is used, so one connection serves every service.
 async function dial(broker: Broker): Promise<MetricsClient> {
   const { MetricsClient } = await import('../gen/spire/hostservice/common/metrics/v1/metrics.ts')
   const { target, credentials, options } = await broker.dial(HOST_SERVICES_ID)

@@ -115,7 +115,7 @@ function handlers<C>(impl: CredentialComposer<C>, runtime: PluginRuntime<C>): Cr
   }
 }
 
-/** An empty answer keeps SPIRE's attributes, as UNIMPLEMENTED would. */
+// An empty answer keeps SPIRE's attributes, as UNIMPLEMENTED would.
 function compose<C, Req extends { readonly attributes: A | undefined }, A>(
   runtime: PluginRuntime<C>,
   method: string,

@@ -21,7 +21,7 @@ export const KEY_TYPES = { EC_P256: 1, EC_P384: 2, RSA_2048: 3, RSA_4096: 4 } as
 /** Name of a kind of key. */
 export type KeyTypeName = keyof typeof KEY_TYPES
 
-/** Hashes SPIRE signs with; their numbers on the wire follow Go's `crypto.Hash`. */
+/** The hashes SPIRE signs with; their numbers on the wire follow Go's `crypto.Hash`. */
 export const HASH_ALGORITHMS = {
   SHA224: 4,
   SHA256: 5,

@@ -126,7 +126,7 @@ function bounded(bytes: Uint8Array, limit: number, what: string): Uint8Array {
   throw new RpcError('INVALID_ARGUMENT', `${what} has ${bytes.length} bytes, at most ${limit} are allowed`)
 }
 
-/** A wrong result is the plugin's own fault: it becomes "internal error", and the log says what is wrong. */
+// A wrong result is the plugin's own fault: it becomes "internal error", and the log says what is wrong.
 function requireAttributes(attributes: AgentAttributes): AgentAttributes {
   try {
     parseSpiffeId(attributes.spiffeId)

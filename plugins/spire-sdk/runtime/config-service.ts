@@ -50,7 +50,7 @@ export function configService<C>(builder: ConfigBuilder<C>, runtime: PluginRunti
   return { definition: ConfigService, implementation }
 }
 
-/** Without a lease and without a signal: both work unconfigured, and a configuration half built is finished. */
+// Without a lease and without a signal: both work unconfigured, and a configuration half built is finished.
 function handler<Req, Res, C>(
   runtime: PluginRuntime<C>,
   method: string,
@@ -96,7 +96,7 @@ async function validate<C>(
   }
 }
 
-/** SPIRE ignores `valid` and takes any note for a problem, so a good configuration must have none. */
+// SPIRE ignores `valid` and takes any note for a problem, so a good configuration must have none.
 function verdict(problems: readonly string[]): ValidateResponse {
   return { valid: problems.length === 0, notes: [...problems] }
 }

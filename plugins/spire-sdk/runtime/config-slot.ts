@@ -20,7 +20,7 @@ interface Held<C> {
 }
 
 /**
- * Holds one configuration and swaps it whole.
+ * Place of one configuration, which is swapped whole.
  *
  * A call keeps the configuration it began with; a replaced one is disposed of when its last call has ended.
  */

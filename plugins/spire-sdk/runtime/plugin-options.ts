@@ -36,7 +36,7 @@ export interface ConfigOutcome<C> {
   readonly config?: C
 }
 
-/** Builds configurations, and releases them. */
+/** Maker of configurations, which also releases them. */
 export interface ConfigBuilder<C> {
   /**
    * Builds a configuration whole, or says everything that is wrong.

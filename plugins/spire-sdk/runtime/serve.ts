@@ -1,5 +1,5 @@
 /**
- * Serves a SPIRE plugin: everything between the author's code and go-plugin.
+ * A SPIRE plugin, served: everything between the author's code and go-plugin.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Drives the two plugin types that are told of the trust bundle, BundlePublisher and Notifier.
+ * Drivers of the two plugin types that are told of the trust bundle, BundlePublisher and Notifier.
  *
  * @module
  */

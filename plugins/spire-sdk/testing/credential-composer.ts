@@ -1,5 +1,5 @@
 /**
- * Drives a CredentialComposer as spire-server does.
+ * The driver of a CredentialComposer, as spire-server calls it.
  *
  * @module
  */

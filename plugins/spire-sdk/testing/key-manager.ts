@@ -1,5 +1,5 @@
 /**
- * Drives a KeyManager, of server or agent, as SPIRE does.
+ * The driver of a KeyManager, of server or agent, as SPIRE calls it.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Drives the two halves of node attestation as spire-server and spire-agent do.
+ * Drivers of the two halves of node attestation, as spire-server and spire-agent call them.
  *
  * @see spiffe/spire ef8527ec9, pkg/{server,agent}/plugin/nodeattestor/v1.go
  * @module

@@ -16,7 +16,7 @@ export interface PluginConfig {
   readonly hcl: string
 }
 
-/** Names of the host services that a real SPIRE announces to every plugin of a side. */
+/** The names of the host services that a real SPIRE announces to every plugin of a side. */
 export const HOST_SERVICES = {
   server: [
     'spire.hostservice.server.identityprovider.v1.IdentityProvider',

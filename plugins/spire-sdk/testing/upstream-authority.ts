@@ -1,5 +1,5 @@
 /**
- * Drives an UpstreamAuthority as spire-server does.
+ * The driver of an UpstreamAuthority, as spire-server calls it.
  *
  * @module
  */

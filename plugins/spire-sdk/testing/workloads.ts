@@ -1,5 +1,5 @@
 /**
- * Drives the two plugin types of spire-agent that serve workloads, WorkloadAttestor and SVIDStore.
+ * Drivers of the two plugin types of spire-agent that serve workloads, WorkloadAttestor and SVIDStore.
  *
  * @module
  */

@@ -37,7 +37,7 @@ export interface RpcErrorOptions {
 }
 
 /**
- * Carries a status and a message to the host.
+ * A status and a message for the host.
  *
  * SPIRE Agent exits at once on `PERMISSION_DENIED` and retries everything else, so that status is for a verdict on
  * the node and for nothing else. SPIRE puts the plugin's name in front of the message, so the message carries none.

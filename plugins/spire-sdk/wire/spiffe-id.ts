@@ -87,7 +87,7 @@ function requireSegment(text: string, what: string): string {
   )
 }
 
-/** Bounded, and with control characters escaped: the text may come from an unproven caller. */
+// Bounded, and with control characters escaped: the text may come from an unproven caller.
 function quoted(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }

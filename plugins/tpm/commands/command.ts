@@ -95,7 +95,7 @@ export function newCommand<Answer>(fields: CommandFields<Answer>): TpmCommand<An
   }
 }
 
-/** Session attributes are zero: a policy session ends with the command that uses it. */
+// Session attributes are zero: a policy session ends with the command that uses it.
 function encodeAuthorization({ session, secret }: Authorization): Buffer {
   return Buffer.concat([u32(session), tpm2b(), u8(0), tpm2b(secret)])
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Names of the response codes that this project acts on. */
+/** The names of the response codes that this project acts on. */
 export type ResponseCodeName =
   | 'AUTH_FAIL'
   | 'BAD_AUTH'

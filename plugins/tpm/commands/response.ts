@@ -81,7 +81,7 @@ export function responseCodeOf(bytes: Uint8Array): number {
   return reader.u32('code')
 }
 
-/** Neither a password nor a plain policy session is answered with anything to check. */
+// Neither a password nor a plain policy session is answered with anything to check.
 function skipSession(reader: ByteReader): void {
   reader.sized(MAX_SESSION_BYTES, 'session nonce')
   reader.u8('session attributes')

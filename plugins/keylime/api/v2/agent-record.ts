@@ -7,7 +7,7 @@ import * as v from 'valibot'
 import type { AgentId } from '../../basis/ids.ts'
 import { parseShape } from '../shape.ts'
 
-/** Is what a verifier knows about one agent, at one moment of the verifier's clock. */
+/** A verifier's knowledge of one agent, at one moment of the verifier's clock. */
 export interface AgentRecord {
   /** The agent asked for; the record itself does not say. */
   readonly agentId: AgentId

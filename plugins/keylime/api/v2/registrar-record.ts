@@ -9,7 +9,7 @@ import type { AgentId } from '../../basis/ids.ts'
 import { isObject } from '../json.ts'
 import { parseShape } from '../shape.ts'
 
-/** Is what a registrar knows about one agent. */
+/** A registrar's knowledge of one agent. */
 export interface RegistrarRecord {
   readonly agentId: AgentId
   /** TPM2B_PUBLIC of the attestation key. */
@@ -77,7 +77,7 @@ export function parseRegistrarRecord(results: unknown, agentId: AgentId, who: st
   }
 }
 
-/** A registrar before Keylime 7.12 sends keys, and not whose. @see keylime 7.11.0, keylime/registrar_common.py */
+// A registrar before Keylime 7.12 sends keys, and not whose: keylime 7.11.0, keylime/registrar_common.py.
 function isAnonymous(results: unknown): boolean {
   return isObject(results) && 'aik_tpm' in results && !('agent_id' in results)
 }

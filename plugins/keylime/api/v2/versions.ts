@@ -9,10 +9,10 @@ import { newFailure } from '../../basis/failures.ts'
 import type { HttpAnswer } from '../../https/exchange.ts'
 import { statusText } from '../envelope.ts'
 
-/** Lists the versions we speak, highest first. Under 3.x the calls we need do not exist. */
+/** The versions we speak, highest first. Under 3.x the calls we need do not exist. */
 export const API_VERSIONS = ['2.6', '2.5', '2.4', '2.3', '2.2', '2.1'] as const
 
-/** Is one version we speak. */
+/** One version we speak. */
 export type ApiVersion = (typeof API_VERSIONS)[number]
 
 /**

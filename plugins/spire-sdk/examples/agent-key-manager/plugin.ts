@@ -31,7 +31,7 @@ const GENERATE: Readonly<Record<KeyTypeName, readonly string[]>> = {
   RSA_4096: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:4096'],
 }
 
-/** Has the program `openssl` make and use the keys; a key store or an HSM would take its place. */
+/** Keys that the program `openssl` makes and uses; a key store or an HSM would take its place. */
 const keys: KeyManager<Config> = {
   async generateKey(id, type, { folder }) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
