@@ -7,32 +7,26 @@
 import {
   AttestError,
   attestationAge,
-  attestError,
   defaultUuidReasons,
   inWords,
+  isPushMode,
   type LogFacts,
   overtakenReasons,
+  type ProvedPcrs,
   type Reason,
   selectorsFor,
 } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
-import { type Deadline, untilAborted, withDeadline } from '@tower-of-omens/keylime'
-import {
-  type ChallengeResponse,
-  encodeChallenge,
-  newNonce,
-  parseChallengeResponse,
-  parsePayload,
-} from '@tower-of-omens/keylime/evidence'
+import { withDeadline } from '@tower-of-omens/keylime'
+import { parsePayload } from '@tower-of-omens/keylime/evidence'
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
+import { ATTESTATION_LIMIT_MS, challengeNode, kindOf, provedPcrsOf } from './challenge.ts'
+import type { ServerConfig } from './config.ts'
 import type { AttestContext } from './context.ts'
 import { identify, type NodeEvidence, type ProvedNode, prove, proveAgain } from './proof.ts'
 import { PLUGIN_NAME } from './schema.ts'
 import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing.ts'
-
-/** Limit of one attestation from the challenge on, `wait_for_attestation` not included. */
-export const ATTESTATION_LIMIT_MS = 30_000
 
 /** What is known of an attestation, for its one log line, also when it fails. */
 export interface AttestationNotes {
@@ -72,9 +66,7 @@ export async function attest(
   ruling.requireNone(defaultUuidReasons(payload.agentId, config.identity))
 
   const { evidence, node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
-    const nonce = newNonce()
-    const response = await challenge(nonce, deadline, stream)
-    const answered: NodeEvidence = { ...payload, nonce, ...response }
+    const answered = await challengeNode(payload, config, stream, deadline)
     const proof = await prove(answered, proofs, deadline.signal)
     notes.proved = true
     const { trustDomain, identity: rules } = config
@@ -103,17 +95,7 @@ export async function attest(
   // Nothing is awaited from here on, so of two that attest at the same moment one comes first.
   ruling.requireNone(overtakenReasons(node.identity, admitted.holder(payload.agentId)))
   notes.facts = { ...notes.facts, ...remember(node, standing, context, stream.log) }
-  return attributesOf(node, standing, payload.hashAlg, config.trustDomain)
-}
-
-async function challenge(nonce: string, deadline: Deadline, stream: AttestStream): Promise<ChallengeResponse> {
-  try {
-    const answer = stream.challenge(encodeChallenge({ nonce }))
-    return parseChallengeResponse(await untilAborted(deadline.signal, answer))
-  } catch (error) {
-    if (deadline.passed) throw attestError('KL-DEADLINE', { limit_s: ATTESTATION_LIMIT_MS / 1_000 })
-    throw error
-  }
+  return attributesOf(node, standing, evidence, config)
 }
 
 /** What becomes of reasons to refuse. */
@@ -171,8 +153,8 @@ function remember(
 function attributesOf(
   { registered, identity }: ProvedNode,
   { record, decision }: KnownStanding,
-  hashAlg: string,
-  trustDomain: string,
+  evidence: NodeEvidence,
+  { trustDomain, pcrSelectors }: ServerConfig,
 ): AgentAttributes {
   const { agentId } = registered
   const { policy, strength } = decision.policy
@@ -180,13 +162,21 @@ function attributesOf(
     spiffeId: agentSpiffeId(trustDomain, PLUGIN_NAME, agentId),
     selectorValues: selectorsFor({
       agentId,
-      hashAlg,
+      hashAlg: evidence.hashAlg,
       ekFingerprint: identity.ekFingerprint,
       ekCaFingerprint: identity.ekCaFingerprint,
       ip: record.ip,
       policySha256: policy?.sha256,
       strength,
+      evidence: kindOf(evidence),
+      mode: isPushMode(record) ? 'push' : 'pull',
+      pcrs: chosenPcrs(evidence, pcrSelectors),
     }),
     canReattest: true,
   }
+}
+
+function chosenPcrs(evidence: NodeEvidence, chosen: readonly number[]): ProvedPcrs | undefined {
+  const proved = provedPcrsOf(evidence)
+  return proved && { ...proved, values: new Map([...proved.values].filter(([pcr]) => chosen.includes(pcr))) }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GateRules, IdentityRules } from '@tower-of-omens/gate'
+import type { EvidenceKind, GateRules, IdentityRules } from '@tower-of-omens/gate'
 import {
   checksNothing,
   describeStrength,
@@ -36,6 +36,10 @@ export interface ServerConfig {
   readonly allowedHashAlgs: readonly HashAlg[]
   /** `wait_for_attestation`, milliseconds; 0: a node that is not attested yet is refused at once. */
   readonly waitMs: number
+  readonly acceptEvidence: readonly EvidenceKind[]
+  /** PCRs whose proved values become selectors. */
+  readonly pcrSelectors: readonly number[]
+  readonly pcrBank: HashAlg
 }
 
 /** Every problem and warning as a sentence, and the configuration when there is no problem. */
@@ -112,6 +116,9 @@ export function readConfig(
     identity: identityRules(values, ek.anchors),
     allowedHashAlgs: values.allowed_hash_algs,
     waitMs: values.wait_for_attestation,
+    acceptEvidence: values.accept_evidence,
+    pcrSelectors: values.pcr_selectors.map(Number),
+    pcrBank: values.pcr_bank,
   }
   return { problems, warnings, config }
 }

@@ -8,7 +8,15 @@ import { type IdentityRules, type NodeIdentity, undecidedHolder, withoutHolder }
 import type { AgentId } from '@tower-of-omens/keylime'
 import { KeylimeError } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
-import { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from '@tower-of-omens/keylime/evidence'
+import {
+  type BoundTask,
+  checkBoundQuote,
+  checkQuoteBinding,
+  type Evidence,
+  parseQuote,
+  verifyBoundQuote,
+  verifyQuote,
+} from '@tower-of-omens/keylime/evidence'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId, RpcError } from '@tower-of-omens/spire-sdk'
 import type { HashAlg } from '@tower-of-omens/tpm'
@@ -17,7 +25,11 @@ import type { RegistrarRecords } from './reading/registrar-records.ts'
 import { PLUGIN_NAME } from './schema.ts'
 
 /** Evidence whose agent ID was parsed. */
-export type NodeEvidence = Evidence & { readonly agentId: AgentId }
+export type NodeEvidence = Evidence & {
+  readonly agentId: AgentId
+  /** What a node that quotes by itself was asked; then the nonce is base64 of what it signed. */
+  readonly bound?: BoundTask | undefined
+}
 
 /** What proves a quote. */
 export interface Proof {
@@ -62,7 +74,10 @@ const AGENT_STORE_TIMEOUT_MS = 2_000
  */
 export async function prove(evidence: NodeEvidence, source: ProofSource, signal: AbortSignal): Promise<Proof> {
   const { registrar, allowedHashAlgs } = source
-  checkQuoteBinding(parseQuote(evidence.quote), { ...evidence, allowedHashAlgs })
+  const { bound } = evidence
+  const quote = parseQuote(evidence.quote)
+  if (bound === undefined) checkQuoteBinding(quote, { ...evidence, allowedHashAlgs })
+  else checkBoundQuote(quote, bound, { ...evidence, allowedHashAlgs })
   const { record, cached } = await registrar.get(evidence.agentId, signal)
   const failure = failureWith(evidence, record, source)
   if (failure === undefined) return { registered: record, contested: false }
@@ -104,7 +119,8 @@ function failureWith(
   accepted: Pick<ProofSource, 'allowedHashAlgs'>,
 ): KeylimeError | undefined {
   try {
-    verifyQuote(evidence, record, accepted)
+    if (evidence.bound === undefined) verifyQuote(evidence, record, accepted)
+    else verifyBoundQuote(evidence, evidence.bound, record, accepted)
     return undefined
   } catch (error) {
     if (error instanceof KeylimeError) return withRegisteredNode(error, record)

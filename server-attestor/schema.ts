@@ -7,6 +7,7 @@
 import { parseRequirement, parseTpmPolicy, TpmPolicyError } from '@tower-of-omens/gate'
 import { cut, hostProblem, parseHostPort } from '@tower-of-omens/keylime'
 import { defineSchema } from '@tower-of-omens/spire-sdk/hcl'
+import { QUOTED_PCRS } from './tpm-task.ts'
 
 /** Name of the plugin block in SPIRE's configuration, and so the type of its selectors and SPIFFE IDs. */
 export const PLUGIN_NAME = 'keylime'
@@ -132,6 +133,25 @@ export const SERVER_SCHEMA = defineSchema({
     oneOf: ['sha256', 'sha384', 'sha512'],
     help: 'Hash algorithms accepted in a quote.',
   },
+  accept_evidence: {
+    kind: 'string_list',
+    default: ['keylime-agent', 'tpm'],
+    min: 1,
+    oneOf: ['keylime-agent', 'tpm'],
+    help: 'Kinds of evidence accepted. `["tpm"]`: only from agent halves with `evidence = "tpm"`, whose quotes no other host can relay.',
+  },
+  pcr_selectors: {
+    kind: 'string_list',
+    default: [],
+    check: pcrSelectorProblem,
+    help: 'PCRs whose values become selectors `pcr:<bank>:<n>:<hex>`, from quotes of agent halves with `evidence = "tpm"`: any of 0-9 and 11-15. They change with every update of what they measure.',
+  },
+  pcr_bank: {
+    kind: 'string',
+    default: 'sha256',
+    oneOf: ['sha256', 'sha384', 'sha512'],
+    help: 'Bank of the PCRs that agent halves with `evidence = "tpm"` quote. Values in a `tpm_policy` of another bank are left to the verifier.',
+  },
   require_ek_uuid: {
     kind: 'boolean',
     default: false,
@@ -160,6 +180,14 @@ export const SERVER_SCHEMA = defineSchema({
   },
   tpm_path: { ignored: 'the server half uses no TPM; the nodes are quoted by their Keylime agents' },
 })
+
+function pcrSelectorProblem(value: string): string | undefined {
+  if (!/^(?:\d|1\d|2[0-3])$/.test(value)) return 'expected the number of a PCR, 0 to 9 or 11 to 15'
+  const pcr = Number(value)
+  if (pcr === 10) return 'PCR 10 changes with every file that is measured: no entry could select it'
+  if (!QUOTED_PCRS.includes(pcr)) return `PCR ${value} can be reset by software: it proves nothing`
+  return undefined
+}
 
 function hostPortProblem(value: string): string | undefined {
   const address = parseHostPort(value, 0)

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AttestError, type GateRules, inWords, type Judgement, judge } from '@tower-of-omens/gate'
+import { AttestError, type GateRules, inWords, isPushMode, type Judgement, judge } from '@tower-of-omens/gate'
 import {
   type AgentId,
   type Deadline,
@@ -15,6 +15,7 @@ import {
 } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
+import { kindOf, provedPcrsOf } from './challenge.ts'
 import type { NodeEvidence, ProvedNode } from './proof.ts'
 import type { Verifier } from './reading/clients.ts'
 import type { ServiceGroup } from './reading/service-group.ts'
@@ -103,7 +104,9 @@ async function askVerifier(
     if (!isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) await opinion.catch(throwVerdict)
     throw error
   })
-  const decision = judge(record, hashAlg, rules)
+  const judged = isWorthReading(record, evidence) ? await verifier.judged.read(registered, signal) : undefined
+  const own = { kind: kindOf(evidence), pcrs: provedPcrsOf(evidence), judged }
+  const decision = judge(record, hashAlg, rules, own)
   if (decision.kind !== 'refuse') {
     await opinion
     if (verifier.opinion.outlived(agentId, registered.akTpm, record.attestationCount ?? 0)) {
@@ -111,6 +114,11 @@ async function askVerifier(
     }
   }
   return { kind: 'known', verifier: verifier.name, record, decision }
+}
+
+/** Only a push-mode verifier keeps what it judged, and it matters only where nothing else refuses. */
+function isWorthReading(record: AgentRecord, evidence: NodeEvidence): boolean {
+  return isPushMode(record) && kindOf(evidence) === 'tpm' && record.attestationStatus === 'PASS'
 }
 
 function throwVerdict(error: unknown): void {
@@ -184,7 +192,7 @@ function limitOf(standing: Standing, waitMs: number): number {
   return standing.kind === 'unknown' ? Math.min(UNKNOWN_WAIT_MS, waitMs) : waitMs
 }
 
-// A push-mode node stays one, and a verdict stays a verdict.
+// Evidence of the wrong kind stays that, and a verdict stays a verdict.
 function isWorthWaiting(standing: Standing): boolean {
   if (standing.kind === 'unknown') return true
   const { decision } = standing

@@ -43,10 +43,13 @@ export {
   type Judgement,
   judge,
   maxAgeMs,
+  type OwnEvidence,
 } from './judge.ts'
 export { keylimeCode, nextStep, type Published, published } from './keylime-codes.ts'
 export { explain } from './known-strings.ts'
 export { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
+export type { ProvedPcrs } from './proved-pcrs.ts'
+export { type EvidenceKind, isPushMode, type JudgedEvidence } from './push-gate.ts'
 export { selectorsFor } from './selectors.ts'
 export {
   checksNothing,

@@ -8,6 +8,15 @@ import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { type ErrorCode, entryOf, type GateCode } from './catalogue/catalogue.ts'
 import { type Decision, type Reason, reasonFor } from './decision.ts'
 import { parseTpmPolicy, type TpmPolicy, TpmPolicyError } from './policy.ts'
+import { type ProvedPcrs, provedPcrReasons } from './proved-pcrs.ts'
+import {
+  type EvidenceKind,
+  isPushMode,
+  type JudgedEvidence,
+  NEVER_SHADOWED,
+  pushReasons,
+  pushStrength,
+} from './push-gate.ts'
 import {
   describeStrength,
   type MeasuredBootVouch,
@@ -52,27 +61,41 @@ export interface EnrolledPolicy {
   readonly strength: PolicyStrength
 }
 
+/** What this attestation showed of the node by itself. */
+export interface OwnEvidence {
+  readonly kind: EvidenceKind
+  /** PCR values of its quote, where that covers any but PCR 16. */
+  readonly pcrs?: ProvedPcrs | undefined
+  /** What a push-mode verifier judged last. */
+  readonly judged?: JudgedEvidence | undefined
+}
+
+const IDENTITY_QUOTE: OwnEvidence = { kind: 'keylime-agent' }
+
 /**
  * Judges a node by the verifier's record of it.
  *
  * @param record What the verifier said, with the time of its answer by its own clock (`receivedAt`, epoch seconds).
  * @param hashAlg The hash algorithm of the quote, already proved.
  * @param rules The configuration.
+ * @param own What the attestation itself showed; default an identity quote.
  * @returns Admit; or `refuse` with every reason there is when one of them is a verdict, since a starting SPIRE agent
  *   exits on that; else `not-yet`. Never fails open: what is missing or unknown is not admitted.
  */
-export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): Judgement {
-  const policy = enrolledPolicy(record, rules)
+export function judge(
+  record: AgentRecord,
+  hashAlg: string,
+  rules: GateRules,
+  own: OwnEvidence = IDENTITY_QUOTE,
+): Judgement {
+  const policy = enrolledPolicy(record, rules, own.judged)
   const failed = [
-    pushModeReason(record),
-    stateReason(record),
-    countReason(record),
-    freshnessReason(record, rules),
-    statusReason(record),
+    ...standingReasons(record, rules, own, policy),
     hashAlgReason(record, hashAlg),
     unreadablePolicyReason(policy, rules),
     weakPolicyReason(policy, rules),
     pinnedPolicyReason(policy, rules),
+    ...provedPcrReasons(policy.policy, own.pcrs),
   ].filter((one) => one !== undefined)
   const inForce = rules.enforce ? failed : failed.filter(({ code }) => !isNewWithUs(code))
   const shadowed = rules.enforce ? [] : failed.filter(({ code }) => isNewWithUs(code))
@@ -86,15 +109,25 @@ export function judge(record: AgentRecord, hashAlg: string, rules: GateRules): J
  *
  * @param record What the verifier said.
  * @param rules The configuration.
+ * @param judged What a push-mode verifier judged last; logs that did not come are not counted.
  * @returns The policy, or why it cannot be read, and what it is worth.
  */
-export function enrolledPolicy(record: AgentRecord, rules: Pick<GateRules, 'measuredBoot'> = {}): EnrolledPolicy {
+export function enrolledPolicy(
+  record: AgentRecord,
+  rules: Pick<GateRules, 'measuredBoot'> = {},
+  judged?: JudgedEvidence,
+): EnrolledPolicy {
+  const types = judged?.kind === 'proved' ? judged.types : []
+  const strength = (policy: TpmPolicy | undefined): PolicyStrength =>
+    isPushMode(record)
+      ? pushStrength(policy, record, types, rules.measuredBoot)
+      : strengthOf(policy, record, rules.measuredBoot)
   try {
     const policy = parseTpmPolicy(record.tpmPolicy)
-    return { policy, strength: strengthOf(policy, record, rules.measuredBoot) }
+    return { policy, strength: strength(policy) }
   } catch (error) {
     if (!(error instanceof TpmPolicyError)) throw error
-    return { unreadable: error.message, strength: strengthOf(undefined, record, rules.measuredBoot) }
+    return { unreadable: error.message, strength: strength(undefined) }
   }
 }
 
@@ -125,7 +158,7 @@ export function attestationAge(record: AgentRecord): number | undefined {
 
 // The Go plugin looked at the state alone (and took 4 for good, which the verifier never stores).
 function isNewWithUs(code: ErrorCode): boolean {
-  return !STATE_CODES.has(code)
+  return !STATE_CODES.has(code) && !NEVER_SHADOWED.has(code)
 }
 
 const STATE_CODES: ReadonlySet<ErrorCode> = new Set<GateCode>([
@@ -150,12 +183,17 @@ function isPositive(value: number | null | undefined): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0
 }
 
-function pushModeReason(record: AgentRecord): Reason | undefined {
-  return isAbsent(record.ip) && isAbsent(record.port) ? reasonFor('KL-GATE-PUSH-MODE', {}) : undefined
-}
-
-function isAbsent(value: unknown): boolean {
-  return value === null || value === undefined
+/** How the node stands: in push mode its record says less, and the evidence behind it counts too. */
+function standingReasons(
+  record: AgentRecord,
+  rules: GateRules,
+  own: OwnEvidence,
+  { policy }: EnrolledPolicy,
+): readonly (Reason | undefined)[] {
+  const passed = [countReason(record), freshnessReason(record, rules)]
+  return isPushMode(record)
+    ? [...pushReasons(record, own, policy, maxAgeMs(record, rules) / 1_000), ...passed]
+    : [stateReason(record), ...passed, statusReason(record)]
 }
 
 function stateReason(record: AgentRecord): Reason | undefined {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { ProvedPcrs } from './proved-pcrs.ts'
+import type { EvidenceKind } from './push-gate.ts'
 import { checksNothing, type PolicyStrength } from './strength.ts'
 
 /** SPIRE's limit for a selector value in a MySQL column. @see spire ef8527ec9, pkg/server/datastore/sqlstore/models.go */
@@ -22,6 +24,12 @@ export interface NodeFacts {
   /** SHA-256 of the canonical `tpm_policy`; undefined when the policy cannot be read. */
   readonly policySha256?: string | undefined
   readonly strength: PolicyStrength
+  /** Where the evidence came from. */
+  readonly evidence: EvidenceKind
+  /** Whether the verifier waits for the node, or asks it. */
+  readonly mode: 'push' | 'pull'
+  /** Those of the proved PCR values that `pcr_selectors` names. */
+  readonly pcrs?: ProvedPcrs | undefined
 }
 
 /** One kind of selector, for the documentation. */
@@ -52,7 +60,7 @@ export const SELECTOR_KINDS: readonly SelectorKind[] = [
   {
     selector: 'ip:<address>',
     example: 'keylime:ip:10.10.2.70',
-    meaning: 'The address at which the verifier asks the node for quotes.',
+    meaning: 'The address at which the verifier asks the node for quotes. Not in push mode, in which it asks nobody.',
   },
   {
     selector: 'hash_alg:<name>',
@@ -94,6 +102,24 @@ export const SELECTOR_KINDS: readonly SelectorKind[] = [
     meaning:
       'No policy for boot log or IMA log, and no PCR of the boot (0-9, 11-14) compared with a value that it would not have anyway: the node has a TPM that answers, and nothing is known of what runs on it.',
   },
+  {
+    selector: 'evidence:<kind>',
+    example: 'keylime:evidence:tpm',
+    meaning:
+      'Where the evidence came from: `tpm`, the agent half quoted by itself, bound to this attestation by a credential that only the registered TPM opens; `keylime-agent`, the Keylime agent quoted.',
+  },
+  {
+    selector: 'mode:<mode>',
+    example: 'keylime:mode:push',
+    meaning:
+      'How the verifier attests the node: `pull`, it asks the Keylime agent; `push`, the Keylime agent reports to it.',
+  },
+  {
+    selector: 'pcr:<bank>:<n>:<hex>',
+    example: 'keylime:pcr:sha256:7:65ca...',
+    meaning:
+      'The value of PCR n in the proved quote, for the PCRs that `pcr_selectors` names. Only with `evidence:tpm`. It says nothing of the policy, and changes with every update of what it measures.',
+  },
 ]
 
 /**
@@ -116,8 +142,16 @@ export function selectorsFor(node: NodeFacts): readonly string[] {
     ...(strength.measuredBoot ? ['policy:measured-boot'] : []),
     ...(strength.runtime ? ['policy:runtime'] : []),
     ...(checksNothing(strength) ? ['policy:none'] : []),
+    `evidence:${node.evidence}`,
+    `mode:${node.mode}`,
+    ...pcrSelectors(node.pcrs),
   ]
   return values.filter(isStorable)
+}
+
+function pcrSelectors(pcrs: ProvedPcrs | undefined): readonly string[] {
+  if (pcrs === undefined) return []
+  return [...pcrs.values].map(([pcr, value]) => `pcr:${pcrs.bank}:${String(pcr)}:${Buffer.from(value).toString('hex')}`)
 }
 
 function optional(kind: string, value: string | null | undefined): readonly string[] {

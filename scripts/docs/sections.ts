@@ -12,6 +12,7 @@ import { FAULT_ENTRIES } from '../../plugins/gate/catalogue/faults.ts'
 import { GATE_ENTRIES } from '../../plugins/gate/catalogue/gate.ts'
 import { IDENTITY_ENTRIES } from '../../plugins/gate/catalogue/identity.ts'
 import { NODE_ENTRIES } from '../../plugins/gate/catalogue/node.ts'
+import { PUSH_ENTRIES } from '../../plugins/gate/catalogue/push.ts'
 import { KNOWN_STRINGS } from '../../plugins/gate/known-strings.ts'
 import { SELECTOR_KINDS } from '../../plugins/gate/selectors.ts'
 import { FAILURES } from '../../plugins/keylime/basis/failures.ts'
@@ -34,6 +35,7 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
   statuses: () => table(['status', 'means', 'a starting SPIRE agent'], STATUSES),
   'errors-gate': () => entries(GATE_ENTRIES),
   'errors-identity': () => entries(IDENTITY_ENTRIES),
+  'errors-push': () => entries(PUSH_ENTRIES),
   'errors-faults': () => entries(FAULT_ENTRIES),
   'errors-node': () => entries(NODE_ENTRIES),
   'error-index': () =>

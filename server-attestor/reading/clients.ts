@@ -4,10 +4,11 @@
  * @module
  */
 import { type AgentId, type HostPort, Limiter, type Log } from '@tower-of-omens/keylime'
-import { RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
+import { AttestationsClient, RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin, type RequestSeen } from '@tower-of-omens/keylime/https'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '@tower-of-omens/keylime/tls-files'
 import { CertificateWatch, type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
+import { JudgedEvidenceReader } from './judged-evidence.ts'
 import { RecordReader } from './record-reader.ts'
 import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
@@ -32,6 +33,8 @@ export interface Verifier {
   readonly name: string
   readonly reader: RecordReader
   readonly opinion: SecondOpinion
+  /** What it judged, of nodes in push mode. */
+  readonly judged: JudgedEvidenceReader
 }
 
 /** The open services of one configuration. */
@@ -118,12 +121,14 @@ function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
     name: client.name,
     reader: new RecordReader(client),
     opinion: new SecondOpinion(client, opinionTtlMs),
+    judged: new JudgedEvidenceReader(new AttestationsClient(origin)),
   }
 }
 
-function releaseVerifier({ reader, opinion }: Verifier, error: SentAway): void {
+function releaseVerifier({ reader, opinion, judged }: Verifier, error: SentAway): void {
   reader.release(error)
   opinion.release(error)
+  judged.release(error)
 }
 
 interface Registrar {

@@ -9,8 +9,10 @@ import {
 } from './fake-server.ts'
 import type { FakeAnswer } from './faults.ts'
 import { EMPTY_HTML, KEYLIME_RELEASES, type KeylimeRelease, splitVersion } from './keylime-release.ts'
+import { type AttestationChanges, newPushAttestations } from './push-attestations.ts'
 import { pythonJson } from './python-json.ts'
 import { checkQuote } from './quote-check.ts'
+import type { SoftwareTpm } from './software-tpm.ts'
 import { agentChange, type Enrolled, policyRoute } from './verifier-admin.ts'
 import { type AgentFields, renderAgent } from './verifier-agent.ts'
 
@@ -25,7 +27,7 @@ export interface FakeVerifierOptions extends Omit<FakeServerOptions, 'tls'> {
   readonly release?: KeylimeRelease
   /** API versions to list and answer, instead of the release's. */
   readonly versions?: readonly string[]
-  /** `[verifier] mode = push`. */
+  /** `[verifier] mode = push`: agents are enrolled without an address, and their evidence comes to it. */
   readonly pushMode?: boolean
 }
 
@@ -38,11 +40,24 @@ export interface FakeVerifier extends FakeServer {
   /** Replaces the AK the verifier holds, as when it was enrolled before the TPM changed. */
   setAk(agentId: string, akTpm: Buffer): void
   remove(agentId: string): void
+  /** Stores one more judged attestation of an agent, in push mode. */
+  attest(agentId: string, tpm: SoftwareTpm, changes?: AttestationChanges): void
   /** Changes the API versions at once, as an upgrade or downgrade does. */
   setVersions(versions: readonly string[]): void
   /** Says valid to every quote, whatever it holds: the broken verifier that the self-check must find. */
   setGullible(isGullible: boolean): void
 }
+
+// @see the records of a real 7.14.3 in push mode: last event and severity stay null for ever.
+const PUSH_FIELDS = {
+  ip: null,
+  port: null,
+  hash_alg: '',
+  enc_alg: '',
+  sign_alg: '',
+  attestation_period: '5s',
+  maximum_attestation_interval: '25s',
+} as const
 
 const SUCCESS = { code: 200, status: 'Success' } as const
 
@@ -54,9 +69,14 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
   const state = { agents, policies: new Map<string, string>() }
   let versions = options.versions ?? facts.versions
   let isGullible = false
+  const isPush = options.pushMode ?? false
+  const attestations = newPushAttestations(now)
 
   const render = (agent: Enrolled): Record<string, unknown> =>
-    renderAgent(agent.fields, { nowMs: now(), hasAttestationStatus: facts.hasAttestationStatus })
+    renderAgent(
+      { ...(isPush && PUSH_FIELDS), ...agent.fields },
+      { nowMs: now(), hasAttestationStatus: facts.hasAttestationStatus },
+    )
   const known = (agentId: string, then: (agent: Enrolled) => object): FakeAnswer => {
     const agent = agents.get(agentId)
     return agent === undefined ? failure(404, 'agent id not found') : success(then(agent))
@@ -85,14 +105,14 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
     return { endpoint: 'agent', serviceMs: REAL_SERVICE_MS.agent, answer: () => known(agentId, render) }
   }
   const route = (request: FakeRequest): FakeRoute => {
-    if (/^\/versions?$/.test(request.path)) return versionRoute(options.pushMode ?? false, versions)
+    if (/^\/versions?$/.test(request.path)) return versionRoute(isPush, versions)
     const split = splitVersion(request.path)
     if (split === undefined || !versions.includes(split.version)) {
       const isOld = facts.clientCertificates === 'required'
       const answer = isOld ? failure(400, 'API Version not supported') : { status: 404, ...EMPTY_HTML }
       return { endpoint: 'unsupported', answer: () => answer }
     }
-    const [first, second, third] = split.parts
+    const [first, second, third, fourth] = split.parts
     const isV3 = split.version.startsWith('3')
     if (first === 'verify' && second === 'identity' && !isV3 && Number(split.version) >= 2.2) {
       const answer = (): FakeAnswer => identity(request.query)
@@ -102,6 +122,7 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
       first === 'agents' ? routeAgents(request, second, third) : policyRoute(state, request, first ?? '', second)
     if (found === undefined) return { endpoint: 'other', answer: () => ({ status: 404, ...EMPTY_HTML }) }
     if (request.clientName === undefined) return { ...found, answer: forbidden }
+    if (isV3 && isPush && second !== undefined && third === 'attestations') return attestations.route(second, fourth)
     return isV3 ? { ...found, answer: () => ({ status: 500, ...EMPTY_HTML }) } : found
   }
 
@@ -128,6 +149,7 @@ export async function startFakeVerifier(options: FakeVerifierOptions = {}): Prom
     setAk: (agentId, akTpm) => {
       entry(agentId).akTpm = akTpm
     },
+    attest: (agentId, tpm, changes) => attestations.add(agentId, tpm, changes),
     remove: (agentId) => {
       agents.delete(agentId)
     },

@@ -112,10 +112,12 @@ function requireSignature(attest: Buffer, bytes: Buffer, ask: { hashAlg: string;
 
 function blobValues(blob: Buffer): Buffer[] {
   const values: Buffer[] = []
-  let offset = 140
-  for (let left = blob.readUInt32LE(136); left > 0; left -= 1) {
-    values.push(blob.subarray(offset + 2, offset + 2 + blob.readUInt16LE(offset)))
-    offset += 66
+  for (let list = 0; list < blob.readUInt32LE(132); list += 1) {
+    const start = 136 + list * 532
+    for (let index = 0; index < blob.readUInt32LE(start); index += 1) {
+      const at = start + 4 + index * 66
+      values.push(blob.subarray(at + 2, at + 2 + blob.readUInt16LE(at)))
+    }
   }
   return values
 }

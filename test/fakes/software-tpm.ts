@@ -1,5 +1,6 @@
 // A TPM in software: endorsement key, attestation key, PCRs and real quotes, with a knob for every way a quote can be wrong.
 import { createHash, sign } from 'node:crypto'
+import { openCredential, type Sealed } from './credential-opening.ts'
 import { type KeyKind, pooledTestKey, type TestKey } from './pki-keys.ts'
 import {
   AK_ATTRIBUTES,
@@ -150,16 +151,28 @@ export class SoftwareTpm {
    */
   quote(nonce: string, knobs: QuoteKnobs = {}): string {
     const bank = knobs.bank ?? this.hash
-    const pcrs = knobs.pcrs ?? [QUOTE_PCR]
     this.#bank(bank)[QUOTE_PCR] = Buffer.alloc(digest(bank).length)
     this.extend(QUOTE_PCR, digest(bank, Buffer.from(this.payloadPem)), bank)
+    return this.quotePcrs(Buffer.from(nonce), [QUOTE_PCR], knobs)
+  }
+
+  /**
+   * Quotes PCRs as they stand.
+   * @param extraData What is signed beside them.
+   * @param selected The PCRs, ascending.
+   * @param knobs What shall be wrong.
+   * @returns Keylime's quote string.
+   */
+  quotePcrs(extraData: Uint8Array, selected: readonly number[], knobs: QuoteKnobs = {}): string {
+    const bank = knobs.bank ?? this.hash
+    const pcrs = knobs.pcrs ?? selected
     const valueOf = (pcr: number): Uint8Array => knobs.pcrValues?.get(pcr) ?? this.pcr(pcr, bank)
     const signer = knobs.signer ?? this
     const attest = encodeAttest({
       magic: 0xff54_4347,
       type: 0x8018,
       qualifiedSigner: signer.akQualifiedName,
-      extraData: Buffer.from(nonce),
+      extraData,
       clock: this.#clock++,
       resetCount: 2,
       restartCount: 0,
@@ -173,6 +186,11 @@ export class SoftwareTpm {
     const blob = encodePcrBlob(bank, new Map((knobs.blobPcrs ?? pcrs).map((pcr) => [pcr, valueOf(pcr)])))
     const sent = knobs.afterSigning?.(attest) ?? attest
     return `r${[sent, signature, blob].map((part) => part.toString('base64')).join(':')}`
+  }
+
+  /** Opens a credential that was sealed for this TPM's EK and AK; throws as a TPM refuses. */
+  activate(sealed: Sealed): Buffer {
+    return openCredential({ privateKey: this.ek.privateKey, nameAlg: 'sha256', aesBits: 128 }, this.akName, sealed)
   }
 
   #bank(bank: BankHash): Buffer[] {

@@ -156,23 +156,28 @@ export function encodeSignature(isRsa: boolean, hash: BankHash, signature: Uint8
 
 /**
  * Writes the PCR values as tpm2-tools' "serialized" format has them, which is little-endian.
- * @param values Up to 8 PCR values by number.
- * @returns 668 bytes.
+ * @param values PCR values by number.
+ * @returns 668 bytes for up to eight, 532 more for each further eight.
  * @see keylime 9b1f6e6a, keylime/tpm/tpm_util.py, `checkquote`
  */
 export function encodePcrBlob(bank: BankHash, values: ReadonlyMap<number, Uint8Array>): Buffer {
-  const blob = Buffer.alloc(132 + 4 + 532)
+  const all = [...values.values()]
+  const lists = Array.from({ length: Math.max(1, Math.ceil(all.length / 8)) }, (_, list) =>
+    all.slice(list * 8, list * 8 + 8),
+  )
+  const blob = Buffer.alloc(132 + 4 + lists.length * 532)
   blob.writeUInt32LE(1, 0)
   blob.writeUInt16LE(HASH_IDS[bank], 4)
   blob.writeUInt8(3, 6)
   selectBits([...values.keys()], 3).copy(blob, 7)
-  blob.writeUInt32LE(1, 132)
-  blob.writeUInt32LE(values.size, 136)
-  let offset = 140
-  for (const value of values.values()) {
-    blob.writeUInt16LE(value.length, offset)
-    blob.set(value, offset + 2)
-    offset += 66
+  blob.writeUInt32LE(lists.length, 132)
+  for (const [list, some] of lists.entries()) {
+    const start = 136 + list * 532
+    blob.writeUInt32LE(some.length, start)
+    for (const [index, value] of some.entries()) {
+      blob.writeUInt16LE(value.length, start + 4 + index * 66)
+      blob.set(value, start + 6 + index * 66)
+    }
   }
   return blob
 }

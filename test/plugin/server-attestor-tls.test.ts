@@ -133,12 +133,12 @@ describe('API versions', () => {
     },
   )
 
-  it('names a Keylime before 7.12, and a push-mode verifier [claims:keylime:versions]', async () => {
+  it('names a Keylime before 7.12, and a node in push mode [claims:keylime:versions]', async () => {
     const tooOld = /^keylime registrar, asked for agent .*no API version in common.*\[KL-API-UNSUPPORTED\]$/
     for (const [options, message] of [
       [{ release: '7.10' }, tooOld],
       [{ release: '7.11' }, tooOld],
-      [{ pushMode: true }, /push/],
+      [{ pushMode: true }, /is in push mode.*evidence = "tpm"/],
     ] as const) {
       const other = await startFakeKeylime({ ...options, ak: 'ec-p256' })
       await plugin.configure(other.serverHcl())

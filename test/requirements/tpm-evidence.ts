@@ -41,4 +41,38 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
     id: 'tpm:messages:older-halves',
     promise: 'a half that knows nothing of tpm/1 understands every message, and its messages are understood',
   },
+  {
+    id: 'tpm:server:admit',
+    promise: 'a node that quotes by itself is admitted with the selectors evidence, mode and pcr',
+  },
+  { id: 'tpm:server:requests', promise: 'such a node costs the verifier one request once its opinion stands' },
+  {
+    id: 'tpm:server:proof',
+    promise: 'a quote of another trust domain, node, attestation, TPM, bank or selection of PCRs is refused',
+  },
+  {
+    id: 'tpm:server:accept',
+    promise: 'accept_evidence = ["tpm"] asks for nothing that another host could relay, also in shadow mode',
+  },
+  {
+    id: 'tpm:pcr:compared',
+    promise: 'a PCR of the quote that has none of its allowed values refuses at the moment of the attestation',
+  },
+  {
+    id: 'tpm:push:version-gone',
+    promise: 'a verifier in push mode, which names no version, is spoken to all the same',
+  },
+  {
+    id: 'tpm:push:gate',
+    promise: 'each record of a push-mode verifier has its decision, and nothing unknown is admitted',
+  },
+  { id: 'tpm:push:stale', promise: 'PASS alone never admits: the last success must be fresh, also after a restart' },
+  { id: 'tpm:push:shadow', promise: 'shadow mode relaxes neither evidence, nor FAIL, nor the proof of the evidence' },
+  { id: 'tpm:push:logs', promise: 'boot log and IMA log count only where the judged evidence holds them' },
+  {
+    id: 'tpm:push:judged',
+    promise: 'evidence that the registered TPM did not sign is refused, whatever the record of the verifier says',
+  },
+  { id: 'tpm:push:admit', promise: 'a push-mode node is admitted by two requests to the verifier' },
+  { id: 'tpm:push:wait', promise: 'wait_for_attestation waits for push-mode nodes too' },
 ]

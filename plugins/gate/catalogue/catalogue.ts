@@ -8,6 +8,7 @@ import { FAULT_ENTRIES } from './faults.ts'
 import { GATE_ENTRIES } from './gate.ts'
 import { IDENTITY_ENTRIES } from './identity.ts'
 import { NODE_ENTRIES } from './node.ts'
+import { PUSH_ENTRIES } from './push.ts'
 
 /** A gRPC status that this catalogue uses; SPIRE Agent exits at once on `PERMISSION_DENIED` and retries the others. */
 export type CatalogueStatus =
@@ -31,7 +32,13 @@ export interface CatalogueEntry {
 }
 
 /** Every entry by its code. */
-export const CATALOGUE = { ...GATE_ENTRIES, ...IDENTITY_ENTRIES, ...FAULT_ENTRIES, ...NODE_ENTRIES } as const
+export const CATALOGUE = {
+  ...GATE_ENTRIES,
+  ...IDENTITY_ENTRIES,
+  ...PUSH_ENTRIES,
+  ...FAULT_ENTRIES,
+  ...NODE_ENTRIES,
+} as const
 
 /** A stable code such as `KL-GATE-STALE`; once published it is never given another meaning. */
 export type ErrorCode = keyof typeof CATALOGUE

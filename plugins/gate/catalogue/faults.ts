@@ -47,9 +47,8 @@ export const FAULT_ENTRIES = {
   'KL-API-UNSUPPORTED': {
     status: 'FAILED_PRECONDITION',
     message: 'keylime offers no API version this plugin speaks',
-    cause:
-      'The verifier runs in push mode (HTTP 410), verifier or registrar is older than 7.12, or offers only version 3.',
-    next: 'Use Keylime 7.12.2, 7.13.1 or newer in pull mode.',
+    cause: 'Verifier or registrar is older than Keylime 7.12, or offers only version 3.',
+    next: 'Use Keylime 7.12.2, 7.13.1 or newer.',
   },
   'KL-KEYLIME-BAD-ANSWER': {
     status: 'INTERNAL',

@@ -8,10 +8,10 @@
 export const GATE_ENTRIES = {
   'KL-GATE-PUSH-MODE': {
     status: 'FAILED_PRECONDITION',
-    message: 'is enrolled in push mode, which cannot be attested here: the verifier has no address of it to ask',
+    message: 'is in push mode, and its agent half offers no evidence from the TPM: set evidence = "tpm" there',
     cause:
-      'The verifier runs with `mode = push`, or the node was enrolled for it. Such a node opens no port and makes no identity quote.',
-    next: 'Run `keylime_agent` (pull mode) on the node and enrol it at a verifier with `mode = pull`.',
+      'The verifier runs with `mode = push`, or the node was enrolled for it. A Keylime agent in push mode opens no port and makes no identity quote, so one that came is relayed from somewhere.',
+    next: 'Set `evidence = "tpm"` in the agent half of the node; or run `keylime_agent` (pull mode) there and enrol it at a verifier with `mode = pull`.',
   },
   'KL-GATE-FAILED': {
     status: 'PERMISSION_DENIED',

@@ -43,7 +43,7 @@ export interface Call {
  */
 export function openEnvelope(answer: HttpAnswer, call: Call): Readonly<Record<string, unknown>> {
   if (answer.status !== 200) throw explainStatus(answer, call)
-  const body = parseBody(answer, call)
+  const body = openBody(answer, call)
   const { results } = body
   if (isObject(results)) return results
   throw newFailure(
@@ -186,13 +186,25 @@ function said(answer: HttpAnswer): string {
   return isPage(answer) ? ` ${pageInWords(answer)}` : answer.body === '' ? ' with an empty body' : ''
 }
 
-function parseBody(answer: HttpAnswer, call: Call): Readonly<Record<string, unknown>> {
+/**
+ * Opens the body of a success.
+ *
+ * @param answer The answer.
+ * @param call What was asked.
+ * @returns A JSON object, not nested deeper than {@link MAX_JSON_DEPTH}.
+ * @throws {KeylimeError} `KEYLIME_BAD_RESPONSE`: not JSON, or no object.
+ */
+export function openBody(answer: HttpAnswer, call: Call): Readonly<Record<string, unknown>> {
   const facts = factsOf(answer)
   const what = isPage(answer) ? pageInWords(answer) : `as ${answer.contentType || 'an unnamed type'}`
   if (!/^application\/([a-z.+-]*\+)?json$/.test(answer.contentType)) {
-    throw newFailure('answer-not-json', `${call.who} answers 200 ${what}, expected JSON; is it the right service?`, {
-      facts,
-    })
+    throw newFailure(
+      'answer-not-json',
+      `${call.who} answers ${answer.status} ${what}, expected JSON; is it the right service?`,
+      {
+        facts,
+      },
+    )
   }
   if (isDeeperThan(answer.body, MAX_JSON_DEPTH)) {
     throw newFailure('answer-not-json', `${call.who} answers JSON that nests deeper than ${MAX_JSON_DEPTH}`, { facts })
@@ -200,7 +212,9 @@ function parseBody(answer: HttpAnswer, call: Call): Readonly<Record<string, unkn
   const body = tryJson(answer.body)
   if (isObject(body)) return body
   const found = body === undefined ? `${answer.body.length} characters that are not JSON` : kindOf(body)
-  throw newFailure('answer-not-json', `${call.who} answers 200 with ${found}, expected a JSON object`, { facts })
+  throw newFailure('answer-not-json', `${call.who} answers ${answer.status} with ${found}, expected a JSON object`, {
+    facts,
+  })
 }
 
 function factsOf(answer: HttpAnswer): Record<string, string | number> {

@@ -18,6 +18,8 @@ export interface Generation<V extends string> {
    * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: none in common, or a service of another generation.
    */
   chooseVersion(answer: HttpAnswer, call: Call): V
+  /** Tells whether an answer to `GET /version` leaves the versions to be found out one by one, highest first. */
+  isSilent?(answer: HttpAnswer): boolean
   /** Tells whether an answer says that the version in its path is not spoken (any more). */
   isVersionRefused(answer: HttpAnswer): boolean
   /**

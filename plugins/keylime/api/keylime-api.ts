@@ -55,6 +55,8 @@ export class KeylimeApi<V extends string> {
   readonly #generation: Generation<V>
   #known: V | undefined
   readonly #negotiation: SharedWork<V>
+  /** Whether the service did not say what it speaks. */
+  #isGuessed = false
 
   /**
    * @param origin The service.
@@ -105,7 +107,21 @@ export class KeylimeApi<V extends string> {
       const renewed = await this.version(call.signal)
       if (renewed !== version) return this.#open(renewed, await this.#request(renewed, call), call)
     }
+    const older = this.#isGuessed ? await this.#stepDown(version, call) : undefined
+    if (older !== undefined) return older
     throw this.#versionRefused(version, answer, call)
+  }
+
+  /** Tries the versions below one that was guessed and refused, and stays at the first that is spoken. */
+  async #stepDown(refused: V, call: ApiCall<V>): Promise<ApiAnswer<V> | undefined> {
+    const { versions } = this.#generation
+    for (const version of versions.slice(versions.indexOf(refused) + 1)) {
+      const answer = await this.#request(version, call)
+      if (this.#generation.isVersionRefused(answer)) continue
+      this.#known = version
+      return this.#open(version, answer, call)
+    }
+    return undefined
   }
 
   async #request(version: V, call: ApiCall<V>): Promise<HttpAnswer> {
@@ -149,6 +165,7 @@ export class KeylimeApi<V extends string> {
 
   async #negotiate(signal: AbortSignal): Promise<V> {
     const answer = await this.#origin.request('/version', { operation: 'get_version', signal })
+    this.#isGuessed = this.#generation.isSilent?.(answer) === true
     this.#known = this.#generation.chooseVersion(answer, this.#describe({ about: '/version' }))
     return this.#known
   }

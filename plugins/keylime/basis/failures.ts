@@ -202,12 +202,6 @@ export const FAILURES = {
     'no API version in common, or one too old for the call',
     'update Keylime, or the plugin',
   ),
-  'push-mode': kind(
-    'KEYLIME_API_UNSUPPORTED',
-    'KL-API-UNSUPPORTED',
-    'the verifier runs in push mode',
-    'use a verifier in pull mode for this node',
-  ),
   'server-error': kind(
     'KEYLIME_UNAVAILABLE',
     'KL-KEYLIME-UNAVAILABLE',

@@ -6,8 +6,10 @@
 
 export { type AgentData, DEFAULT_AGENT_DATA, parseAgentData } from './agent-data.ts'
 export { type Binding, boundNonce } from './bound-nonce.ts'
+export { type BoundTask, checkBoundQuote, verifyBoundQuote } from './bound-quote.ts'
 export { type AnchorDates, anchorDates, type EkAnchors, loadEkAnchors } from './ek-anchors.ts'
 export { type EkChain, type EkFault, judgeEkChain } from './ek-chain.ts'
+export { type JudgedQuote, verifyJudgedQuote } from './judged-quote.ts'
 export {
   type Challenge,
   type ChallengeResponse,

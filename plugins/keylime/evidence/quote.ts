@@ -24,6 +24,7 @@ import {
 } from '@tower-of-omens/tpm'
 import { KeylimeError } from '../basis/errors.ts'
 import { type RegisteredRecord, registeredKeys } from './registered-keys.ts'
+import { rejectedQuote } from './rejected-quote.ts'
 
 /** A quote string's three parts, parsed. */
 export interface ParsedQuote {
@@ -98,24 +99,22 @@ export function parseQuote(text: string): ParsedQuote {
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the first check that failed.
  */
 export function checkQuoteBinding(quote: ParsedQuote, binding: QuoteBinding): void {
-  const { attest, signature, pcrs } = quote
-  const { hashAlg, allowedHashAlgs, nonce, pubkey } = binding
-  if (!allowedHashAlgs.includes(hashAlg)) {
-    throw rejected(`hash algorithm ${hashAlg} is not allowed, expected one of ${allowedHashAlgs.join(', ')}`)
-  }
-  if (signature.hashAlg !== hashAlg) throw rejected(`signature hash is ${signature.hashAlg}, expected ${hashAlg}`)
-  if (!isEqual(attest.extraData, Buffer.from(nonce))) throw rejected('nonce differs')
+  const { attest, pcrs } = quote
+  const { hashAlg, nonce, pubkey } = binding
+  const mismatch = signatureMismatch(quote, binding)
+  if (mismatch !== undefined) throw rejectedQuote(mismatch)
+  if (!isEqual(attest.extraData, Buffer.from(nonce))) throw rejectedQuote('nonce differs')
   const selection = `${hashAlg}:${KEY_PCR}`
   requireText('quoted pcr selection', selection, describeSelections(attest.selections))
   requireText('pcr values selection', selection, describeSelections([pcrs.selection]))
   if (!isEqual(attest.pcrDigest, pcrDigestOf(hashAlg, pcrs))) {
-    throw rejected('pcr values differ from the quoted digest')
+    throw rejectedQuote('pcr values differ from the quoted digest')
   }
   if (pubkey === undefined) return
   const expected = extendFromReset(hashAlg, digest(hashAlg, Buffer.from(pubkey)))
   const found = pcrs.values[0]
   if (found === undefined || !isEqual(found, expected)) {
-    throw rejected('pcr 16 does not hold the public key of the keylime agent')
+    throw rejectedQuote('pcr 16 does not hold the public key of the keylime agent')
   }
 }
 
@@ -137,21 +136,48 @@ export function verifyQuote(
 ): void {
   const quote = parseQuote(evidence.quote)
   checkQuoteBinding(quote, { ...evidence, ...policy })
-  if (record.agentId !== evidence.agentId) {
-    throw new KeylimeError(
-      'KEYLIME_BAD_RESPONSE',
-      `keylime registrar sent another record than that of ${evidence.agentId}`,
-    )
+  requireSigner(quote, record, evidence.agentId)
+}
+
+/**
+ * Finds out whether a quote is signed with the hash that was announced, and with one in favour.
+ *
+ * @param quote A parsed quote.
+ * @param hashes The payload's, and those in favour.
+ * @returns What does not fit, or nothing.
+ */
+export function signatureMismatch(
+  { signature }: ParsedQuote,
+  { hashAlg, allowedHashAlgs }: Pick<QuoteBinding, 'hashAlg' | 'allowedHashAlgs'>,
+): string | undefined {
+  if (!allowedHashAlgs.includes(hashAlg)) {
+    return `hash algorithm ${hashAlg} is not allowed, expected one of ${allowedHashAlgs.join(', ')}`
+  }
+  return signature.hashAlg === hashAlg ? undefined : `signature hash is ${signature.hashAlg}, expected ${hashAlg}`
+}
+
+/**
+ * Requires that the registered attestation key, under the registered endorsement key, signed a quote.
+ *
+ * @param quote A parsed quote.
+ * @param record The registrar's record.
+ * @param agentId Whose record it must be.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: another key signed. `KEYLIME_BAD_RESPONSE`: the record is another
+ *   agent's or its keys are unusable.
+ */
+export function requireSigner(quote: ParsedQuote, record: RegisteredRecord, agentId: string): void {
+  if (record.agentId !== agentId) {
+    throw new KeylimeError('KEYLIME_BAD_RESPONSE', `keylime registrar sent another record than that of ${agentId}`)
   }
   const { ak, qualifiedSigner } = registeredKeys(record)
   if (ak.scheme.hashAlg !== quote.signature.hashAlg) {
-    throw rejected(`signature hash is ${quote.signature.hashAlg}, expected the AK's ${ak.scheme.hashAlg}`)
+    throw rejectedQuote(`signature hash is ${quote.signature.hashAlg}, expected the AK's ${ak.scheme.hashAlg}`)
   }
   if (!verifySignature(ak, quote.signature, quote.attestBytes)) {
-    throw rejected('signature is not by the registered AK')
+    throw rejectedQuote('signature is not by the registered AK')
   }
   if (!isEqual(quote.attest.qualifiedSigner, qualifiedSigner)) {
-    throw rejected('signer is not the registered AK under the registered EK')
+    throw rejectedQuote('signer is not the registered AK under the registered EK')
   }
 }
 
@@ -162,7 +188,7 @@ function fromBase64(name: string, text: string): Buffer {
 }
 
 function requireText(what: string, expected: string, found: string): void {
-  if (found !== expected) throw rejected(`${what} is ${found}, expected ${expected}`)
+  if (found !== expected) throw rejectedQuote(`${what} is ${found}, expected ${expected}`)
 }
 
 /** Lengths are public; contents are compared in constant time. */
@@ -172,8 +198,4 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
 
 function bad(text: string): KeylimeError {
   return new KeylimeError('KEYLIME_BAD_MESSAGE', text)
-}
-
-function rejected(reason: string): KeylimeError {
-  return new KeylimeError('KEYLIME_QUOTE_REJECTED', `identity quote rejected: ${reason}`, { facts: { reason } })
 }

@@ -16,6 +16,9 @@ const NODE: NodeFacts = {
     measuredBoot: true,
     runtime: true,
   },
+  evidence: 'tpm',
+  mode: 'pull',
+  pcrs: { bank: 'sha256', values: new Map([[7, Buffer.alloc(32, 0xab)]]) },
 }
 const CHECKS_NOTHING = {
   comparedPcrs: [],
@@ -40,6 +43,9 @@ describe('selectorsFor', () => {
       'policy:measured-boot-enrolled',
       'policy:measured-boot',
       'policy:runtime',
+      'evidence:tpm',
+      'mode:pull',
+      `pcr:sha256:7:${'ab'.repeat(32)}`,
     ])
   })
 
@@ -67,12 +73,15 @@ describe('selectorsFor', () => {
   })
 
   it('makes no selector that is not documented, and documents none that is never made', () => {
+    const pcr = /^pcr:sha256:7:/
     const made = [...selectorsFor(NODE), ...selectorsFor({ ...NODE, strength: CHECKS_NOTHING })].map((value) =>
-      /^policy:(measured-boot|measured-boot-enrolled|runtime|none)$/.test(value)
-        ? value
-        : value.replace(/:[^:]*$/, ':'),
+      pcr.test(value)
+        ? 'pcr:'
+        : /^policy:(measured-boot|measured-boot-enrolled|runtime|none)$/.test(value)
+          ? value
+          : value.replace(/:[^:]*$/, ':'),
     )
-    const documented = SELECTOR_KINDS.map((kind) => kind.selector.replace(/<[^>]*>$/, ''))
+    const documented = SELECTOR_KINDS.map((kind) => kind.selector.replace(/<.*>$/, ''))
     expect(new Set(made)).toEqual(new Set(documented))
   })
 })

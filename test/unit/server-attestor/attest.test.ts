@@ -314,8 +314,10 @@ describe('attest', () => {
       )
     })
 
-    it('a push-mode verifier is named', async () => {
-      keylime.verifier.fail('version', answerWith(410, '{"code":410,"status":"Gone","results":{}}', 'application/json'))
+    it('a verifier that speaks no version of ours is named', async () => {
+      const results = { current_version: '9.0', supported_versions: ['9.0'] }
+      const body = JSON.stringify({ code: 200, status: 'Success', results })
+      keylime.verifier.fail('version', answerWith(200, body, 'application/json'))
       await using fresh = await startInProcess(keylime.serverHcl())
       expect(await fresh.attest(keylime.node())).toMatchObject({
         status: 'FAILED_PRECONDITION',

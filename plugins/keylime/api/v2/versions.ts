@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { KeylimeError } from '../../basis/errors.ts'
 import { newFailure } from '../../basis/failures.ts'
 import type { HttpAnswer } from '../../https/exchange.ts'
 import { statusText } from '../envelope.ts'
@@ -46,17 +45,4 @@ export function chooseVersion(results: Readonly<Record<string, unknown>>, who: s
 export function isVersionRefused(answer: HttpAnswer): boolean {
   if (answer.status === 404) return answer.body.trim() === ''
   return answer.status === 400 && /API version not supported/i.test(statusText(answer) ?? '')
-}
-
-/**
- * Explains a verifier in push mode, which answers 410 to `/version`.
- *
- * @param who The service.
- * @returns The failure, not thrown.
- */
-export function pushModeFailure(who: string): KeylimeError {
-  return newFailure(
-    'push-mode',
-    `${who} runs in push mode (410 for /version), in which nodes have no identity quotes; this plugin needs mode = pull`,
-  )
 }

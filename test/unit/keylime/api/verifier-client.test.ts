@@ -229,12 +229,26 @@ describe('VerifierClient', { timeout: 30_000 }, () => {
     expect(message).toContain(text)
   })
 
-  it('says that the verifier runs in push mode', async () => {
+  it('speaks 2.6 with a verifier in push mode, which does not say so, or what below that it speaks [tpm:push:version-gone]', async () => {
+    for (const versions of [undefined, ['2.5', '3.0'], ['2.1', '2.2']]) {
+      await using push = await startFakeKeylime({ pushMode: true })
+      if (versions !== undefined) push.verifier.setVersions(versions)
+      await using verifier = connect(push)
+      const agentId = parseAgentId(push.node().agentId)
+      const record = await verifier.client.getAgent(agentId)
+      expect(record).toMatchObject({ agentId, operationalState: 3, attestationStatus: 'PASS' })
+      expect(record).not.toHaveProperty('ip')
+      // The version that was found is kept.
+      await verifier.client.getAgent(agentId)
+    }
+  })
+
+  it('says that a verifier in push mode speaks no version of ours', async () => {
     await using push = await startFakeKeylime({ pushMode: true })
+    push.verifier.setVersions(['3.0'])
     await using verifier = connect(push)
-    const { code, reason, message } = await failureOf(verifier.client.getAgent(parseAgentId(push.node().agentId)))
-    expect({ code, reason }).toEqual({ code: 'KEYLIME_API_UNSUPPORTED', reason: 'push-mode' })
-    expect(message).toContain('runs in push mode (410 for /version)')
+    const { code, reason } = await failureOf(verifier.client.getAgent(parseAgentId(push.node().agentId)))
+    expect({ code, reason }).toEqual({ code: 'KEYLIME_API_UNSUPPORTED', reason: 'api-version' })
   })
 
   it.each(['7.11', '7.12', '7.13', '7.14.0', '7.14.2', '7.14.3'] as const)(

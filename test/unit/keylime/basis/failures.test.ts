@@ -149,11 +149,6 @@ const CAUSES: Readonly<Record<FailureReason, () => Promise<Outcome>>> = {
     return await failureOf(new VerifierAdmin(origin).stop(parseAgentId('node')))
   },
   'api-version': () => askAnswering(404, '', html),
-  'push-mode': () =>
-    askHttps({}, (_request, response) => {
-      response.writeHead(410, { 'content-type': 'application/json' })
-      response.end('{"code": 410, "status": "Gone", "results": {}}')
-    }),
   'server-error': () => askAnswering(500, '', { 'content-type': 'text/html' }),
   'proxy-error': () => askAnswering(502, page('502 Bad Gateway'), html),
   throttled: () => askAnswering(429),
