@@ -23,6 +23,18 @@ export const ENVIRONMENT: readonly Requirement[] = [
       "A server's certificate that OpenSSL refuses, for whatever reason, is told with that reason as the server's",
   },
   {
+    id: 'network:hello:compact',
+    promise: 'A firewall that takes no first TLS message of more than one packet is passed at the second try, or named',
+  },
+  {
+    id: 'network:addresses:slow',
+    promise: 'Of a name with several addresses a slow one is waited for within request_timeout',
+  },
+  {
+    id: 'network:dns:silent',
+    promise: 'A name server that does not answer is told as that, and does not keep a plugin from ending in time',
+  },
+  {
     id: 'config:empty:refused',
     promise: 'An empty value of a key that adds a check is a problem at Configure, never a check left out',
   },

@@ -10,6 +10,7 @@ import { formatHandshake, type Handshake, hasCookie, notForHumans } from './hand
 import { newLifetime } from './lifetime.ts'
 import { refuseNodeArguments } from './node-arguments.ts'
 import { captureProcessOutput, OutputCapture } from './output-capture.ts'
+import { endProcess } from './process-end.ts'
 import { ignoreHostSignals, logStrayErrors, onTerminate, trackChildren, watchParent } from './process-events.ts'
 import { type GoPluginOptions, startServing } from './serving.ts'
 
@@ -49,7 +50,7 @@ export async function serveGoPlugin(options: GoPluginOptions): Promise<GoPluginS
   lifetime.whenClosed(killChildren)
   const shutdown = async (): Promise<void> => {
     await lifetime.shutdown()
-    process.exit(0)
+    await endProcess()
   }
   const end = (): void => void shutdown()
   watchParent(end)

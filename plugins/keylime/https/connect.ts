@@ -45,6 +45,9 @@ export interface ConnectorOptions {
   readonly timeoutMs: number
 }
 
+/** How many addresses of one name can be tried one after the other within the time limit. */
+const ADDRESSES_IN_TIME = 3
+
 type Done = (...result: [null, Connection] | [KeylimeError]) => void
 
 interface Session {
@@ -87,10 +90,15 @@ export function newConnector(options: ConnectorOptions): Connector {
   const origins = new WeakMap<object, Connection>()
   const opening = new Set<Connection>()
   const sessions = newSessions()
+  let hello: Hello = 'full'
 
   const startOn = (raw: net.Socket | undefined, done: Done): void => {
     const used = sessions.offer()
-    const connection = connectionOn(raw, options, used?.ticket)
+    // One that has waited long enough in vain speaks for the next: its own time is up only after its request's.
+    const longAgo = performance.now() - options.timeoutMs / 2
+    if ([...opening].some((one) => one.began < longAgo && isUnheard(one))) hello = 'compact'
+    const said = hello
+    const connection = connectionOn(raw, options, { ticket: used?.ticket, hello: said })
     const { socket } = connection
     opening.add(connection)
     socket.on('error', (error) => origins.set(error, connection))
@@ -101,6 +109,11 @@ export function newConnector(options: ConnectorOptions): Connector {
         // The Rust agent answers every resumed session with the alert "internal error": ask anew, without one.
         sessions.drop(used, 'tls_error' in error.facts)
         start(done)
+      } else if (error !== null && options.material !== undefined && isUnheard(connection)) {
+        hello = said === 'full' ? 'compact' : 'full'
+        // A cut is answered at once with the other hello; who waited in vain gets it with the next connection.
+        if (said === 'full' && !late) start(done)
+        else done(error)
       } else if (error === null) done(null, connection)
       else done(error)
     })
@@ -123,6 +136,17 @@ export function newConnector(options: ConnectorOptions): Connector {
         start((...result) => (result[0] === null ? resolve(result[1]) : reject(result[0])))
       }),
   }
+}
+
+/**
+ * What a client says first. The full one offers a key exchange that withstands quantum computers and takes more than one
+ * packet, which some firewalls and tunnels lose; the compact one fits into any.
+ */
+type Hello = 'full' | 'compact'
+
+/** Whether the other side has said nothing at all to our first words in TLS. */
+function isUnheard({ phase, socket }: Connection): boolean {
+  return phase === 'handshake' && socket.bytesRead === 0
 }
 
 /** Calls back once, when a connection is open or has failed; `late` when it was given up. */
@@ -188,17 +212,21 @@ function dialInTime(
 
 function connectionOn(
   raw: net.Socket | undefined,
-  { target, material }: ConnectorOptions,
-  ticket: Buffer | undefined,
+  { target, material, timeoutMs }: ConnectorOptions,
+  { ticket, hello }: { readonly ticket: Buffer | undefined; readonly hello: Hello },
 ): Connection {
   const { host, port } = target
+  // Of a name with several addresses each gets its time: by default Node.js gives up a slow one after half a second.
+  const dialled = { host, port, autoSelectFamilyAttemptTimeout: Math.ceil(timeoutMs / ADDRESSES_IN_TIME) }
+  const facts = { began: performance.now(), resumed: false, presented: [] }
+  const first = net.isIP(host) === 0 ? 'resolving' : 'connecting'
   if (material === undefined) {
-    const socket = raw ?? net.connect({ host, port, noDelay: true, keepAlive: true })
-    return { phase: raw === undefined ? 'connecting' : 'open', socket, resumed: false, presented: [] }
+    const socket = raw ?? net.connect({ ...dialled, noDelay: true, keepAlive: true })
+    return followed({ ...facts, phase: raw === undefined ? first : 'open', socket })
   }
   const socket = tls.connect({
-    ...(raw === undefined ? { host, port } : { socket: raw }),
-    secureContext: material.secureContext,
+    ...(raw === undefined ? dialled : { socket: raw }),
+    secureContext: hello === 'full' ? material.secureContext : material.compactContext(),
     // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes nothing.
     rejectUnauthorized: true,
     ALPNProtocols: ['http/1.1'],
@@ -209,8 +237,7 @@ function connectionOn(
   })
   describeNoPeer(socket)
   socket.setNoDelay(true).setKeepAlive(true, 60_000)
-  const phase = raw === undefined ? 'connecting' : 'handshake'
-  const connection: Connection = { phase, socket, resumed: false, presented: [] }
+  const connection = followed({ ...facts, phase: raw === undefined ? first : 'handshake', socket })
   socket.once('connect', () => {
     connection.phase = 'handshake'
   })
@@ -224,6 +251,14 @@ function connectionOn(
   socket.prependOnceListener('end', () => {
     if (connection.phase === 'handshake' && connection.presented.length === 0)
       connection.presented = presentedBy(socket)
+  })
+  return connection
+}
+
+/** Notes when the name has an address. */
+function followed(connection: Connection): Connection {
+  connection.socket.once('lookup', () => {
+    if (connection.phase === 'resolving') connection.phase = 'connecting'
   })
   return connection
 }

@@ -7,12 +7,14 @@ import type { X509Certificate } from 'node:crypto'
 import type * as net from 'node:net'
 
 /** How far a connection came. */
-export type ConnectionPhase = 'connecting' | 'handshake' | 'open'
+export type ConnectionPhase = 'resolving' | 'connecting' | 'handshake' | 'open'
 
 /** The facts of one connection. */
 export interface Connection {
   phase: ConnectionPhase
   readonly socket: net.Socket
+  /** When it was begun, by the monotonic clock. */
+  readonly began: number
   /** Whether the handshake was done, and with it the server's certificates judged. */
   judged?: boolean
   /** Whether an earlier TLS session was taken up again. */

@@ -43,13 +43,13 @@ export function explainConnectFailure(error: Error, context: FailureContext): Ke
 }
 
 function explainNetwork(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
-  const { target, connection, timeoutMs } = context
+  const { target, connection } = context
   const host = target.settings.host ?? 'the host'
   switch (code) {
     case 'ECONNREFUSED':
       return [
         'refused',
-        `refused the connection: nothing listens there; is the service running, and on this port? ${triedInWords(error)}`.trim(),
+        `refused the connection: nothing listens there; is the service running, and on this port?${triedInWords(error)}`,
       ]
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
@@ -69,11 +69,20 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
       ]
     case 'ETIMEDOUT':
     case 'CONNECT_TIMEOUT':
-      return ['timeout', `did not answer within ${timeoutMs} ms: ${phaseInWords(target, connection?.phase)}`]
+      return [
+        'timeout',
+        `did not answer within ${waited(context, code)} ms: ${phaseInWords(target, connection?.phase)}${triedInWords(error)}`,
+      ]
     default:
       if (error.name === 'HTTPParserError') return explainParser(context)
       return explainCut(code, error, context)
   }
+}
+
+/** The kernel and Node.js give up by clocks of their own. */
+function waited({ connection, timeoutMs }: FailureContext, code: string): number {
+  if (code === 'CONNECT_TIMEOUT' || connection === undefined) return timeoutMs
+  return Math.round(performance.now() - connection.began)
 }
 
 function explainParser({ target, connection }: FailureContext): readonly [FailureReason, string] {
@@ -93,9 +102,13 @@ function explainCut(code: string, error: Error, context: FailureContext): readon
     return [reason, refusalInWords(reason, material)]
   }
   if (connection?.phase === 'handshake') {
+    const unheard = connection.socket.bytesRead === 0
+    const size = unheard
+      ? ', and a firewall that takes no first message of more than one packet (one that fits was tried too)'
+      : ''
     return [
       'reset',
-      `closed the connection during the TLS handshake without saying why${detail}; a proxy without a living backend does this, and a port that does not speak TLS`,
+      `closed the connection during the TLS handshake without saying why${detail}; a proxy without a living backend does this, and a port that does not speak TLS${size}`,
     ]
   }
   if (connection?.phase === 'open' && connection.socket.bytesRead === 0 && !target.tls) {
@@ -128,8 +141,14 @@ function useTlsHint(target: Target): string {
 export function phaseInWords(target: Target, phase: ConnectionPhase | undefined): string {
   if (phase === undefined) return 'no connection was free, and no other request was answered'
   if (phase === 'open') return 'the request was sent'
+  if (phase === 'resolving') {
+    return `the name ${target.host} was not resolved yet; a name server that does not answer does this: look at /etc/resolv.conf, or name an address`
+  }
   if (phase === 'connecting') return 'the TCP connection was not open yet; a firewall that drops packets does this'
-  return `TCP was open, the TLS handshake was not done; a port that serves plain HTTP waits like this: ${portHint(target)}`
+  return (
+    'TCP was open, the TLS handshake was not done; a path that loses full-sized packets does this (our first message ' +
+    `takes two of them, in every second try one; look at the MTU), and a port that serves plain HTTP: ${portHint(target)}`
+  )
 }
 
 function triedInWords(error: Error): string {
@@ -137,7 +156,7 @@ function triedInWords(error: Error): string {
   const tried = error.errors.map((one: unknown) =>
     one instanceof Error && 'address' in one ? `${String(one.address)} ${errorCode(one)}` : '',
   )
-  return `(tried ${tried.filter((one) => one !== '').join(', ')})`
+  return ` (tried ${tried.filter((one) => one !== '').join(', ')})`
 }
 
 /**

@@ -16,6 +16,8 @@ import { readTextFile } from './readable-file.ts'
 /** One generation of the files, as a TLS connection takes it. Never changes: new files make a new one. */
 export interface TlsMaterial {
   readonly secureContext: tls.SecureContext
+  /** The same with a first message that fits into one packet; made when first asked for. */
+  readonly compactContext: () => tls.SecureContext
   /** The path of the CA file; absent when the system's roots count. */
   readonly caFile?: string
   /** How the configuration calls the CA file, for messages. */
@@ -46,6 +48,9 @@ export const DEFAULT_TLS_FILE_NAMES: TlsFileNames = {
   certFile: 'client certificate',
   keyFile: 'client key',
 }
+
+/** Key exchanges with small public keys. */
+const COMPACT_GROUPS = 'X25519:P-256:P-384:P-521'
 
 /** How many certificates near or past their end are named each. */
 const MAX_LATE_SHOWN = 3
@@ -80,8 +85,10 @@ export function loadTlsFiles(files: TlsFiles, options: TlsLoadOptions = {}): Tls
   if (found.problems.length > 0) return found
   try {
     const secureContext = newSecureContext(anchors, client)
+    let compact: tls.SecureContext | undefined
     const material: TlsMaterial = {
       secureContext,
+      compactContext: () => (compact ??= newSecureContext(anchors, client, COMPACT_GROUPS)),
       ...(files.caFile !== undefined && { caFile: files.caFile }),
       caName: names.caFile,
       anchors,
@@ -129,11 +136,13 @@ function lateInWords(what: string, late: readonly X509Certificate[], now: number
 function newSecureContext(
   anchors: readonly X509Certificate[],
   client: { readonly chainPem: string; readonly keyPem: string } | undefined,
+  groups?: string,
 ): tls.SecureContext {
   const ca = anchors.length > 0 ? anchors.map((one) => one.toString()) : systemRoots()
   return tls.createSecureContext({
     ...(ca !== undefined && { ca }),
     ...(client !== undefined && { cert: client.chainPem, key: client.keyPem }),
+    ...(groups !== undefined && { ecdhCurve: groups }),
     minVersion: 'TLSv1.2',
     // Without it a CA file that holds only an intermediate is "unable to get issuer certificate" in Node, and fine in Go.
     allowPartialTrustChain: true,
