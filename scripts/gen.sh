@@ -18,9 +18,12 @@ typescript() { # <folder of .proto files> <output folder> [<subfolder>...]
   mkdir -p "$out"
   # Sorted, so that the order in which a disk lists its files never shows in the output.
   (cd "$root" && find "$@" -name '*.proto' | sed 's|^\./||' | LC_ALL=C sort) >"$out/files"
+  options=$OPTIONS
+  # A client whose method is called close would hide that of grpc-js.
+  if (cd "$root" && xargs grep -q 'rpc Close(' <"$out/files"); then options=$options,outputClientImpl=false; fi
   (cd "$root" && xargs protoc \
     --plugin="protoc-gen-ts_proto=$ROOT/node_modules/.bin/protoc-gen-ts_proto" \
-    --ts_proto_out="$out" --ts_proto_opt="$OPTIONS" --proto_path=.) <"$out/files"
+    --ts_proto_out="$out" --ts_proto_opt="$options" --proto_path=.) <"$out/files"
 }
 
 generate() { # the same

