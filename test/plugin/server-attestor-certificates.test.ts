@@ -1,6 +1,7 @@
 import { renameSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
+import { matching } from './matching.ts'
 import { keepAttesting, summary } from './outcomes.ts'
 import { ServerPlugin } from './server-plugin.ts'
 
@@ -80,6 +81,34 @@ describe('certificates that change', () => {
     const old = await ca.issue('server')
     for (const service of [verifier, registrar]) service.setCertificate({ cert: old.pem, key: old.keyPem() })
   }, 90_000)
+
+  it('that are not valid yet let the plugin start, and attest as soon as they are [tls:clock:heals]', async () => {
+    const { pki, ca, verifier, registrar } = keylime
+    // Ahead of this machine's clock, as every certificate is of the clock of a board that has just been switched on.
+    const validity = { notBefore: new Date(Date.now() + 6_000), notAfter: new Date(Date.now() + 86_400_000) }
+    const young = await pki.root('Young CA', { validity })
+    const pair = pki.writePair('young', await young.issue('young', { validity }))
+    const server = await young.issue('server', { validity })
+    for (const service of [verifier, registrar]) {
+      service.setCertificate({ cert: server.pem, key: server.keyPem(), ca: ca.pem + young.pem })
+      service.dropConnections()
+    }
+    const configured = await plugin.configure(
+      keylime.serverHcl({
+        keylime_tls_ca_cert_file: pki.write('young-ca.crt', young.pem),
+        keylime_tls_cert_file: pair.certFile,
+        keylime_tls_key_file: pair.keyFile,
+      }),
+    )
+    expect(configured).toMatchObject({ status: 'OK' })
+    const warned = plugin.logs('warn').map(({ raw }) => raw)
+    expect(warned.join()).toMatch(/CN=Young CA is not valid before .* is the clock right\?/)
+    expect(warned.join()).toMatch(/CN=young is not valid before /)
+    expect(await plugin.attest(keylime.node())).toEqual({ status: 'INTERNAL', message: matching(/not valid/) })
+    await expect.poll(() => plugin.attest(keylime.node()), { timeout: 20_000 }).toMatchObject({ status: 'OK' })
+    const old = await ca.issue('server')
+    for (const service of [verifier, registrar]) service.setCertificate({ cert: old.pem, key: old.keyPem() })
+  }, 30_000)
 
   it('stay in force when the new file is half written or does not fit', async () => {
     const { pki, ca, verifier } = keylime

@@ -23,6 +23,10 @@ export const ENVIRONMENT: readonly Requirement[] = [
       "A server's certificate that OpenSSL refuses, for whatever reason, is told with that reason as the server's",
   },
   {
+    id: 'tls:clock:heals',
+    promise: 'Certificates that are not valid yet are warned of; the plugin starts, refuses, and attests once they are',
+  },
+  {
     id: 'network:hello:compact',
     promise: 'A firewall that takes no first TLS message of more than one packet is passed at the second try, or named',
   },
