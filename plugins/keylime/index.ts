@@ -6,7 +6,8 @@
 
 export { BoundedMap } from './basis/bounded-map.ts'
 export { isKeylimeError, KeylimeError, type KeylimeErrorCode } from './basis/errors.ts'
-export { FAILURES, type FailureReason, failureReason, isServiceDown } from './basis/failures.ts'
+export { FAILURES } from './basis/failure-kinds.ts'
+export { type FailureReason, failureReason, isServiceDown } from './basis/failures.ts'
 export { formatHostPort, type HostPort, hostProblem, isHost, parseHostPort } from './basis/host-port.ts'
 export {
   type AgentId,

@@ -7,12 +7,12 @@ import { createHash } from 'node:crypto'
 import { attestError } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { BoundedMap, Limiter, oneLine, untilAborted } from '@tower-of-omens/keylime'
-import type { IdentityQuestion, IdentityVerdict } from '@tower-of-omens/keylime/api'
+import type { IdentityQuestion, Opinion } from '@tower-of-omens/keylime/api'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 
 /** The part of a verifier's client that is used here. */
 export interface OpinionSource {
-  verifyIdentity(question: IdentityQuestion, options: { readonly signal: AbortSignal }): Promise<IdentityVerdict>
+  verifyIdentity(question: IdentityQuestion, options: { readonly signal: AbortSignal }): Promise<Opinion>
 }
 
 /** Opinions remembered for one verifier: two fleets of 5,000 nodes. */
@@ -22,7 +22,7 @@ const MAX_OPINIONS = 10_000
 const AT_A_TIME = 12
 
 /** An opinion that stands. */
-interface Opinion {
+interface KeptOpinion {
   /** Agent ID and AK. */
   readonly key: string
   readonly until: number
@@ -36,7 +36,7 @@ export class SecondOpinion {
   readonly #clock: () => number
   readonly #limiter = new Limiter(AT_A_TIME)
   /** Agent ID to the opinion that stands: of one AK, since another one that is confirmed means another enrolment. */
-  readonly #standing = new BoundedMap<AgentId, Opinion>(MAX_OPINIONS)
+  readonly #standing = new BoundedMap<AgentId, KeptOpinion>(MAX_OPINIONS)
   /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
   readonly #asking = new Map<string, Promise<void>>()
 

@@ -79,13 +79,16 @@ export function newMuxBroker(parts: MuxBrokerParts): MuxBroker {
     close: () => {
       knocker.close()
       doors.close()
-      for (const bridge of bridges.values())
-        void bridge.then(
-          (open) => open.close(),
-          () => undefined,
-        )
+      for (const bridge of bridges.values()) closeWhenOpen(bridge)
     },
   }
+}
+
+function closeWhenOpen(bridge: Promise<StreamBridge>): void {
+  void bridge.then(
+    (open) => open.close(),
+    () => undefined,
+  )
 }
 
 function firstThen(first: Duplex, open: () => Promise<Duplex>): () => Promise<Duplex> {

@@ -36,7 +36,7 @@ export interface IdentityQuestion {
 }
 
 /** The verifier's opinion of a quote. */
-export interface IdentityVerdict {
+export interface Opinion {
   readonly valid: boolean
   /** The verifier's words when it is not valid: text for the log, never an interface. */
   readonly reason?: string
@@ -57,7 +57,7 @@ export interface AgentRecords {
   get(agentId: AgentId): AgentRecord | undefined
 }
 
-const VERDICT = v.object({
+const OPINION = v.object({
   valid: v.union([v.picklist([0, 1], '0 or 1'), v.boolean()]),
   reason: v.nullish(v.string()),
 })
@@ -148,11 +148,11 @@ export class VerifierClient {
    *
    * @param question Agent, quote, nonce, hash algorithm.
    * @param options `signal`: the caller's.
-   * @returns The verdict.
+   * @returns The opinion.
    * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: the verifier is older than 7.11 (API 2.2). Others as {@link KeylimeApi.call}.
    * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
    */
-  async verifyIdentity(question: IdentityQuestion, options: CallOptions = {}): Promise<IdentityVerdict> {
+  async verifyIdentity(question: IdentityQuestion, options: CallOptions = {}): Promise<Opinion> {
     const { agentId, quote, nonce, hashAlg } = question
     const query = [
       ['agent_uuid', agentId],
@@ -168,7 +168,7 @@ export class VerifierClient {
       unknownOn404: true,
       least: '2.2',
     })
-    const { valid, reason } = parseShape(VERDICT, results, this.name, 'verdict on an identity quote')
+    const { valid, reason } = parseShape(OPINION, results, this.name, 'verdict on an identity quote')
     return { valid: valid === 1 || valid === true, ...(typeof reason === 'string' && { reason }) }
   }
 }

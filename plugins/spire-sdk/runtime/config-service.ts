@@ -89,15 +89,15 @@ async function validate<C>(
     const outcome = await builder.build({ trustDomain, hcl: request.hclConfiguration }, context)
     for (const warning of outcome.warnings ?? []) runtime.log.warn('Configuration warning', { warning })
     await disposeUnused(builder, runtime, outcome)
-    return verdict(outcome.problems)
+    return validation(outcome.problems)
   } catch (error) {
-    if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') return verdict([error.message])
+    if (error instanceof RpcError && error.status === 'INVALID_ARGUMENT') return validation([error.message])
     throw error
   }
 }
 
 // SPIRE ignores `valid` and takes any note for a problem, so a good configuration must have none.
-function verdict(problems: readonly string[]): ValidateResponse {
+function validation(problems: readonly string[]): ValidateResponse {
   return { valid: problems.length === 0, notes: [...problems] }
 }
 

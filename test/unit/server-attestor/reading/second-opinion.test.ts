@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { IdentityQuestion, IdentityVerdict } from '../../../../plugins/keylime/api/verifier-client.ts'
+import type { IdentityQuestion, Opinion } from '../../../../plugins/keylime/api/verifier-client.ts'
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
 import { SecondOpinion } from '../../../../server-attestor/reading/second-opinion.ts'
 
@@ -12,9 +12,9 @@ const evidence: IdentityQuestion = {
   hashAlg: 'sha256',
 }
 
-function verifier(answers: (question: IdentityQuestion) => IdentityVerdict): {
+function verifier(answers: (question: IdentityQuestion) => Opinion): {
   readonly asked: IdentityQuestion[]
-  readonly verifyIdentity: (question: IdentityQuestion) => Promise<IdentityVerdict>
+  readonly verifyIdentity: (question: IdentityQuestion) => Promise<Opinion>
 } {
   const asked: IdentityQuestion[] = []
   return {
@@ -26,7 +26,7 @@ function verifier(answers: (question: IdentityQuestion) => IdentityVerdict): {
   }
 }
 
-const honest = (question: IdentityQuestion): IdentityVerdict =>
+const honest = (question: IdentityQuestion): Opinion =>
   question.nonce === evidence.nonce ? { valid: true } : { valid: false, reason: 'nonce differs' }
 
 describe('SecondOpinion', () => {
