@@ -19,7 +19,7 @@ import type { ServerConfig } from './config.ts'
 import type { NodeEvidence } from './proof.ts'
 import { issueTask } from './tpm-task.ts'
 
-/** Is the limit of one attestation from the challenge on, `wait_for_attestation` not included. */
+/** The limit of one attestation from the challenge on, `wait_for_attestation` not included. */
 export const ATTESTATION_LIMIT_MS = 30_000
 
 /**

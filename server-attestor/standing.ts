@@ -116,7 +116,7 @@ async function askVerifier(
   return { kind: 'known', verifier: verifier.name, record, decision }
 }
 
-/** Only a push-mode verifier keeps what it judged, and it matters only where nothing else refuses. */
+// Only a push-mode verifier keeps what it judged, and it matters only where nothing else refuses.
 function isWorthReading(record: AgentRecord, evidence: NodeEvidence): boolean {
   return isPushMode(record) && kindOf(evidence) === 'tpm' && record.attestationStatus === 'PASS'
 }

@@ -52,3 +52,24 @@ function beginningOf(declaration: string): Docstring['begins'] {
   if (FUNCTION.test(declaration) || METHOD.test(declaration)) return 'verb'
   return NOUN.test(declaration) ? 'noun' : 'free'
 }
+
+/** Verbs that no noun phrase begins with; words that are a plural as well are left to the reader. */
+const VERBS: ReadonlySet<string> = new Set(
+  (
+    'Adds Are Asks Begins Binds Bounds Builds Carries Chooses Collects Compares Computes Decides Decodes Describes ' +
+    'Does Drives Encodes Explains Finds Follows Gathers Gives Has Holds Is Judges Keeps Leaves Lets Makes Means Moves ' +
+    'Opens Parses Proves Reads Refuses Remembers Removes Runs Says Sends Serves Speaks Starts Stops Takes Tells Turns ' +
+    'Waits Watches Wraps Writes'
+  ).split(' '),
+)
+
+/**
+ * Tells whether a docstring begins with a word of the wrong kind.
+ *
+ * @param docstring It.
+ * @returns True for a function's that begins with no verb, and for a noun's that begins with one.
+ */
+export function beginsWrongly({ begins, word }: Docstring): boolean {
+  if (word === '' || begins === 'free') return false
+  return begins === 'noun' ? VERBS.has(word) : !/^[A-Z][a-z]+s$/.test(word)
+}

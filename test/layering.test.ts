@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { beginsWrongly, docstringsOf } from './docstrings.ts'
 import { circlesOf } from './import-circles.ts'
 import { filesOf, importsOf } from './source-files.ts'
 
@@ -133,6 +134,15 @@ describe('every source file', () => {
     )
     const vague = ours.filter(({ path }) => /\/(utils?|common|misc|types|helpers?)(\.ts|\/)/.test(path))
     expect([...odd, ...vague].map(({ path }) => relative(root, path))).toEqual([])
+  })
+
+  it('begins the docstring of a function with a verb, and that of a type, a constant and a module with a noun', () => {
+    const wrong = ours.flatMap(({ path }) =>
+      docstringsOf(path)
+        .filter(beginsWrongly)
+        .map(({ line, word }) => `${relative(root, path)}:${line} begins with "${word}"`),
+    )
+    expect(wrong).toEqual([])
   })
 
   it('documents each export', () => {

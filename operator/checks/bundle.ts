@@ -67,7 +67,7 @@ function cacheFindings(view: View): readonly Finding[] {
   return certificates === undefined ? [] : staleFindings(file, certificates, view)
 }
 
-/** SPIRE keeps the bundle as a list of base64 PEM texts, or DER. */
+// SPIRE keeps the bundle as a list of base64 PEM texts, or DER.
 function cachedBundle(text: string): readonly X509Certificate[] | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -143,7 +143,7 @@ function trustFileFindings({ files, from, holder }: TrustUse): readonly Finding[
   })
 }
 
-/** Would the services here accept the certificates that the plugin's halves present? */
+// Would the services here accept the certificates that the plugin's halves present?
 function clientFindings({ tls }: View): readonly Finding[] {
   const meets: readonly (readonly [Holder, Holder])[] = [
     ['server-half', 'verifier'],

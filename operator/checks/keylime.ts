@@ -74,7 +74,7 @@ export const KEYLIME_CHECKS: readonly Check[] = [
   },
 ]
 
-/** A service that speaks no version of ours says so in the reason why it could not be asked. */
+// A service that speaks no version of ours says so in the reason why it could not be asked.
 function versionFindings({ fleet }: View): readonly Finding[] {
   const { verifier, registrar } = fleet.failed
   return [
@@ -88,7 +88,7 @@ function versionFindings({ fleet }: View): readonly Finding[] {
 
 const NO_COMMON_VERSION = /speaks API .*; expected one of /
 
-/** Left to the checks that know the cause better. */
+// Left to the checks that know the cause better.
 function isJudgedElsewhere(id: string): boolean {
   return id === 'TK-SPIRE-UNDECIDED'
 }
@@ -106,7 +106,7 @@ function frozenFindings({ fleet, site }: View): readonly Finding[] {
   })
 }
 
-/** With all retries used up the verifier would have given the host up, so nobody polls it. */
+// With all retries used up the verifier would have given the host up, so nobody polls it.
 function frozen(host: FleetHost, budget: number): readonly Finding[] {
   const age = host.record === undefined ? undefined : attestationAge(host.record.value)
   // The last interval and one request time-out come on top of the retries.
@@ -137,7 +137,7 @@ function budgetFindings({ site, journal }: View): readonly Finding[] {
   ]
 }
 
-/** What `towerkeep recover` has seen. */
+// What `towerkeep recover` has seen.
 function longestAbsence(
   journal: readonly JournalEntry[],
 ): { readonly subject: string; readonly seconds: number } | undefined {

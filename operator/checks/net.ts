@@ -70,7 +70,7 @@ async function arrowFindings(view: View): Promise<readonly Finding[]> {
   return found.flat()
 }
 
-/** The verifier dials every agent that it polls. */
+// The verifier dials every agent that it polls.
 function agentArrows({ tls, fleet }: View): readonly Arrow[] {
   const trust = tls.trusts.find(({ holder, of }) => holder === 'verifier' && of === 'servers')
   if (trust === undefined) return []
@@ -233,7 +233,7 @@ function hostAddress(
   return record?.ip === undefined || record.port === undefined ? undefined : { host: record.ip, port: record.port }
 }
 
-/** A server of TLS 1.3 refuses a client's certificate after the client is done, so the connection is watched a while. */
+// A server of TLS 1.3 refuses a client's certificate after the client is done, so the connection is watched a while.
 async function dial(
   address: HostPort,
   certFile: string,

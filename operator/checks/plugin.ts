@@ -100,7 +100,7 @@ function runningFindings(conf: SpireConf | undefined, { procFolder }: View): rea
   })
 }
 
-/** A file that was replaced is called "(deleted)" by its process. */
+// A file that was replaced is called "(deleted)" by its process.
 function processesOf(command: string, procFolder: string): readonly string[] {
   return readdirSync(procFolder).filter((pid) => {
     if (!/^\d+$/.test(pid)) return false
@@ -135,7 +135,7 @@ export function sha256Of(path: string): string | undefined {
   }
 }
 
-/** Our executables are Node with one script inside. */
+// Our executables are Node with one script inside.
 function isOurs(path: string): boolean {
   return contains(path, 'NODE_SEA_BLOB') || /\.(ts|js|mjs|cjs)$/.test(path)
 }

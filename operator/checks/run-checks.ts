@@ -1,5 +1,5 @@
 /**
- * Runs checks side by side, each with a deadline; one that fails is UNKNOWN and hurts no other.
+ * Checks that run side by side, each with a deadline; one that fails is UNKNOWN and hurts no other.
  *
  * @module
  */
@@ -83,7 +83,7 @@ async function runOne(check: Check, view: View, deadlineMs: number): Promise<Che
   }
 }
 
-/** Two checks may meet the same fact. */
+// Two checks may meet the same fact.
 function distinct(findings: readonly Finding[]): readonly Finding[] {
   return findings.filter((one, at) => findings.findIndex((other) => isSame(one, other)) === at)
 }

@@ -84,7 +84,7 @@ async function tokenFindings(view: View): Promise<readonly Finding[]> {
   return found.flat()
 }
 
-/** What the vault says of a token; the vault is the one that renewals ask. */
+// What the vault says of a token; the vault is the one that renewals ask.
 async function powersOf(token: string, view: View): Promise<readonly string[]> {
   const spec = readCertSpecs(view.certsFolder).find(({ issuer }) => issuer === 'openbao')
   if (spec?.address === undefined || spec.ca_file === undefined) return []

@@ -85,7 +85,7 @@ function cutoffFindings({ site, procFolder }: View): readonly Finding[] {
       ]
 }
 
-/** The mode on the command line of a running `towerkeep watch`, or `configured`. */
+// The mode on the command line of a running `towerkeep watch`, or `configured`.
 function watchMode(procFolder: string): string | undefined {
   for (const pid of readdirSync(procFolder).filter((name) => /^\d+$/.test(name))) {
     const words = wordsOf(join(procFolder, pid, 'cmdline'))

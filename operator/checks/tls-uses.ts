@@ -139,7 +139,7 @@ function agentUses({ keylimeAgent }: Site): TlsUses {
   }
 }
 
-/** One path, or a list as TOML or as Keylime writes it. */
+// One path, or a list as TOML or as Keylime writes it.
 function listOf(text: string): readonly string[] {
   const inner = /^\[(.*)\]$/s.exec(text.trim())?.[1]
   if (inner === undefined) return [text]

@@ -85,7 +85,7 @@ export function userOf(uid: number, pid: number, files: AccountFiles = FILES): U
   return { name, uid, gid: groups[0] ?? known?.gid ?? uid, groups: groups.length > 0 ? groups : [known?.gid ?? uid] }
 }
 
-/** The effective group, then the others. */
+// The effective group, then the others.
 function groupsOf(pid: number): readonly number[] | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')

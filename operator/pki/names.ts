@@ -1,5 +1,5 @@
 /**
- * Names in certificates and requests: subject, alternative names, uses.
+ * The names in certificates and requests: subject, alternative names, uses.
  *
  * @see RFC 5280, section 4.2
  * @module

@@ -1,5 +1,5 @@
 /**
- * Carries a plan out: asks, journals, acts, verifies, and takes back what was done when a step fails.
+ * The way a plan is carried out: ask, journal, act, verify, and take back what was done when a step fails.
  *
  * @module
  */

@@ -90,10 +90,8 @@ async function atOpenBao(spec: CertSpec, csr: string, options: ObtainOptions): P
   return session.sign({ mount, role, csr, commonName, dnsNames, ipAddresses, uris, ttl }, options.signal)
 }
 
-/**
- * The SVID first, since it proves that the host is healthy; AppRole when the host has none: without that second way a host
- * that was off for longer than its certificate lives could never come back.
- */
+// The SVID first, since it proves that the host is healthy; AppRole when the host has none: without that second way a host
+// that was off for longer than its certificate lives could never come back.
 async function login(spec: CertSpec, { timeoutMs, signal, say }: ObtainOptions): Promise<OpenBao> {
   const place = placeOf(spec, timeoutMs)
   const { svid_cert_file: certFile, svid_key_file: keyFile } = spec

@@ -1,5 +1,5 @@
 /**
- * Puts a certificate and its key in place at once, with owner, mode and access lists as they were, and takes them back.
+ * The exchange of a certificate and its key, at once, with owner, mode and access lists as they were; and the way back.
  *
  * @module
  */

@@ -64,7 +64,7 @@ function obtainStep(spec: CertSpec, progress: Progress, options: Omit<ObtainOpti
   }
 }
 
-/** For a client that one service knows by its very certificate: the service must know the new one before it is shown. */
+// For a client that one service knows by its very certificate: the service must know the new one before it is shown.
 function announceStep(spec: CertSpec, file: string, progress: Progress): Step {
   return {
     id: 'announce',

@@ -98,7 +98,7 @@ function kindWithoutRecord({ registered, spire }: FleetHost, now: number): Rubbi
   return 'unenrolled-agent'
 }
 
-/** Of several IDs on one TPM all but one are stale: the one that passes stays, else the one that is its hash. */
+// Of several IDs on one TPM all but one are stale: the one that passes stays, else the one that is its hash.
 function staleTwins(hosts: readonly FleetHost[]): ReadonlySet<string> {
   const byEk = new Map<string, FleetHost[]>()
   for (const host of hosts) {

@@ -76,7 +76,7 @@ function sniOf({ host, serverName = host }: HandshakeWish): string {
   return isIP(serverName) === 0 ? serverName : ''
 }
 
-/** What the server sent; the links that Node adds from its own trust stop at the certificate that names itself. */
+// What the server sent; the links that Node adds from its own trust stop at the certificate that names itself.
 function chainSent(socket: TLSSocket): readonly X509Certificate[] {
   const chain: X509Certificate[] = []
   for (let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true); at?.raw !== undefined; ) {

@@ -183,7 +183,7 @@ function isPositive(value: number | null | undefined): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0
 }
 
-/** How the node stands: in push mode its record says less, and the evidence behind it counts too. */
+// How the node stands: in push mode its record says less, and the evidence behind it counts too.
 function standingReasons(
   record: AgentRecord,
   rules: GateRules,

@@ -35,7 +35,7 @@ export function provedPcrReasons(
   })
 }
 
-/** What is not in the mask the verifier does not compare either. */
+// What is not in the mask the verifier does not compare either.
 function isOnlyQuoted({ mask }: TpmPolicy, pcr: number): boolean {
   return ((mask >>> pcr) & 1) === 0
 }

@@ -137,7 +137,7 @@ function stateReason({ operationalState: state, lastEventId }: AgentRecord): Rea
   }
 }
 
-/** Of a node whose record does not read PASS the evidence is not asked for. */
+// Of a node whose record does not read PASS the evidence is not asked for.
 function evidenceReason(
   record: AgentRecord,
   judged: JudgedEvidence | undefined,

@@ -18,7 +18,7 @@ export interface AttestationSource {
 const AT_A_TIME = 4
 const JUDGED = 'verification_complete'
 
-/** Reads and verifies judged evidence of one verifier. */
+/** Reader of one verifier's judged evidence, which it verifies. */
 export class JudgedEvidenceReader {
   readonly #source: AttestationSource
   readonly #limiter = new Limiter(AT_A_TIME)
@@ -50,7 +50,7 @@ export class JudgedEvidenceReader {
     this.#limiter.release(error)
   }
 
-  /** The newest one may be under way; then the one before it is what the record speaks of. */
+  // The newest one may be under way; then the one before it is what the record speaks of.
   async #newestJudged(agentId: AgentId, signal: AbortSignal): Promise<Attestation> {
     const latest = await this.#source.latest(agentId, { signal })
     return latest.stage === JUDGED || latest.index === 0

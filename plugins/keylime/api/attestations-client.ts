@@ -9,10 +9,10 @@ import { type CallOptions, KeylimeApi } from './keylime-api.ts'
 import { type Attestation, parseAttestation } from './v3/attestation.ts'
 import { V3, type V3Version } from './v3/generation.ts'
 
-/** Bounds one attestation: boot log and IMA log ride along. */
+/** Bound on one attestation: boot log and IMA log ride along. */
 export const ATTESTATION_BYTES = 16 * 1024 * 1024
 
-/** Asks one verifier. */
+/** Client of one push-mode verifier. */
 export class AttestationsClient {
   readonly #api: KeylimeApi<V3Version>
 

@@ -144,7 +144,7 @@ export function newConnector(options: ConnectorOptions): Connector {
  */
 type Hello = 'full' | 'compact'
 
-/** Whether the other side has said nothing at all to our first words in TLS. */
+// Whether the other side has said nothing at all to our first words in TLS.
 function isUnheard({ phase, socket }: Connection): boolean {
   return phase === 'handshake' && socket.bytesRead === 0
 }

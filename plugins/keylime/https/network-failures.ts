@@ -79,7 +79,7 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
   }
 }
 
-/** The kernel and Node.js give up by clocks of their own. */
+// The kernel and Node.js give up by clocks of their own.
 function waited({ connection, timeoutMs }: FailureContext, code: string): number {
   if (code === 'CONNECT_TIMEOUT' || connection === undefined) return timeoutMs
   return Math.round(performance.now() - connection.began)

@@ -5,7 +5,7 @@
  */
 import type { KeylimeError } from '../basis/errors.ts'
 
-/** Ends when its time limit passes or the caller aborts, whichever is first. */
+/** The span of one request: until its time limit passes or the caller aborts, whichever is first. */
 export class RequestScope {
   readonly #signal: AbortSignal | undefined
   readonly #explain: (why: 'timeout' | 'cancelled') => KeylimeError

@@ -25,7 +25,7 @@ export const V3: Generation<V3Version> = {
   open: openResource,
 }
 
-/** A real verifier answers 201 to a GET; 200 is what it should be, and may become. */
+// A real verifier answers 201 to a GET; 200 is what it should be, and may become.
 function openResource(answer: HttpAnswer, call: Call): Readonly<Record<string, unknown>> {
   if (answer.status === 404 && hasErrors(answer)) {
     throw newFailure('agent-unknown', `${call.who} has nothing of ${call.about}: ${statusText(answer) ?? '404'}`, {
