@@ -1,5 +1,5 @@
 /**
- * Builds dist/: each attestor as one `.cjs` file and as one executable that needs no node_modules.
+ * Builds dist/: each attestor and the operator's tool as one `.cjs` file and as one executable that needs no node_modules.
  *
  * Two builds of the same tree are byte-identical, so that an operator can compare `plugin_checksum` with a build of
  * their own.
@@ -17,6 +17,8 @@ import { pinnedNode } from './release/pinned-node.ts'
 const PROGRAMS = [
   { name: 'keylime-attestor-server', entry: 'server-attestor/main.ts' },
   { name: 'keylime-attestor-agent', entry: 'agent-attestor/main.ts' },
+  // A file of its own: the plugins' checksums must not change with the operator's tool.
+  { name: 'towerkeep', entry: 'operator/main.ts' },
 ] as const
 
 /** Oldest Node that runs the `.cjs` form: undici 8 needs it. */

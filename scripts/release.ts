@@ -13,7 +13,7 @@ import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { billOfMaterials, bundledLicences } from './release/bill-of-materials.ts'
 import { notesOf, tagRelease } from './release/changelog.ts'
-import { buildDeb } from './release/deb.ts'
+import { buildDebs } from './release/deb.ts'
 import { root } from './release/lockfile.ts'
 import { packAll } from './release/npm-packages.ts'
 
@@ -37,7 +37,7 @@ function buildRelease(dist: string): void {
   }
   const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
   writeFileSync(join(dist, 'LICENSES.txt'), bundledLicences(bundled))
-  for (const arch of ['x64', 'arm64']) buildDeb(dist, arch)
+  for (const arch of ['x64', 'arm64']) buildDebs(dist, arch)
   for (const { tarball } of packAll(join(dist, 'npm'))) renameSync(tarball, join(dist, basename(tarball)))
   rmSync(join(dist, 'npm'), { recursive: true })
   const shipped = readdirSync(dist).filter((name) => !name.endsWith('.json') && name !== 'SHA256SUMS')

@@ -129,6 +129,7 @@ export class Daemon {
     // First what SPIRE has, then the records: then the first round finds everything there is to act on.
     await this.#asking.listSpire()
     await this.#round()
+    if (this.isReady) this.#parts.log.info('all is watched', { hosts: this.watcher.hosts.all.length })
     await Promise.all([
       this.#every(
         () => this.#settings.values.poll,

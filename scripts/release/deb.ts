@@ -1,4 +1,4 @@
-/** The Debian package: both halves, their man pages, the systemd sandbox drop-ins and the licences. */
+/** The Debian packages: the plugins, and the operator's tool with its unit, manuals, completion and schemas. */
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
@@ -21,29 +21,40 @@ const SOURCE_DATE_EPOCH = 1_767_225_600
 
 const DEBIAN_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
+/** One package. */
+interface DebPackage {
+  readonly name: string
+  /** Puts its files into a tree. */
+  readonly fill: (tree: string, program: (name: string) => string) => void
+}
+
+/** Two packages, so that an upgrade of the operator's tool leaves the plugins and their checksums alone. */
+const PACKAGES: readonly DebPackage[] = [
+  { name: 'tower-of-omens', fill: fillPlugins },
+  { name: 'towerkeep', fill: fillTool },
+]
+
 /**
- * Builds `tower-of-omens_<version>_<arch>.deb`.
+ * Builds `<package>_<version>_<arch>.deb` of each package.
  *
  * @param dist Folder that holds the built executables and licences.
  * @param arch `x64` or `arm64`.
- * @returns Path of the package.
- * @throws {Error} dpkg-deb is missing or refuses the tree.
+ * @returns Paths of the packages.
+ * @throws {Error} dpkg-deb is missing or refuses a tree.
  */
-export function buildDeb(dist: string, arch: string): string {
+export function buildDebs(dist: string, arch: string): readonly string[] {
+  return PACKAGES.map((one) => buildDeb(one, dist, arch))
+}
+
+function buildDeb({ name, fill }: DebPackage, dist: string, arch: string): string {
   const debianArch = DEBIAN_ARCH[arch] ?? arch
-  const target = join(dist, `tower-of-omens_${projectVersion()}_${debianArch}.deb`)
+  const target = join(dist, `${name}_${projectVersion()}_${debianArch}.deb`)
   const tree = mkdtempSync(join(tmpdir(), 'tower-deb-'))
   try {
     chmodSync(tree, 0o755)
-    for (const half of ['keylime-attestor-server', 'keylime-attestor-agent']) {
-      install(join(dist, arch === process.arch ? half : `${half}-${arch}`), join(tree, 'usr/bin', half), 0o755)
-      installText(manPage(half), join(tree, `usr/share/man/man8/${half}.8.gz`))
-    }
-    for (const unit of readdirSync(join(root, 'packaging/systemd'))) {
-      install(join(root, 'packaging/systemd', unit), join(tree, 'usr/share/doc/tower-of-omens/systemd', unit), 0o644)
-    }
-    install(join(dist, 'LICENSES.txt'), join(tree, 'usr/share/doc/tower-of-omens/copyright'), 0o644)
-    installText(control(debianArch), join(tree, 'DEBIAN/control'))
+    fill(tree, (program) => join(dist, arch === process.arch ? program : `${program}-${arch}`))
+    install(join(dist, 'LICENSES.txt'), join(tree, 'usr/share/doc', name, 'copyright'), 0o644)
+    installText(control(name, debianArch), join(tree, 'DEBIAN/control'))
     stampAll(tree)
     execFileSync('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', '-z1', tree, target], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -55,8 +66,51 @@ export function buildDeb(dist: string, arch: string): string {
   return target
 }
 
-function control(debianArch: string): string {
-  const template = readFileSync(join(root, 'packaging/debian/control'), 'utf8')
+function fillPlugins(tree: string, program: (name: string) => string): void {
+  for (const half of ['keylime-attestor-server', 'keylime-attestor-agent']) {
+    install(program(half), join(tree, 'usr/bin', half), 0o755)
+    installText(manPage(half), join(tree, `usr/share/man/man8/${half}.8.gz`))
+  }
+  for (const unit of ['spire-agent.conf', 'spire-server.conf']) {
+    install(packaging('systemd', unit), join(tree, 'usr/share/doc/tower-of-omens/systemd', unit), 0o644)
+  }
+}
+
+/** The unit is installed and not enabled: the daemon needs a certificate first. */
+function fillTool(tree: string, program: (name: string) => string): void {
+  install(program('towerkeep'), join(tree, 'usr/bin/towerkeep'), 0o755)
+  for (const page of readdirSync(packaging('man')).filter((name) => name.startsWith('towerkeep'))) {
+    installText(manPage(page.replace(/\.8$/, '')), join(tree, `usr/share/man/man8/${page}.gz`))
+  }
+  for (const [from, to] of TOOL_FILES) install(packaging(from), join(tree, to), 0o644)
+  for (const folder of ['schema', 'opa', 'grafana', 'prometheus']) {
+    for (const file of readdirSync(packaging(folder))) {
+      install(packaging(folder, file), join(tree, 'usr/share/towerkeep', folder, file), 0o644)
+    }
+  }
+  for (const page of ['towerkeep.md', 'findings.md']) {
+    install(join(root, 'docs', page), join(tree, 'usr/share/doc/towerkeep', page), 0o644)
+  }
+}
+
+/** Files of the tool in `packaging/`, and where they go. */
+const TOOL_FILES: readonly (readonly [string, string])[] = [
+  ['systemd/towerkeep-watch.service', 'usr/lib/systemd/system/towerkeep-watch.service'],
+  ['sysusers/towerkeep.conf', 'usr/lib/sysusers.d/towerkeep.conf'],
+  ['tmpfiles/towerkeep.conf', 'usr/lib/tmpfiles.d/towerkeep.conf'],
+  ['completion/towerkeep.bash', 'usr/share/bash-completion/completions/towerkeep'],
+  ['completion/_towerkeep', 'usr/share/zsh/vendor-completions/_towerkeep'],
+  ['completion/towerkeep.fish', 'usr/share/fish/vendor_completions.d/towerkeep.fish'],
+  ['towerkeep.hcl', 'usr/share/doc/towerkeep/towerkeep.hcl'],
+]
+
+function packaging(...parts: readonly string[]): string {
+  return join(root, 'packaging', ...parts)
+}
+
+function control(name: string, debianArch: string): string {
+  const file = name === 'towerkeep' ? 'towerkeep.control' : 'control'
+  const template = readFileSync(packaging('debian', file), 'utf8')
   return template.replace('@VERSION@', projectVersion()).replace('@ARCH@', debianArch)
 }
 

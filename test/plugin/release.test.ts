@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { billOfMaterials, bundledLicences } from '../../scripts/release/bill-of-materials.ts'
-import { buildDeb } from '../../scripts/release/deb.ts'
+import { buildDebs } from '../../scripts/release/deb.ts'
 
 const dist = resolve(import.meta.dirname, '..', '..', 'dist')
 const HALVES = ['keylime-attestor-server', 'keylime-attestor-agent'] as const
+const PROGRAMS = [...HALVES, 'towerkeep'] as const
 const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
 const noDpkg = spawnSync('dpkg-deb', ['--version']).status !== 0
 const work = mkdtempSync(join(tmpdir(), 'tower-release-'))
@@ -16,11 +17,14 @@ afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 describe.skipIf(noDpkg)(`the Debian package${noDpkg ? ' (skipped: no dpkg-deb on this machine)' : ''}`, () => {
   const installed = join(work, 'root')
+  const installedTool = join(work, 'tool')
 
   beforeAll(() => {
-    for (const half of HALVES) copyFileSync(join(dist, half), join(work, half))
+    for (const program of PROGRAMS) copyFileSync(join(dist, program), join(work, program))
     writeFileSync(join(work, 'LICENSES.txt'), bundledLicences(bundled))
-    execFileSync('dpkg-deb', ['-x', buildDeb(work, process.arch), installed])
+    const [plugins = '', operator = ''] = buildDebs(work, process.arch)
+    execFileSync('dpkg-deb', ['-x', plugins, installed])
+    execFileSync('dpkg-deb', ['-x', operator, installedTool])
   }, 300_000)
 
   it('installs both halves, byte for byte what was built', () => {
@@ -48,6 +52,30 @@ describe.skipIf(noDpkg)(`the Debian package${noDpkg ? ' (skipped: no dpkg-deb on
         (file) => !existsSync(join(doc, file)),
       ),
     ).toEqual([])
+  })
+})
+
+describe.skipIf(noDpkg)("the operator's Debian package", () => {
+  it('is one of its own, so that an upgrade leaves the plugins and their checksums alone', () => {
+    expect(readFileSync(tool('usr/bin/towerkeep')).equals(readFileSync(join(dist, 'towerkeep')))).toBe(true)
+    expect(existsSync(tool('usr/bin/keylime-attestor-server'))).toBe(false)
+    expect(existsSync(join(work, 'root/usr/bin/towerkeep'))).toBe(false)
+  })
+
+  it('installs unit, user, folders, completion, schemas, policy, dashboard and alerts', () => {
+    const files = [
+      'usr/lib/systemd/system/towerkeep-watch.service',
+      'usr/lib/sysusers.d/towerkeep.conf',
+      'usr/lib/tmpfiles.d/towerkeep.conf',
+      'usr/share/bash-completion/completions/towerkeep',
+      'usr/share/towerkeep/schema/status-v1.json',
+      'usr/share/towerkeep/opa/towerkeep.rego',
+      'usr/share/towerkeep/grafana/towerkeep.json',
+      'usr/share/towerkeep/prometheus/towerkeep.rules.yml',
+      'usr/share/man/man8/towerkeep-status.8.gz',
+      'usr/share/doc/towerkeep/copyright',
+    ]
+    expect(files.filter((file) => !existsSync(tool(file)))).toEqual([])
   })
 })
 
@@ -82,3 +110,7 @@ describe('the bill of materials', () => {
     expect(text).toContain('Apache License')
   })
 })
+
+function tool(path: string): string {
+  return join(work, 'tool', path)
+}

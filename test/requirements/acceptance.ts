@@ -190,8 +190,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'operator:status:table',
     alias: 'T34',
     promise: "Service health table: 'status --all' reproduces the table; kill one agent → row changes, exit 2",
-    deferred:
-      "needs the operators' command-line tool (status --all over a fleet), which is no part of the plugins or of this bench; the tower has a status of its own",
   },
   {
     id: 'attest:agent:can-reattest',
@@ -273,8 +271,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     alias: 'T48',
     promise:
       "100 % TPM, 0 % join_token, 100 % mTLS, 0 % HTTP: 'status --output json' exposes these four numbers, computed",
-    deferred:
-      "needs the operators' command-line tool (status --output json), which is no part of the plugins or of this bench",
   },
   {
     id: 'endurance:soak:flat',
@@ -317,15 +313,11 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'operator:watch:evicts',
     alias: 'T56',
     promise: "Detect compromised systems: 'watch' evicts ≤5 s after Keylime failure",
-    deferred:
-      "needs the operators' command-line tool (watch), which is no part of the plugins or of this bench; the tower measures the cut-off with a small evictor of its own",
   },
   {
     id: 'operator:watch:metrics',
     alias: 'T57',
     promise: 'Continuous security monitoring: Prometheus scrape shows state, age, count, cert life per host',
-    deferred:
-      "needs the operators' command-line tool (a Prometheus exporter), which is no part of the plugins or of this bench; the plugins report through the Metrics host service of SPIRE instead",
   },
   {
     id: 'story:credentials:short-lived',

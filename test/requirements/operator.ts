@@ -44,4 +44,26 @@ export const OPERATOR: readonly Requirement[] = [
     id: 'watch:act:pending',
     promise: 'SPIRE server away: the cut-off is kept, tried each second, and done when it is back',
   },
+  {
+    id: 'operator:frozen-state:same-code',
+    alias: 'O03',
+    promise: "a host that the gate refuses: status critical, and the same code as in the plugin's refusal",
+  },
+  {
+    id: 'operator:watch:cut-off-in-seconds',
+    alias: 'O11',
+    promise:
+      'tampered PCR: issuance refused p99 <= 2.2 s, Workload API gone p99 <= 3.3 s in 30 rounds, histogram published; the host comes back under the same ID',
+  },
+  {
+    id: 'operator:serve:metrics-and-page',
+    alias: 'O22',
+    promise:
+      'every metric that dashboard and alerts name is there; page whole without JavaScript, with a CSP; listener beyond loopback without TLS refuses',
+  },
+  {
+    id: 'operator:sources:no-database-no-ssh',
+    alias: 'O25',
+    promise: "no database, no SSH, no start of spire-server or keylime_tenant in the operator's tool",
+  },
 ]

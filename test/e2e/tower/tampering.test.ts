@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { askHttps } from '../../lab/processes/https.ts'
-import { pollUntil } from '../../lab/processes/poll.ts'
 import { heal, rebootAndHeal, tamper } from '../../lab/tower/actions.ts'
 import { GOOD_BOOT } from '../../lab/tower/boot-log.ts'
-import { EVICTOR_PORT, startEvictor } from '../../lab/tower/evicting.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
-import { SERVICE_NAMES } from '../../lab/tower/hosts.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
-import { attestedAgain, onTower, serialOf, svidGoes, svidReturns, towerParts, useTower } from './scenario.ts'
+import { attestedAgain, onTower, serialOf, svidGoes, svidReturns, useTower } from './scenario.ts'
 
-const tower = useTower('twtamper', { webhook: true })
+const tower = useTower('twtamper')
 
 /** Waits until a host's SPIRE agent has been refused with a text, and gives the line. */
 function refused(host: TowerHost, text: RegExp): Promise<string> {
@@ -19,53 +14,6 @@ function refused(host: TowerHost, text: RegExp): Promise<string> {
 }
 
 onTower('a host that is not what it was', () => {
-  it('is cut off in seconds when its firmware state is tampered with and the webhook evicts its agent [T17] [T55] [T36]', async () => {
-    const host = tower().host('auth')
-    const line = new Timeline('tampered firmware, with eviction', ['T17', 'T36', 'T55'])
-    const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
-    await svidReturns(host)
-    line.mark('healthy: the workload has its SVID')
-    await line.step('PCR 7 extended', () => tamper(host))
-    const standing = await tower().keylime.admin.waitForState(host.agentId, 'rejected')
-    line.mark(`Keylime: state 9, ${standing.lastEventId}`)
-    await pollUntil('the evictor to evict', () => evictor.readLog().includes(`${host.agentId}: state 9, evicted`))
-    line.mark('the verifier called the webhook, and the agent was evicted')
-    const refusal = await refused(host, /PermissionDenied.*KL-GATE-INVALID-QUOTE/)
-    expect(refusal).toContain('pcr_validation.invalid_pcr_7')
-    line.mark('re-attestation refused: PERMISSION_DENIED, KL-GATE-INVALID-QUOTE')
-    await svidGoes(host)
-    line.mark('the workload gets no SVID any more')
-    await line.step('rebooted in good order; Keylime began anew', () => rebootAndHeal(tower(), host))
-    await svidReturns(host)
-    line.mark('the workload has its SVID again, with the same ID')
-    await evictor.stop()
-    line.end()
-  })
-
-  it('is evicted at the word of the verifier alone', async () => {
-    const host = tower().host('spire')
-    const evictor = await startEvictor(tower(), (await towerParts()).spireBin)
-    const { certificates } = tower()
-    const call = (cert: string, key: string) =>
-      askHttps({
-        portal: tower().portal('spire'),
-        host: SERVICE_NAMES.spire,
-        port: EVICTOR_PORT,
-        method: 'POST',
-        path: '/keylime',
-        body: { msg: JSON.stringify({ type: 'revocation', agent_id: host.agentId }), signature: '' },
-        ca: readFileSync(certificates.chain, 'utf8'),
-        ...(cert === '' ? {} : { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }),
-      })
-    await expect(call('', '')).rejects.toThrow(/alert|ECONNRESET|hang up|certificate required/i)
-    await expect(call(host.files.pluginCert, host.files.pluginKey)).rejects.toThrow(/alert|ECONNRESET|hang up/i)
-    expect((await call(certificates.cert('tenant'), certificates.key('tenant'))).status).toBe(403)
-    expect((await call(certificates.cert('verifier'), certificates.key('verifier'))).status).toBe(202)
-    await pollUntil('the evictor to look at the record', () => /state [35], nothing to do/.test(evictor.readLog()))
-    expect(await tower().spire.agentShow(host.spiffeId)).toBeDefined()
-    await evictor.stop()
-  })
-
   it('is cut off when its identity ends, without anybody evicting it [T36]', async () => {
     const host = tower().host('ca')
     const line = new Timeline('tampered firmware, without eviction', ['T36'])

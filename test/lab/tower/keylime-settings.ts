@@ -5,13 +5,13 @@
  */
 import type { KeylimeConfOptions } from '../services/keylime-conf.ts'
 import type { Postgresql } from '../services/postgresql.ts'
-import { EVICTOR_PORT } from './evicting.ts'
 import { SERVICE_NAMES, type Site } from './hosts.ts'
+import { BELL_PORT } from './keeping.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
 
 /** Where the verifier reports a host that it failed. */
-const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${EVICTOR_PORT}/keylime`
+const WEBHOOK_URL = `https://${SERVICE_NAMES.spire}:${BELL_PORT}/keylime`
 
 /**
  * Gathers values of the configuration files.

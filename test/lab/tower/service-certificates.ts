@@ -7,10 +7,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OpenBao, Role } from '../services/openbao.ts'
 import { installPair, type RootCa } from '../services/pki.ts'
-import type { Site } from './hosts.ts'
+import { DOMAIN, type Site } from './hosts.ts'
 
-/** Who gets one: `plugin` is the server half, `tenant` the operator, `evictor` the webhook. */
-export type ServiceName = 'verifier' | 'registrar' | 'plugin' | 'tenant' | 'evictor'
+/** Who gets one: `plugin` is the server half, `tenant` the operator, `towerkeep` the operator's tool. */
+export type ServiceName = 'verifier' | 'registrar' | 'plugin' | 'tenant' | 'towerkeep'
 
 /** Issues and re-issues them. */
 export class ServiceCertificates {
@@ -32,7 +32,7 @@ export class ServiceCertificates {
   /** Writes the anchors and issues the first certificates. */
   async issueAll(root: RootCa): Promise<void> {
     writeFileSync(this.chain, `${this.#bao.intermediate.trim()}\n${root.certificate()}`)
-    for (const name of ['verifier', 'registrar', 'plugin', 'tenant', 'evictor'] as const) await this.issue(name)
+    for (const name of ['verifier', 'registrar', 'plugin', 'tenant', 'towerkeep'] as const) await this.issue(name)
   }
 
   /** Names a service's certificate. */
@@ -53,8 +53,16 @@ export class ServiceCertificates {
   async issue(name: ServiceName, wish: { readonly ttl?: string; readonly role?: Role } = {}): Promise<void> {
     const { ttl = '24h', role = 'keylime-services' } = wish
     const { ip, names } = this.#site
-    const commonName = name === 'verifier' || name === 'registrar' ? names[name] : names.spire
-    const pair = await this.#bao.issue({ role, commonName, ips: [ip], ttl })
+    // Keylime's log then names the tool, and its certificate can be withdrawn alone.
+    const own = name === 'towerkeep' ? `towerkeep.${DOMAIN}` : names.spire
+    const commonName = name === 'verifier' || name === 'registrar' ? names[name] : own
+    const pair = await this.#bao.issue({
+      role,
+      commonName,
+      ...(name === 'towerkeep' ? { names: [names.spire] } : {}),
+      ips: [ip],
+      ttl,
+    })
     installPair(pair, this.cert(name), this.key(name))
   }
 }

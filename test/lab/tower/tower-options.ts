@@ -30,7 +30,7 @@ export interface TowerOptions {
   readonly serverData?: ConfObject
   /** Keeps the server half's `plugin_data` in a file of its own, which SPIRE reads again on SIGUSR1. */
   readonly serverDataFile?: boolean
-  /** Has the verifier call the webhook of `evictor.ts` when it fails a host. */
+  /** Has the verifier ring the bell of `towerkeep watch` when it fails a host. */
   readonly webhook?: boolean
   /**
    * Adds a second site of services: SPIRE servers and registrars share a PostgreSQL, each verifier has half of the hosts.

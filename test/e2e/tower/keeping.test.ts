@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import * as v from 'valibot'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { EXPLAIN_DOCUMENT, STATUS_DOCUMENT } from '../../../operator/schemas/reading.ts'
+import { brokenLink } from '../../../operator/watch/audit.ts'
+import { askHttps } from '../../lab/processes/https.ts'
+import { pollUntil } from '../../lab/processes/poll.ts'
+import { heal, tamper } from '../../lab/tower/actions.ts'
+import { measureCutOff, restoreHost } from '../../lab/tower/cut-off.ts'
+import { SERVICE_NAMES } from '../../lab/tower/hosts.ts'
+import { BELL_PORT, type Keeper, runTowerkeep, startKeeper } from '../../lab/tower/keeping.ts'
+import { Timeline } from '../../lab/tower/timeline.ts'
+import { hasSvid, onTower, svidReturns, useTower } from './scenario.ts'
+
+const tower = useTower('twkeep', { webhook: true })
+
+onTower('the operator at the tower', () => {
+  let keeper: Keeper | undefined
+  beforeAll(async () => {
+    keeper = await startKeeper(tower())
+  })
+  afterAll(async () => keeper?.stop())
+
+  it('sees three hosts by every source, with no file of its own but certificates and names [O02] [T48] [T37]', async () => {
+    const { code, document } = await status()
+    expect(document.items.map(({ host }) => host)).toEqual(['auth', 'ca', 'spire'])
+    for (const row of document.items) {
+      expect(row).toMatchObject({ ek: 'match', spire: { standing: 'attested' }, verdict: { standing: 'admitted' } })
+      expect(row.keylime.attestation_count).toBeGreaterThan(0)
+      expect(row.keylime.age_seconds).toBeLessThan(12)
+    }
+    expect(document.summary).toMatchObject({
+      tpm_percent: 100,
+      join_token_percent: 0,
+      mtls_percent: 100,
+      plain_http_percent: 0,
+    })
+    expect(code).toBe(0)
+  })
+
+  it('sees a Keylime agent that is gone, and a verifier that is away [O01] [T34]', async () => {
+    const host = tower().host('ca')
+    await host.stopKeylimeAgent()
+    await pollUntil(
+      'the row of ca to change',
+      async () => {
+        const { code, document } = await status('ca')
+        return code === 2 && document.items[0]?.verdict.standing === 'absent'
+      },
+      { deadlineMs: 12_000 },
+    )
+    await host.startKeylimeAgent()
+    await heal(tower(), host)
+    await tower().keylime.stop('verifier')
+    const { code, document } = await status()
+    expect([code, document.items.map(({ keylime }) => keylime.state)]).toEqual([3, [null, null, null]])
+    expect(document.findings.map(({ id }) => id)).toContain('TK-SRC-VERIFIER')
+    await tower().keylime.start('verifier')
+    await Promise.all([...tower().hosts.values()].map((one) => svidReturns(one)))
+  })
+
+  it('takes the identity of a tampered host away within seconds of the bell [O11] [T56] [T17] [T55] [T36]', async () => {
+    const host = tower().host('auth')
+    const line = new Timeline('tampered firmware, with towerkeep', ['T17', 'T36', 'T55'])
+    await svidReturns(host)
+    line.mark('healthy: the workload has its SVID')
+    const { issuanceMs, workloadMs } = await measureCutOff(tower(), host)
+    line.mark(
+      `issuance refused after ${Math.round(issuanceMs)} ms, Workload API gone after ${Math.round(workloadMs)} ms`,
+    )
+    expect(issuanceMs).toBeLessThan(10_000)
+    expect(workloadMs).toBeLessThan(15_000)
+    const ran = await runTowerkeep(tower(), ['explain', 'auth', '--output', 'json'])
+    const explained = v.parse(EXPLAIN_DOCUMENT, JSON.parse(ran.stdout))
+    const broken = explained.items[0]?.chain.find(({ standing }) => standing === 'broken')
+    expect(broken).toMatchObject({ link: 'gate', codes: expect.arrayContaining(['KL-GATE-INVALID-QUOTE']) as unknown })
+    const audit = readFileSync(keeper?.auditFile ?? '', 'utf8')
+    expect(brokenLink(audit)).toBeUndefined()
+    expect(audit).toContain('"action":"ban","cause":"verdict","code":"KL-GATE-INVALID-QUOTE"')
+    expect(await tower().spire.agentShow(host.spiffeId)).toMatchObject({ banned: true })
+    for (const other of ['ca', 'spire']) expect(await hasSvid(tower().host(other))).toBe(true)
+    await restoreHost(tower(), host)
+    line.mark('rebooted in good order, ban lifted: the workload has its SVID again, with the same ID')
+    line.end()
+  })
+
+  it('is rung by the verifier alone [O14]', async () => {
+    const host = tower().host('spire')
+    const { certificates } = tower()
+    const call = (cert: string, key: string) =>
+      askHttps({
+        portal: tower().portal('spire'),
+        host: SERVICE_NAMES.spire,
+        port: BELL_PORT,
+        method: 'POST',
+        path: '/keylime',
+        body: { msg: JSON.stringify({ type: 'revocation', agent_id: host.agentId }), signature: '' },
+        ca: readFileSync(certificates.chain, 'utf8'),
+        ...(cert === '' ? {} : { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }),
+      })
+    await expect(call('', '')).rejects.toThrow(/alert|ECONNRESET|hang up|certificate required/i)
+    expect((await call(host.files.pluginCert, host.files.pluginKey)).status).toBe(403)
+    expect((await call(certificates.cert('tenant'), certificates.key('tenant'))).status).toBe(403)
+    expect((await call(certificates.cert('verifier'), certificates.key('verifier'))).status).toBe(202)
+    expect(await tower().spire.agentShow(host.spiffeId)).toBeDefined()
+  })
+
+  it('evicts nobody while the verifier is stopped, and says so once [O13]', async () => {
+    await tower().keylime.stop('verifier')
+    await pollUntil(
+      'towerkeep to notice',
+      () => keeper?.process.readLog().includes('"a source does not answer"') === true,
+    )
+    await new Promise((resolve) => setTimeout(resolve, 20_000))
+    for (const host of tower().hosts.values()) expect(await tower().spire.agentShow(host.spiffeId)).toBeDefined()
+    await tower().keylime.start('verifier')
+    await Promise.all([...tower().hosts.values()].map((host) => svidReturns(host)))
+  })
+
+  it('is told by status and explain what the plugin says in its log [O03] [T77]', async () => {
+    const host = tower().host('ca')
+    await tamper(host)
+    await tower().keylime.admin.waitForState(host.agentId, 'rejected')
+    await pollUntil('ca to be banned', async () => (await tower().spire.agentShow(host.spiffeId))?.banned === true)
+    const { code, document } = await status('ca')
+    expect([code, document.items[0]?.verdict.code]).toEqual([2, 'KL-GATE-INVALID-QUOTE'])
+    await tower().spire.evict(host.spiffeId)
+    const refusal = await host.spire.target.waitForLog(/PermissionDenied.*KL-GATE-\S+/, 90_000)
+    expect(refusal).toContain('KL-GATE-INVALID-QUOTE')
+    await restoreHost(tower(), host)
+  })
+})
+
+/** What `status` says, and how it ended. */
+async function status(...words: readonly string[]) {
+  const ran = await runTowerkeep(tower(), ['status', '--output', 'json', '--timeout', '3s', ...words])
+  return { code: ran.code, document: v.parse(STATUS_DOCUMENT, JSON.parse(ran.stdout)) }
+}
