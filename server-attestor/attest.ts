@@ -21,10 +21,12 @@ import { withDeadline } from '@tower-of-omens/keylime'
 import { parsePayload } from '@tower-of-omens/keylime/evidence'
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
+import { askerOf, PROVED } from './caller.ts'
 import { ATTESTATION_LIMIT_MS, challengeNode, kindOf, provedPcrsOf } from './challenge.ts'
 import type { ServerConfig } from './config.ts'
 import type { AttestContext } from './context.ts'
-import { identify, type NodeEvidence, type ProvedNode, prove, proveAgain } from './proof.ts'
+import { identify, type NodeEvidence, type ProvedNode, prove, proveAgain, proveAnew } from './proof.ts'
+import { readTogether } from './read-together.ts'
 import { PLUGIN_NAME } from './schema.ts'
 import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing.ts'
 
@@ -64,29 +66,35 @@ export async function attest(
   const payload = parsePayload(await stream.receivePayload())
   notes.agentId = payload.agentId
   ruling.requireNone(defaultUuidReasons(payload.agentId, config.identity))
+  const asker = askerOf(stream, payload.agentId, admitted)
 
   const { evidence, node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
     const answered = await challengeNode(payload, config, stream, deadline)
-    const proof = await prove(answered, proofs, deadline.signal)
+    const proof = await prove(answered, proofs, asker, deadline.signal)
     notes.proved = true
     const { trustDomain, identity: rules } = config
-    const identity = await identify(proof.registered, { trustDomain, rules, admitted, now: context.now }, stream)
-    const proved: ProvedNode = { ...proof, identity }
-    notes.facts = { ...notes.facts, ...factsOf(proved) }
-    ruling.requireNone(identity.reasons)
-    // After the proof, not before: a caller can hold the challenge while its node turns bad.
-    return { evidence: answered, node: proved, first: await standingOf(answered, proved, standings, deadline) }
+    const found = await readTogether(proof, proofs, {
+      ask: async (by) => {
+        const identity = await identify(by.registered, { trustDomain, rules, admitted, now: context.now }, stream)
+        const proved: ProvedNode = { ...by, identity }
+        notes.facts = { ...notes.facts, ...factsOf(proved) }
+        ruling.requireNone(identity.reasons)
+        // After the proof, not before: a caller can hold the challenge while its node turns bad.
+        return { node: proved, first: await standingOf(answered, proved, standings, deadline) }
+      },
+      renew: () => proveAnew(answered, proofs, PROVED, deadline.signal),
+    })
+    return { evidence: answered, ...found }
   })
-  const { waitMs } = config
   const standing = await waitForStanding(
     first,
     {
       agentId: payload.agentId,
-      waitMs,
+      waitMs: config.waitMs,
       held: context.held,
       sleep: context.sleep,
       ask: (deadline) => standingOf(evidence, node, standings, deadline),
-      proveAgain: (signal) => proveAgain(evidence, node, proofs, signal),
+      proveAgain: (signal) => proveAgain(evidence, node, proofs, PROVED, signal),
     },
     stream,
   )
@@ -138,13 +146,15 @@ function factsOf({ identity, contested }: ProvedNode): LogFacts {
 }
 
 function remember(
-  { registered, identity }: ProvedNode,
+  { registered, identity, contested }: ProvedNode,
   { record, decision }: KnownStanding,
-  { admitted, policies, metrics }: Pick<AttestContext, 'admitted' | 'policies' | 'metrics'>,
+  { admitted, clients, policies, metrics }: Pick<AttestContext, 'admitted' | 'clients' | 'policies' | 'metrics'>,
   log: AttestStream['log'],
 ): LogFacts {
   const age = attestationAge(record) ?? 0
   admitted.add(identity)
+  // Of a contested ID the first registrar holds another TPM's, which the next attestation has to find out again.
+  if (!contested) clients.registrar.remember(registered)
   policies.warnIfNews(registered.agentId, decision.policy, log)
   metrics.admitted(age, decision.policy.strength)
   return { age_s: age, attestation_count: record.attestationCount ?? 0 }

@@ -3,17 +3,15 @@
  *
  * @module
  */
-import { formatHostPort, Limiter, sleep } from '@tower-of-omens/keylime'
+import { formatHostPort, sleep } from '@tower-of-omens/keylime'
 import type { BuildContext, ConfigOutcome, ConfigRequest } from '@tower-of-omens/spire-sdk'
 import { readConfig, type ServerConfig } from './config.ts'
 import { AdmittedNodes } from './identity.ts'
 import { type KeylimeClients, openClients } from './reading/clients.ts'
+import { HeldNodes } from './reading/held-nodes.ts'
 import { EkCaWatch } from './telemetry/ek-ca-watch.ts'
 import { AttestationMetrics } from './telemetry/metrics.ts'
 import { PolicyWatch } from './telemetry/policy-watch.ts'
-
-/** How many nodes are held by `wait_for_attestation` at a time: a fleet of 5,000 that boots together. */
-const MAX_HELD = 5_000
 
 /** What one process remembers through all its configurations. */
 export interface Memory {
@@ -22,7 +20,7 @@ export interface Memory {
   /** Which policies were warned of. */
   readonly policies: PolicyWatch
   /** How many nodes wait for their attestation: who finds no place is answered at once. */
-  readonly held: Limiter
+  readonly held: HeldNodes
 }
 
 /** A configuration in force, its open services, and what outlives configurations. */
@@ -40,7 +38,7 @@ export interface AttestContext extends Memory {
 
 /** Makes an empty memory. @returns The memory, bounded. */
 export function newMemory(): Memory {
-  return { admitted: new AdmittedNodes(), policies: new PolicyWatch(), held: new Limiter(MAX_HELD, 0) }
+  return { admitted: new AdmittedNodes(), policies: new PolicyWatch(), held: new HeldNodes() }
 }
 
 /**

@@ -9,6 +9,7 @@ import { CallerGone, DeadlinePassed, failureReason, isKeylimeError, KeylimeError
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { RpcError } from '@tower-of-omens/spire-sdk'
 import { type AttestationNotes, attest } from './attest.ts'
+import { callerIp } from './caller.ts'
 import type { AttestContext } from './context.ts'
 import { codeOf, forUnproven, toRpcError } from './status.ts'
 import type { AttestResult } from './telemetry/metrics.ts'
@@ -120,8 +121,7 @@ function hint(error: unknown): { readonly hint?: string } {
   return {}
 }
 
-// SPIRE 1.15.2 and newer say where the call came from.
-function callerOf({ metadata }: AttestStream): { readonly caller_ip?: string } {
-  const ip = metadata.get('x-forwarded-client-ip')
-  return ip === undefined || ip === '' ? {} : { caller_ip: ip.slice(0, 64) }
+function callerOf(stream: AttestStream): { readonly caller_ip?: string } {
+  const ip = callerIp(stream)
+  return ip === undefined ? {} : { caller_ip: ip }
 }

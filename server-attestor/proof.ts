@@ -21,6 +21,7 @@ import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId, RpcError } from '@tower-of-omens/spire-sdk'
 import type { HashAlg } from '@tower-of-omens/tpm'
 import { type AdmittedNodes, identityOf, withRegisteredNode } from './identity.ts'
+import type { Asker } from './reading/lanes.ts'
 import type { RegistrarRecords } from './reading/registrar-records.ts'
 import { PLUGIN_NAME } from './schema.ts'
 
@@ -36,6 +37,8 @@ export interface Proof {
   readonly registered: RegistrarRecord
   /** Another registrar, asked before, holds another TPM for this ID: then no earlier opinion of the verifier counts. */
   readonly contested: boolean
+  /** When the registrar was asked, by the clock of its records; undefined: it was not, the record is a remembered one. */
+  readonly readAt: number | undefined
 }
 
 /** A node that proved itself. */
@@ -61,34 +64,77 @@ export interface IdentitySource {
 /** Bound of the one question to SPIRE about an ID that another TPM held. */
 const AGENT_STORE_TIMEOUT_MS = 2_000
 
+/** How old the registrar's record may be when the verifier's arrives: a place in a queue, and less than an enrolment. */
+const FRESH_MS = 5_000
+
 /**
- * Proves a quote. What needs no remote call comes first, so that an unproven caller costs nothing.
+ * Proves a quote. What needs no remote call comes first, so that an unproven caller costs nothing; a node that was
+ * admitted before proves itself by the record it was admitted by, which then has to be renewed.
  *
  * With several registrars, a record that proves nothing is no verdict before the others were asked.
  *
  * @param evidence What the caller sent.
  * @param source The registrars, and what is accepted.
+ * @param asker Who asks.
  * @param signal Ends the attestation.
  * @returns The registrar record that proves it.
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of a registrar.
  */
-export async function prove(evidence: NodeEvidence, source: ProofSource, signal: AbortSignal): Promise<Proof> {
+export async function prove(
+  evidence: NodeEvidence,
+  source: ProofSource,
+  asker: Asker,
+  signal: AbortSignal,
+): Promise<Proof> {
   const { registrar, allowedHashAlgs } = source
   const { bound } = evidence
   const quote = parseQuote(evidence.quote)
   if (bound === undefined) checkQuoteBinding(quote, { ...evidence, allowedHashAlgs })
   else checkBoundQuote(quote, bound, { ...evidence, allowedHashAlgs })
-  const { record, cached } = await registrar.get(evidence.agentId, signal)
+  const remembered = registrar.remembered(evidence.agentId)
+  if (remembered === undefined) return proveAnew(evidence, source, asker, signal)
+  const failure = failureWith(evidence, remembered, source)
+  if (failure === undefined) return { registered: remembered, contested: false, readAt: undefined }
+  // Who cannot prove himself by the record of the node that he names is a stranger until he does.
+  return proveAnew(evidence, source, { ...asker, isKnown: false }, signal)
+}
+
+/**
+ * Proves a quote by what the registrars hold now.
+ *
+ * @param evidence What the caller sent.
+ * @param source The registrars, and what is accepted.
+ * @param asker Who asks.
+ * @param signal Ends the attestation.
+ * @returns The registrar record that proves it.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, or a failure of a registrar.
+ */
+export async function proveAnew(
+  evidence: NodeEvidence,
+  source: ProofSource,
+  asker: Asker,
+  signal: AbortSignal,
+): Promise<Proof> {
+  const { registrar } = source
+  const { record, readAt } = await registrar.read(evidence.agentId, asker, signal)
   const failure = failureWith(evidence, record, source)
-  if (failure === undefined) return { registered: record, contested: false }
-  // The node may have registered again, with another AK, since the record was read.
-  const newest = cached ? await registrar.refresh(evidence.agentId, signal) : record
-  const verdict = newest === record ? failure : failureWith(evidence, newest, source)
-  if (verdict === undefined) return { registered: newest, contested: false }
-  const others = await registrar.others(newest, signal)
+  if (failure === undefined) return { registered: record, contested: false, readAt }
+  const others = await registrar.others(record, asker, signal)
   const registered = others.records.find((other) => failureWith(evidence, other, source) === undefined)
-  if (registered === undefined) throw others.failure ?? verdict
-  return { registered, contested: true }
+  if (registered === undefined) throw others.failure ?? failure
+  return { registered, contested: true, readAt: registrar.now() }
+}
+
+/**
+ * Tells whether a proof still counts when the verifier's record has arrived: the two are of one TPM only when they were
+ * read together, since an ID can pass to another TPM, and the verifier would speak of that one.
+ *
+ * @param proof The proof.
+ * @param source The registrars.
+ * @returns False for a remembered record, and for one read long before.
+ */
+export function isFresh({ readAt }: Proof, { registrar }: Pick<ProofSource, 'registrar'>): boolean {
+  return readAt !== undefined && registrar.now() - readAt <= FRESH_MS
 }
 
 /**
@@ -98,19 +144,23 @@ export async function prove(evidence: NodeEvidence, source: ProofSource, signal:
  * @param evidence What the caller sent.
  * @param proof What proved it before.
  * @param source The registrars, and what is accepted.
+ * @param asker Who asks.
  * @param signal Ends the attestation.
- * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. Or a failure of the registrar.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. `KEYLIME_UNAVAILABLE`: the registrars
+ *   began to disagree, and the verifier has to be asked anew. Or a failure of a registrar.
  */
 export async function proveAgain(
   evidence: NodeEvidence,
-  { registered, contested }: Proof,
+  { contested }: Proof,
   source: ProofSource,
+  asker: Asker,
   signal: AbortSignal,
 ): Promise<void> {
   if (contested) return
-  const renewed = await source.registrar.refresh(evidence.agentId, signal)
-  const failure = renewed === registered ? undefined : failureWith(evidence, renewed, source)
-  if (failure !== undefined) throw failure
+  const renewed = await proveAnew(evidence, source, asker, signal)
+  if (!renewed.contested) return
+  const text = `the keylime registrars began to disagree about agent ${evidence.agentId} while it waited; try again`
+  throw new KeylimeError('KEYLIME_UNAVAILABLE', text, { facts: { agent_id: evidence.agentId } })
 }
 
 function failureWith(

@@ -5,19 +5,13 @@
  */
 
 import { AttestError, type GateRules, inWords, isPushMode, type Judgement, judge } from '@tower-of-omens/gate'
-import {
-  type AgentId,
-  type Deadline,
-  isKeylimeError,
-  KeylimeError,
-  type Limiter,
-  withDeadline,
-} from '@tower-of-omens/keylime'
+import { type AgentId, type Deadline, isKeylimeError, KeylimeError, withDeadline } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { kindOf, provedPcrsOf } from './challenge.ts'
 import type { NodeEvidence, ProvedNode } from './proof.ts'
 import type { Verifier } from './reading/clients.ts'
+import type { HeldNodes } from './reading/held-nodes.ts'
 import type { ServiceGroup } from './reading/service-group.ts'
 
 /** What one verifier says of a node, and what the gate makes of it. */
@@ -43,7 +37,7 @@ export interface WaitOptions {
   /** `wait_for_attestation`, milliseconds; 0: there is no wait. */
   readonly waitMs: number
   /** How many nodes are held by it. */
-  readonly held: Limiter
+  readonly held: HeldNodes
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
   /** Asks for the standing again. */
   readonly ask: (deadline: Deadline) => Promise<Standing>
@@ -154,15 +148,15 @@ export async function waitForStanding(
   options: WaitOptions,
   stream: Pick<AttestStream, 'signal' | 'log'>,
 ): Promise<KnownStanding> {
-  const { waitMs, held, proveAgain } = options
-  if (waitMs <= 0 || !isWorthWaiting(first) || !held.enter()) return requireKnown(first)
+  const { agentId, waitMs, held, proveAgain } = options
+  if (waitMs <= 0 || !isWorthWaiting(first) || !held.enter(agentId)) return requireKnown(first)
   try {
     const standing = requireKnown(await askUntilSettled(first, options, stream.signal, stream.log))
     if (standing.decision.kind !== 'admit') return standing
     await withDeadline(stream.signal, LOOK_LIMIT_MS, ({ signal }) => proveAgain(signal))
     return standing
   } finally {
-    held.leave()
+    held.leave(agentId)
   }
 }
 

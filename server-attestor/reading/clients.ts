@@ -3,19 +3,17 @@
  *
  * @module
  */
-import { type AgentId, type HostPort, Limiter, type Log } from '@tower-of-omens/keylime'
-import { AttestationsClient, RegistrarClient, VerifierClient } from '@tower-of-omens/keylime/api'
+import type { AgentId, HostPort, Log } from '@tower-of-omens/keylime'
+import { AttestationsClient, RegistrarClient, type RegistrarRecord, VerifierClient } from '@tower-of-omens/keylime/api'
 import { HttpsOrigin, type RequestSeen } from '@tower-of-omens/keylime/https'
 import type { TlsFileNames, TlsFiles, TlsMaterial } from '@tower-of-omens/keylime/tls-files'
 import { CertificateWatch, type TlsSource, watchTlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { JudgedEvidenceReader } from './judged-evidence.ts'
+import { type Asker, Lanes } from './lanes.ts'
 import { RecordReader } from './record-reader.ts'
 import { RegistrarRecords } from './registrar-records.ts'
 import { SecondOpinion } from './second-opinion.ts'
 import { type SentAway, ServiceGroup } from './service-group.ts'
-
-/** Records asked of one registrar at a time; the rest waits with us. */
-const AT_A_TIME = 12
 
 /** The services and the way to them. */
 export interface ServiceSettings {
@@ -133,11 +131,11 @@ function releaseVerifier({ reader, opinion, judged }: Verifier, error: SentAway)
 
 interface Registrar {
   readonly client: RegistrarClient
-  readonly limiter: Limiter
+  readonly lanes: Lanes
 }
 
 function newRegistrar(origin: HttpsOrigin): Registrar {
-  return { client: new RegistrarClient(origin), limiter: new Limiter(AT_A_TIME) }
+  return { client: new RegistrarClient(origin), lanes: new Lanes() }
 }
 
 function newRegistrarRecords(registrars: readonly Registrar[], log: Log): RegistrarRecords {
@@ -145,15 +143,25 @@ function newRegistrarRecords(registrars: readonly Registrar[], log: Log): Regist
   // Not sticky: anyone can register an ID at a second registrar, which must not outlive a hiccup of the first.
   const group = new ServiceGroup(members, log, {
     sticky: false,
-    release: ({ limiter }, error) => limiter.release(error),
+    release: ({ lanes }, error) => lanes.release(error),
   })
-  const readFrom = ({ client, limiter }: Registrar, agentId: AgentId, signal: AbortSignal) =>
-    limiter.run(signal, () => client.getAgent(agentId, { signal }))
-  return new RegistrarRecords(
-    (agentId, signal) => group.askInTurn(agentId, signal, (one) => readFrom(one, agentId, signal)),
-    undefined,
-    (agentId, signal) => (registrars.length > 1 ? registrars.map((one) => readFrom(one, agentId, signal)) : []),
-  )
+  const readFrom = (
+    { client, lanes }: Registrar,
+    agentId: AgentId,
+    asker: Asker,
+    signal: AbortSignal,
+    begin: () => void = () => undefined,
+  ): Promise<RegistrarRecord> =>
+    lanes.run(asker, signal, () => {
+      begin()
+      return client.getAgent(agentId, { signal })
+    })
+  return new RegistrarRecords({
+    read: (agentId, asker, signal, begin) =>
+      group.askInTurn(agentId, signal, (one) => readFrom(one, agentId, asker, signal, begin)),
+    readEach: (agentId, asker, signal) =>
+      registrars.length > 1 ? registrars.map((one) => readFrom(one, agentId, asker, signal)) : [],
+  })
 }
 
 async function closeAll(watches: readonly { close(): void }[], origins: readonly HttpsOrigin[]): Promise<void> {

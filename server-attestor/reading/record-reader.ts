@@ -7,14 +7,7 @@
  */
 
 import type { AgentId } from '@tower-of-omens/keylime'
-import {
-  abortReason,
-  DEFAULT_MAX_WAITING,
-  isKeylimeError,
-  KeylimeError,
-  Limiter,
-  queueFull,
-} from '@tower-of-omens/keylime'
+import { abortReason, DEFAULT_MAX_WAITING, KeylimeError, Limiter, queueFull } from '@tower-of-omens/keylime'
 import type { AgentRecord, AgentRecords } from '@tower-of-omens/keylime/api'
 import { StormWatch } from './storm-watch.ts'
 
@@ -224,7 +217,6 @@ export class RecordReader {
       for (const waiter of waiters) waiter.resolve(record)
     } catch (error) {
       for (const waiter of waiters) waiter.reject(error)
-      if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) this.#enrolled = undefined
     } finally {
       for (const { signal } of waiters) signal.removeEventListener('abort', abortIfAllGone)
       this.#singles.leave()

@@ -1,100 +1,110 @@
 /**
- * Registrar records for a short time: a node that attests again, or a caller that asks a hundred times, costs one read.
+ * Registrar records: read anew for each attestation, with those of admitted nodes kept for a first proof.
  *
  * @module
  */
 
 import type { AgentId } from '@tower-of-omens/keylime'
-import {
-  abortReason,
-  BoundedMap,
-  isKeylimeError,
-  KeylimeError,
-  untilAborted,
-  withDeadline,
-} from '@tower-of-omens/keylime'
+import { abortReason, isKeylimeError, KeylimeError, SharedWork } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
+import { KeptRecords } from './kept-records.ts'
+import type { Asker } from './lanes.ts'
 
-/** Time for which a record is used without asking again; one that does not fit a quote is asked for again at once. */
-export const RECORD_TTL_MS = 60_000
-/** Records kept, with their parsed keys: two fleets of 5,000 nodes. */
-const MAX_RECORDS = 10_000
-/** Bound on one shared read, its place in the queue included. */
-const READ_LIMIT_MS = 30_000
-
-/** A record and whether it may be old. */
-export interface KnownRecord {
+/** A record, and when the read began that gave it. */
+export interface ReadRecord {
   readonly record: RegistrarRecord
-  readonly cached: boolean
+  /** Milliseconds of the clock of {@link RegistrarRecords.now}. */
+  readonly readAt: number
 }
 
-/** The records of other registrars, beside one that did not fit. */
+/** What registrars hold beside one record that did not fit. */
 export interface OtherRecords {
   readonly records: readonly RegistrarRecord[]
   /** Of a registrar that could not answer: what it holds is not known. */
   readonly failure: KeylimeError | undefined
 }
 
-/** Function that asks each registrar by itself. */
-export type ReadEach = (agentId: AgentId, signal: AbortSignal) => readonly Promise<RegistrarRecord>[]
+/** How registrars are asked. */
+export interface RecordSource {
+  /**
+   * Asks the registrars, until one answers.
+   *
+   * @param begin To be called when the first request leaves.
+   */
+  read(agentId: AgentId, asker: Asker, signal: AbortSignal, begin: () => void): Promise<RegistrarRecord>
+  /** Asks each registrar by itself; none where there is only one. */
+  readEach(agentId: AgentId, asker: Asker, signal: AbortSignal): readonly Promise<RegistrarRecord>[]
+}
 
-/** Registrar records, read and kept. */
+/** The reads of one ID in one lane: one after the other. */
+interface Reads {
+  readonly next: SharedWork<ReadRecord>
+  /** Settles when the read that has begun has ended. */
+  running: Promise<unknown>
+  pending: number
+}
+
+/** The registrars' records: read anew, those of admitted nodes remembered. */
 export class RegistrarRecords {
-  readonly #read: (agentId: AgentId, signal: AbortSignal) => Promise<RegistrarRecord>
-  readonly #readEach: ReadEach
+  readonly #source: RecordSource
   readonly #clock: () => number
-  readonly #known = new BoundedMap<AgentId, { readonly record: RegistrarRecord; readonly readAt: number }>(MAX_RECORDS)
-  readonly #reading = new Map<AgentId, Promise<RegistrarRecord>>()
-  readonly #never = new AbortController().signal
+  readonly #kept = new KeptRecords()
+  readonly #reads = new Map<string, Reads>()
 
   /**
-   * @param read Asks the registrars, until one answers.
+   * @param source The registrars.
    * @param clock Milliseconds, never going back; default `performance.now`.
-   * @param readEach Asks all of them; empty where there is only one.
    */
-  constructor(
-    read: (agentId: AgentId, signal: AbortSignal) => Promise<RegistrarRecord>,
-    clock: () => number = () => performance.now(),
-    readEach: ReadEach = () => [],
-  ) {
-    this.#read = read
-    this.#readEach = readEach
+  constructor(source: RecordSource, clock: () => number = () => performance.now()) {
+    this.#source = source
     this.#clock = clock
   }
 
-  /**
-   * Gets an agent's record, from memory when it is fresh.
-   *
-   * @param agentId Whose record.
-   * @param signal Ends the wait; a read that others wait for too goes on.
-   * @returns The record.
-   * @throws {KeylimeError} As the registrar's client. `KEYLIME_AGENT_UNKNOWN`: not registered.
-   */
-  async get(agentId: AgentId, signal: AbortSignal): Promise<KnownRecord> {
-    const known = this.#known.get(agentId)
-    if (known !== undefined && this.#clock() - known.readAt < RECORD_TTL_MS) {
-      return { record: known.record, cached: true }
-    }
-    return { record: await this.refresh(agentId, signal), cached: false }
+  /** Tells the time by which reads are dated. @returns Milliseconds. */
+  now(): number {
+    return this.#clock()
   }
 
   /**
-   * Gets an agent's record from the registrar. Callers that ask at the same time share one read.
+   * Finds the record by which a node was admitted, if that is not too long ago. It may be old.
    *
    * @param agentId Whose record.
-   * @param signal Ends the wait.
-   * @returns The record; the same object as before when it has not changed, so that its keys need no new parse.
-   * @throws {KeylimeError} As the registrar's client.
+   * @returns The record, or undefined.
    */
-  refresh(agentId: AgentId, signal: AbortSignal): Promise<RegistrarRecord> {
-    let reading = this.#reading.get(agentId)
-    if (reading === undefined) {
-      reading = withDeadline(this.#never, READ_LIMIT_MS, (deadline) => this.#read(agentId, deadline.signal))
-        .then((record) => this.#keep(agentId, record))
-        .finally(() => this.#reading.delete(agentId))
-      this.#reading.set(agentId, reading)
+  remembered(agentId: AgentId): RegistrarRecord | undefined {
+    return this.#kept.get(agentId, this.#clock())
+  }
+
+  /**
+   * Keeps the record of a node that has just been admitted by it.
+   *
+   * @param record The record.
+   */
+  remember(record: RegistrarRecord): void {
+    this.#kept.keep(record, this.#clock())
+  }
+
+  /**
+   * Reads an agent's record from the registrar. The read begins after this call, never before; callers that ask for one
+   * ID share a read that has not begun, and wait for one that has.
+   *
+   * @param agentId Whose record.
+   * @param asker Who asks.
+   * @param signal Ends the wait, and the read when nobody else waits for it.
+   * @returns The record; the object that is remembered when it has not changed, so that its keys need no new parse.
+   * @throws {KeylimeError} As the registrar's client. `KEYLIME_AGENT_UNKNOWN`: not registered.
+   */
+  async read(agentId: AgentId, asker: Asker, signal: AbortSignal): Promise<ReadRecord> {
+    const key = `${asker.isKnown ? 'known' : 'stranger'} ${agentId}`
+    const reads = this.#reads.get(key) ?? this.#newReads(agentId, asker)
+    this.#reads.set(key, reads)
+    reads.pending += 1
+    try {
+      return await reads.next.join(signal)
+    } finally {
+      reads.pending -= 1
+      if (reads.pending === 0) this.#reads.delete(key)
     }
-    return untilAborted(signal, reading)
   }
 
   /**
@@ -104,12 +114,13 @@ export class RegistrarRecords {
    * is found here is not kept, since the next caller should ask in order again.
    *
    * @param tried The record that proves nothing.
+   * @param asker Who asks.
    * @param signal Ends the wait.
    * @returns Every other record, in the order of the configuration; none where there is one registrar.
    * @throws {CallerGone | DeadlinePassed} The signal ended it.
    */
-  async others(tried: RegistrarRecord, signal: AbortSignal): Promise<OtherRecords> {
-    const answers = await Promise.allSettled(this.#readEach(tried.agentId, signal))
+  async others(tried: RegistrarRecord, asker: Asker, signal: AbortSignal): Promise<OtherRecords> {
+    const answers = await Promise.allSettled(this.#source.readEach(tried.agentId, asker, signal))
     if (signal.aborted) throw abortReason(signal)
     const records = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     const errors = answers.filter((one) => one.status === 'rejected').map((one): unknown => one.reason)
@@ -121,11 +132,29 @@ export class RegistrarRecords {
     return { records: records.filter((record) => !isSame(record, tried)), failure }
   }
 
-  #keep(agentId: AgentId, read: RegistrarRecord): RegistrarRecord {
-    const before = this.#known.get(agentId)?.record
-    const record = before !== undefined && isSame(before, read) ? before : read
-    this.#known.set(agentId, { record, readAt: this.#clock() })
-    return record
+  #newReads(agentId: AgentId, asker: Asker): Reads {
+    const reads: Reads = {
+      running: Promise.resolve(),
+      pending: 0,
+      next: new SharedWork(async (signal, close) => {
+        // One at a time: a caller that asks for one ID again and again takes one place and no more.
+        await reads.running
+        let readAt = this.#clock()
+        const begin = (): void => {
+          readAt = this.#clock()
+          close()
+        }
+        const reading = this.#source.read(agentId, asker, signal, begin)
+        reads.running = reading.catch(() => undefined)
+        return { record: this.#sameAsBefore(await reading), readAt }
+      }),
+    }
+    return reads
+  }
+
+  #sameAsBefore(read: RegistrarRecord): RegistrarRecord {
+    const before = this.remembered(read.agentId)
+    return before !== undefined && isSame(before, read) ? before : read
   }
 }
 

@@ -38,6 +38,8 @@ describe('keylime-attestor-server', () => {
       'hash_alg:sha256',
       'policy:sha256:<sha256>',
       'policy:none',
+      'evidence:keylime-agent',
+      'mode:pull',
     ])
   })
 

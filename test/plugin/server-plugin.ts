@@ -24,6 +24,8 @@ export interface Behaviour {
   /** Answers the challenge instead of the node. */
   readonly answer?: (challenge: Uint8Array) => Uint8Array | Promise<Uint8Array>
   readonly signal?: AbortSignal
+  /** Address that SPIRE names as the caller's. */
+  readonly from?: string
 }
 
 /** Is one metric as the plugin sent it to its host. */
@@ -68,8 +70,9 @@ export class ServerPlugin extends HalfProcess {
   }
 
   attest(node: FakeNode, behaviour: Behaviour = {}): Promise<Outcome> {
-    const { payload = node.payload(), knobs, answer = (bytes) => node.respond(bytes, knobs), signal } = behaviour
-    return outcomeOf(attestOnce(this.process, { payload, answer, ...(signal !== undefined && { signal }) }))
+    const { payload = node.payload(), knobs, answer = (bytes) => node.respond(bytes, knobs), signal, from } = behaviour
+    const metadata = from === undefined ? {} : { 'x-forwarded-client-ip': from }
+    return outcomeOf(attestOnce(this.process, { payload, answer, metadata, ...(signal !== undefined && { signal }) }))
   }
 
   /** Log lines of a level, as the host would show them. */

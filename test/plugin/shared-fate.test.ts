@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
-import type { FakeNode } from '../fakes/fake-node.ts'
+import { type FakeNode, newFakeNode } from '../fakes/fake-node.ts'
 import { answerWith } from '../fakes/faults.ts'
 import { ServerPlugin } from './server-plugin.ts'
 
@@ -63,4 +63,51 @@ describe('one failed request', { timeout: 120_000 }, () => {
       expect(OK).toBeGreaterThanOrEqual(199)
     },
   )
+})
+
+describe('callers that nobody knows', { timeout: 120_000 }, () => {
+  it('do not stand before a node that was admitted before, not 1,500 of them [claims:fate:strangers]', async () => {
+    const { keylime, plugin } = await fleet({ nodes: 1, verifiers: 1 }, { request_timeout: '30s' })
+    const node = keylime.node()
+    expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+    keylime.registrar.delay('agent', 50)
+    keylime.registrar.resetStats()
+    const gone = new AbortController()
+    const strangers = Array.from({ length: 1_500 }, (_, n) =>
+      plugin.attest(newFakeNode(`stranger-${n}`, node.tpm), { signal: gone.signal }),
+    )
+    await expect.poll(() => keylime.registrar.stats.requests['agent'] ?? 0, { timeout: 60_000 }).toBeGreaterThan(20)
+    expect(await plugin.attest(node)).toMatchObject({ status: 'OK' })
+    // Most of them still wait.
+    expect(keylime.registrar.stats.requests['agent']).toBeLessThan(750)
+    gone.abort()
+    await Promise.all(strangers)
+  })
+
+  it('do not stand before a new node that calls from elsewhere [claims:fate:strangers]', async () => {
+    const { keylime, plugin } = await fleet({ nodes: 1, verifiers: 1 }, { request_timeout: '30s' })
+    const node = keylime.node()
+    keylime.registrar.delay('agent', 50)
+    const gone = new AbortController()
+    const strangers = Array.from({ length: 800 }, (_, n) =>
+      plugin.attest(newFakeNode(`stranger-${n}`, node.tpm), { signal: gone.signal, from: '198.51.100.9' }),
+    )
+    await expect.poll(() => keylime.registrar.stats.requests['agent'] ?? 0, { timeout: 60_000 }).toBeGreaterThan(20)
+    expect(await plugin.attest(node, { from: '192.0.2.7' })).toMatchObject({ status: 'OK' })
+    expect(keylime.registrar.stats.requests['agent']).toBeLessThan(400)
+    gone.abort()
+    await Promise.all(strangers)
+  })
+
+  it('make the verifier list its agents once, not once for every few of them [claims:fate:strangers]', async () => {
+    const { keylime, plugin } = await fleet({ nodes: 1, verifiers: 1 })
+    const { tpm } = keylime.node()
+    const strangers = Array.from({ length: 300 }, (_, n) => newFakeNode(`registered-${n}`, tpm))
+    for (const { agentId } of strangers) {
+      const keys = { ek_tpm: tpm.ekTpm.toString('base64'), aik_tpm: tpm.akTpm.toString('base64') }
+      keylime.registrar.register({ agent_id: agentId, ...keys })
+    }
+    expect(await statusesOf(plugin, strangers)).toEqual({ FAILED_PRECONDITION: 300 })
+    expect(keylime.verifier.stats.requests['agents'] ?? 0).toBeLessThanOrEqual(1)
+  })
 })

@@ -52,4 +52,14 @@ export const CLAIMS: readonly Requirement[] = [
     id: 'claims:fate:last-one-out',
     promise: 'a request that several wait for ends when the last of them has gone, in both halves',
   },
+  {
+    id: 'claims:cache:one-version',
+    promise:
+      "a node is admitted only on a registrar record read together with the verifier's, so that an ID that passed to another TPM admits nobody on that one's health; reads that have begun are not joined",
+  },
+  {
+    id: 'claims:fate:strangers',
+    promise:
+      'callers that nobody knows stand in a lane of their own, in turn by address; nothing they registered is kept, their IDs make the verifier list its agents once a minute at most, and one ID holds four streams at most',
+  },
 ]

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { DEFAULT_AGENT_UUID } from '../../../plugins/keylime/basis/ids.ts'
-import { Limiter } from '../../../plugins/keylime/basis/limiter.ts'
+import { DEFAULT_AGENT_UUID, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { RpcError } from '../../../plugins/spire-sdk/wire/rpc-error.ts'
+import { HeldNodes } from '../../../server-attestor/reading/held-nodes.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { newFakeNode } from '../../fakes/fake-node.ts'
 import { answerWith, type Fault, nginxError } from '../../fakes/faults.ts'
@@ -497,12 +497,13 @@ describe('attest', () => {
       const node = keylime.node()
       keylime.verifier.set(node.agentId, { operational_state: 1 })
       await using patient = await startInProcess(keylime.serverHcl({ wait_for_attestation: '5m' }))
-      const held = new Limiter(1, 0)
+      const held = new HeldNodes(1)
+      const another = parseAgentId('another')
       patient.change({ held })
-      held.enter()
+      held.enter(another)
       expect(await patient.attest(node)).toMatchObject({ status: 'FAILED_PRECONDITION' })
       expect(patient.logged('Node is not attested yet, waiting')).toEqual([])
-      held.leave()
+      held.leave(another)
       patient.change({ sleep: () => Promise.resolve(keylime.verifier.set(node.agentId, healthy())) })
       for (const _ of [1, 2]) expect(await patient.attest(node)).toMatchObject({ status: 'OK' })
     })

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { RECORD_TTL_MS } from '../../../server-attestor/reading/registrar-records.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { newFakeNode } from '../../fakes/fake-node.ts'
 import { type FakeRegistrar, startFakeRegistrar } from '../../fakes/fake-registrar.ts'
@@ -52,14 +51,39 @@ describe('prove', () => {
     expect(await server.attest(node)).toMatchObject({ status: 'OK' })
     register(keylime.registrar, stranger)
     keylime.verifier.enrol('contested', stranger.akTpm)
-    const now = performance.now.bind(performance)
-    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + RECORD_TTL_MS)
-    const outcome = await server.attest(node)
-    clock.mockRestore()
-    expect(outcome).toMatchObject({
+    expect(await server.attest(node)).toMatchObject({
       status: 'PERMISSION_DENIED',
       message: holding('[KL-QUOTE-VERIFIER-REJECTED]'),
     })
+  })
+
+  it('never admits a node on the health of another TPM that its ID has passed to [claims:cache:one-version]', async () => {
+    register(keylime.registrar, honest)
+    await using server = await startInProcess(keylime.serverHcl())
+    const [old, newer] = [newFakeNode('contested', honest), newFakeNode('contested', stranger)]
+    for (const _ of [1, 2]) expect(await server.attest(old)).toMatchObject({ status: 'OK' })
+    register(keylime.registrar, stranger)
+    keylime.verifier.enrol('contested', stranger.akTpm)
+    expect(await server.attest(old)).toMatchObject({
+      status: 'PERMISSION_DENIED',
+      message: holding('[KL-QUOTE-REJECTED]'),
+    })
+    // The other one is refused for as long as SPIRE may know the first.
+    expect(await server.attest(newer)).toMatchObject({ message: holding('[KL-ID-IN-USE]') })
+  })
+
+  it('admits nobody on a remembered record alone while the registrar cannot be asked [claims:cache:one-version]', async () => {
+    register(keylime.registrar, honest)
+    await using server = await startInProcess(keylime.serverHcl())
+    const node = newFakeNode('contested', honest)
+    expect(await server.attest(node)).toMatchObject({ status: 'OK' })
+    await keylime.registrar.pause()
+    expect(await server.attest(node)).toMatchObject({
+      status: 'UNAVAILABLE',
+      message: holding('[KL-KEYLIME-UNREACHABLE]'),
+    })
+    await keylime.registrar.resume()
+    expect(await server.attest(node)).toMatchObject({ status: 'OK' })
   })
 
   it('calls a quote that no registrar’s record proves rejected, and gives no verdict while one cannot be asked', async () => {

@@ -209,6 +209,25 @@ describe('RecordReader', () => {
     ])
   })
 
+  it('counts the enrolled agents once a minute at most, however many unknown ones are asked for [claims:fate:strangers]', async () => {
+    let now = 0
+    const verifier = new SlowVerifier()
+    verifier.enrolled = nodes(9_000)
+    const reader = newReader(verifier, () => now)
+    for (const minute of [0, 59_999, 60_000]) {
+      now = minute
+      const reads = nodes(64).map((id) => reader.read(id, { signal: alive }))
+      const outcomes = Promise.allSettled(reads)
+      await settle()
+      for (let done = 0; done < verifier.singles.length; done += 1) {
+        verifier.singles[done]?.answer.reject(new KeylimeError('KEYLIME_AGENT_UNKNOWN', '404'))
+        await settle()
+      }
+      expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
+      expect(verifier.lists).toBe(minute < 60_000 ? 1 : 2)
+    }
+  })
+
   it('goes on one by one when the bulk read fails, and leaves it alone for a minute', async () => {
     let now = 0
     const verifier = new SlowVerifier()

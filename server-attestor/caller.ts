@@ -1,0 +1,35 @@
+/**
+ * Who calls, as far as SPIRE says: it decides who waits behind whom, and nothing else.
+ *
+ * @module
+ */
+import type { AgentId } from '@tower-of-omens/keylime'
+import type { AttestStream } from '@tower-of-omens/spire-sdk'
+import type { AdmittedNodes } from './identity.ts'
+import type { Asker } from './reading/lanes.ts'
+
+/** One who has proved himself. */
+export const PROVED: Asker = { isKnown: true, caller: undefined }
+
+/**
+ * Reads where a call comes from; SPIRE 1.15.2 and newer say so.
+ *
+ * @param stream The attestation's.
+ * @returns An address of at most 64 characters, or undefined.
+ */
+export function callerIp({ metadata }: Pick<AttestStream, 'metadata'>): string | undefined {
+  const ip = metadata.get('x-forwarded-client-ip')
+  return ip === undefined || ip === '' ? undefined : ip.slice(0, 64)
+}
+
+/**
+ * Describes a caller before anything is proved.
+ *
+ * @param stream The attestation's.
+ * @param agentId Whom the caller claims to be.
+ * @param admitted Which nodes were admitted.
+ * @returns The caller, known when a node of that ID was admitted before.
+ */
+export function askerOf(stream: Pick<AttestStream, 'metadata'>, agentId: AgentId, admitted: AdmittedNodes): Asker {
+  return { isKnown: admitted.holder(agentId) !== undefined, caller: callerIp(stream) }
+}

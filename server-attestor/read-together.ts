@@ -1,0 +1,49 @@
+/**
+ * The registrar's record and the verifier's as one view of a node: read together, or neither counts.
+ *
+ * @module
+ */
+import { isFresh, type Proof, type ProofSource, type ProvedNode } from './proof.ts'
+import type { Standing } from './standing.ts'
+
+/** A node and how it stands, both by one proof. */
+export interface Found {
+  readonly node: ProvedNode
+  readonly first: Standing
+}
+
+/** How a node is asked about, by one proof and by a newer one. */
+export interface Reading {
+  /** Says whose TPM a proof is of, and asks the verifiers. */
+  readonly ask: (proof: Proof) => Promise<Found>
+  /** Proves the quote by what the registrars hold now. */
+  readonly renew: () => Promise<Proof>
+}
+
+/**
+ * Asks how a proved node stands, on a registrar's record that was read together with the verifier's.
+ *
+ * An ID may have passed to another TPM since a remembered record was read, or while we stood in a queue; the verifier
+ * would then speak of that other one.
+ *
+ * @param proof What proves the node.
+ * @param source The registrars.
+ * @param reading How to ask.
+ * @returns The node and its standing, by the newest record.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. Also whatever asking throws.
+ */
+export async function readTogether(
+  proof: Proof,
+  source: Pick<ProofSource, 'registrar'>,
+  { ask, renew }: Reading,
+): Promise<Found> {
+  const renewal = proof.readAt === undefined ? renew() : undefined
+  // Until it is awaited.
+  renewal?.catch(() => undefined)
+  const found = await ask(proof)
+  const renewed = (await renewal) ?? proof
+  // Of a contested ID the verifier itself has just confirmed the key.
+  const latest = renewed.contested || isFresh(renewed, source) ? renewed : await renew()
+  const isAsBefore = latest.registered === proof.registered && latest.contested === proof.contested
+  return isAsBefore ? found : ask(latest)
+}
