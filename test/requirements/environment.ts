@@ -27,6 +27,11 @@ export const ENVIRONMENT: readonly Requirement[] = [
     promise: 'Certificates that are not valid yet are warned of; the plugin starts, refuses, and attests once they are',
   },
   {
+    id: 'http:odd:named',
+    promise:
+      'An answer that is no HTTP, too long in its headers, of two lengths or compressed unasked is named as that',
+  },
+  {
     id: 'network:hello:compact',
     promise: 'A firewall that takes no first TLS message of more than one packet is passed at the second try, or named',
   },

@@ -5,6 +5,7 @@
  */
 import type { Dispatcher, Pool } from 'undici'
 import { newFailure } from '../basis/failures.ts'
+import { excerpt } from '../basis/printable.ts'
 import type { RequestScope } from './request-scope.ts'
 
 /** An answer, whatever its status. */
@@ -75,11 +76,12 @@ export function sendExchange(
           progress.started = true
           if (scope.ended !== undefined) started.abort(scope.ended)
         },
-        onResponseStart(_controller, status, answerHeaders) {
+        onResponseStart(started, status, answerHeaders) {
           // 1xx are news, not answers.
           if (status < 200) return
           progress.answered = true
-          reader.begin(status, answerHeaders)
+          const encoded = reader.begin(status, answerHeaders)
+          if (encoded !== undefined) started.abort(encoded)
         },
         onResponseData(started, chunk) {
           const tooLarge = reader.add(chunk)
@@ -142,9 +144,16 @@ class AnswerReader {
     this.#exchange = exchange
   }
 
-  begin(status: number, headers: Dispatcher.ResponseData['headers']): void {
+  begin(status: number, headers: Dispatcher.ResponseData['headers']): Error | undefined {
     this.#status = status
     this.#headers = headers
+    const encoding = this.#header('content-encoding').trim().toLowerCase()
+    if (encoding === '' || encoding === 'identity') return undefined
+    return newFailure(
+      'answer-not-json',
+      `${this.#exchange.who} answers in the encoding ${excerpt(encoding)}, which was not asked for; switch compression off in the proxy before it`,
+      { facts: { http_status: status } },
+    )
   }
 
   add(chunk: Buffer): Error | undefined {

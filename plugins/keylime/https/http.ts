@@ -248,7 +248,7 @@ export class HttpsOrigin {
     }
     const connection = use.connector.connectionOf(error)
     const isStale = connection?.phase === 'open' && connection.socket.bytesRead > 0
-    return isStale && !progress.answered
+    return isStale && !progress.answered && failure.code !== 'KEYLIME_BAD_RESPONSE'
   }
 
   async #explain(

@@ -8,6 +8,7 @@ import type { KeylimeError } from '../basis/errors.ts'
 import { type FailureReason, newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { Connection, ConnectionPhase } from './connection.ts'
+import { explainHttp } from './http-failures.ts'
 import { type Target, targetInWords } from './target.ts'
 import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
 
@@ -74,8 +75,7 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
         `did not answer within ${waited(context, code)} ms: ${phaseInWords(target, connection?.phase)}${triedInWords(error)}`,
       ]
     default:
-      if (error.name === 'HTTPParserError') return explainParser(context)
-      return explainCut(code, error, context)
+      return explainHttp(code, error, target) ?? explainCut(code, error, context)
   }
 }
 
@@ -83,13 +83,6 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
 function waited({ connection, timeoutMs }: FailureContext, code: string): number {
   if (code === 'CONNECT_TIMEOUT' || connection === undefined) return timeoutMs
   return Math.round(performance.now() - connection.began)
-}
-
-function explainParser({ target, connection }: FailureContext): readonly [FailureReason, string] {
-  // 0x15 and 0x16 begin TLS records; a TLS server answers a plain request with an alert.
-  if (!target.tls && (connection?.socket.bytesRead ?? 0) < 64)
-    return ['tls-expected', `does not speak plain HTTP on port ${target.port}; ${useTlsHint(target)}`]
-  return ['answer-not-json', 'answers in something that is not HTTP; check host and port']
 }
 
 function explainCut(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
