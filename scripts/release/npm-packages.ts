@@ -7,11 +7,15 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { projectVersion, root } from './lockfile.ts'
+import { emptyFolder } from './out-folder.ts'
 
 const SCOPE = '@tower-of-omens/'
 
 /** Rooms that are published, each before those that need it. */
 export const PUBLISHED = ['go-plugin', 'spire-sdk'] as const
+
+/** Names of everything a run leaves. */
+const PACKED = new RegExp(`^(?:${PUBLISHED.join('|')}|[\\w.-]+\\.tgz)$`)
 
 /** One package as it would be published. */
 export interface PackedPackage {
@@ -35,11 +39,10 @@ interface Manifest {
  *
  * @param out Folder to write to; what it held of an earlier run is removed.
  * @returns Packages, in the order in which they must be published.
- * @throws {Error} The compiler or npm fails; what they said is on stderr.
+ * @throws {Error} The folder holds something else; or the compiler or npm fails, and what they said is on stderr.
  */
 export function packAll(out: string): readonly PackedPackage[] {
-  rmSync(out, { recursive: true, force: true })
-  mkdirSync(out, { recursive: true })
+  emptyFolder(out, PACKED)
   const compiled = compile()
   try {
     return PUBLISHED.map((room) => packRoom(room, compiled, out))

