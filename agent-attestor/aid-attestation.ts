@@ -6,15 +6,8 @@
 import { DEFAULT_AGENT_UUID } from '@tower-of-omens/keylime'
 import { encodeChallengeResponse, encodePayload, parseChallenge } from '@tower-of-omens/keylime/evidence'
 import type { AidAttestationStream } from '@tower-of-omens/spire-sdk'
-import type { EvidenceSource } from './evidence-source.ts'
+import type { AidContext } from './context.ts'
 import { waitForAgent } from './wait-for-agent.ts'
-
-/** What one attestation needs, fixed when its stream opens: a later Configure does not reach it. */
-export interface AidContext {
-  readonly evidence: EvidenceSource
-  /** `wait_for_agent`, in milliseconds. */
-  readonly waitForAgentMs: number
-}
 
 /**
  * Speaks for this node: sends its payload, then answers each challenge with a quote of its TPM.
@@ -29,7 +22,7 @@ export interface AidContext {
  * @throws {KeylimeError} The Keylime agent or the TPM cannot answer, or the challenge does not parse. `status.ts` maps each.
  * @see spire-plugin-sdk 13afea2, proto/spire/plugin/agent/nodeattestor/v1/nodeattestor.proto
  */
-export async function aidAttestation(stream: AidAttestationStream, context: AidContext): Promise<void> {
+export async function aidAttestation(stream: AidAttestationStream, context: Omit<AidContext, 'close'>): Promise<void> {
   const { signal, log } = stream
   const wait = { waitMs: context.waitForAgentMs, signal, log }
   const payload = await waitForAgent(() => context.evidence.claim(signal), wait)

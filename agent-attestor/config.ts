@@ -1,34 +1,46 @@
 /**
- * From `plugin_data` to what attestations work with: checked values, checked files, a client of the Keylime agent.
+ * From the text of `plugin_data` to a checked configuration, or to every problem with it at once. No sockets, no TPM.
  *
  * @module
  */
 
 import { type AgentId, parseAgentId } from '@tower-of-omens/keylime'
-import { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
-import { HttpsOrigin } from '@tower-of-omens/keylime/https'
-import {
-  CertificateWatch,
-  loadTlsFiles,
-  type TlsFiles,
-  type TlsMaterial,
-  type TlsWatch,
-  watchTlsFiles,
-} from '@tower-of-omens/keylime/tls-files'
-import type { BuildContext, ConfigOutcome, ConfigRequest, Logger } from '@tower-of-omens/spire-sdk'
+import { loadTlsFiles, type TlsFileNames, type TlsFiles, type TlsMaterial } from '@tower-of-omens/keylime/tls-files'
 import { type Decoded, type DecodedConfig, decodeConfig, EMPTY_PROBLEM, Problem } from '@tower-of-omens/spire-sdk/hcl'
-import { AgentEvidence } from './agent-evidence.ts'
-import type { AidContext } from './aid-attestation.ts'
-import { CertificateGauge } from './certificate-gauge.ts'
-import { IdentitySource } from './claimed-identity.ts'
+import { lookAtTpm } from './evidence/tpm-config.ts'
+import type { TpmEvidenceOptions } from './evidence/tpm-evidence.ts'
 import { AGENT_SCHEMA } from './schema.ts'
-import { lookAtTpm } from './tpm-config.ts'
-import { TpmEvidence } from './tpm-evidence.ts'
 
-/** A configuration in force. */
-export interface AgentConfig extends AidContext {
-  /** Ends the watch of the files, the connections once their requests are answered, the use of the TPM. */
-  close(): Promise<void>
+/** The Keylime agent and the way to it. */
+export interface AgentAddress {
+  readonly kind: 'keylime-agent'
+  readonly host: string
+  readonly port: number
+  readonly serverName: string | undefined
+  readonly timeoutMs: number
+  /** `keylime_agent_uuid`. */
+  readonly pinnedId: AgentId | undefined
+  /** Absent: plain HTTP. */
+  readonly tls: { readonly files: TlsFiles; readonly material: TlsMaterial } | undefined
+}
+
+/** The TPM and the keys in it. */
+export interface TpmAddress extends Omit<TpmEvidenceOptions, 'log'> {
+  readonly kind: 'tpm'
+}
+
+/** A configuration in force: whole, checked, never changed. */
+export interface AgentConfig {
+  /** `wait_for_agent`, in milliseconds. */
+  readonly waitForAgentMs: number
+  readonly source: AgentAddress | TpmAddress
+}
+
+/** Every problem and warning as a sentence, and the configuration when there is no problem. */
+export interface ConfigRead {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+  readonly config?: AgentConfig
 }
 
 type Decoding = DecodedConfig<(typeof AGENT_SCHEMA)['fields']>
@@ -43,105 +55,66 @@ const AGENT_KEYS = [
   'keylime_agent_server_name',
 ] as const
 const TPM_KEYS = ['tpm_path', 'keylime_agent_data', 'tpm_endorsement_auth_file'] as const
-const TLS_NAMES = { caFile: TLS_KEYS[0], certFile: TLS_KEYS[1], keyFile: TLS_KEYS[2] }
+
+/** Names of the TLS files in messages. */
+export const TLS_FILE_NAMES: TlsFileNames = { caFile: TLS_KEYS[0], certFile: TLS_KEYS[1], keyFile: TLS_KEYS[2] }
 
 /**
- * Builds a configuration whole, or says everything that is wrong with text and files. Opens no connection.
+ * Reads a configuration and the files it names.
  *
  * @param request Text of `plugin_data`, and the trust domain.
- * @param context Mode `validate`: only problems and warnings. Log and host services are kept for the files' watch.
- * @returns Problems, warnings, and without problems the configuration.
+ * @returns All problems, or the configuration.
  */
-export function buildAgentConfig(request: ConfigRequest, context: BuildContext): ConfigOutcome<AgentConfig> {
+export function readConfig(request: { readonly trustDomain: string; readonly hcl: string }): ConfigRead {
   const decoded = decodeConfig(request.hcl, AGENT_SCHEMA)
-  const from = decoded.values.evidence === 'tpm' ? fromTpm(decoded, request, context) : fromAgent(decoded, context)
-  const told = {
-    problems: [...decoded.problems.map(String), ...emptyCa(decoded), ...from.problems],
-    warnings: [...decoded.warnings.map(String), ...withoutEffect(decoded), ...from.warnings],
-  }
-  if (told.problems.length > 0 || context.mode === 'validate') return told
-  return { ...told, config: { waitForAgentMs: decoded.values.wait_for_agent, ...from.open() } }
+  const from = decoded.values.evidence === 'tpm' ? fromTpm(decoded, request.trustDomain) : fromAgent(decoded)
+  const problems = [...decoded.problems.map(String), ...emptyCa(decoded), ...from.problems]
+  const warnings = [...decoded.warnings.map(String), ...withoutEffect(decoded), ...from.warnings]
+  if (problems.length > 0) return { problems, warnings }
+  return { problems, warnings, config: { waitForAgentMs: decoded.values.wait_for_agent, source: from.source } }
 }
 
 /** One source of evidence, looked at and not yet opened. */
 interface Looked {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
-  open(): Pick<AgentConfig, 'evidence' | 'close'>
+  readonly source: AgentConfig['source']
 }
 
-function fromTpm({ values }: Decoding, { trustDomain }: ConfigRequest, { log }: BuildContext): Looked {
+function fromTpm({ values }: Decoding, trustDomain: string): Looked {
   const { problems, warnings, endorsementSecret } = lookAtTpm({
     device: values.tpm_path,
     keyFile: values.keylime_agent_data,
     endorsementAuthFile: values.tpm_endorsement_auth_file,
   })
-  return {
-    problems,
-    warnings,
-    open: () => {
-      const evidence = new TpmEvidence({
-        tpm: { path: values.tpm_path, timeoutMs: values.request_timeout },
-        keyFile: values.keylime_agent_data,
-        endorsementSecret,
-        trustDomain,
-        pinnedId: pinnedIdOf(values),
-        log,
-      })
-      return { evidence, close: () => evidence.close() }
-    },
+  const source: TpmAddress = {
+    kind: 'tpm',
+    tpm: { path: values.tpm_path, timeoutMs: values.request_timeout },
+    keyFile: values.keylime_agent_data,
+    endorsementSecret,
+    trustDomain,
+    pinnedId: pinnedIdOf(values),
   }
+  return { problems, warnings, source }
 }
 
-function fromAgent({ values }: Decoding, { log, hosts }: BuildContext): Looked {
+function fromAgent({ values }: Decoding): Looked {
   const files = tlsFilesOf(values)
   // Wrong values stand as their defaults, but files that are named can be looked at beside other problems.
-  const loaded = values.keylime_agent_use_tls ? loadTlsFiles(files, { names: TLS_NAMES }) : undefined
-  return {
-    problems: loaded?.problems ?? [],
-    warnings: [...weaknesses(values), ...(loaded?.warnings ?? [])],
-    open: () => {
-      const watch =
-        loaded?.material === undefined ? undefined : watchTlsFiles(files, loaded.material, { names: TLS_NAMES, log })
-      if (loaded?.material !== undefined) logMaterial(loaded.material, log)
-      const gauge = new CertificateGauge(hosts)
-      const certificates =
-        watch === undefined
-          ? undefined
-          : new CertificateWatch(watch, { log, gauge: (left, file) => void gauge.set(left, file) })
-      return askingAgent(values, watch, certificates)
-    },
-  }
-}
-
-function askingAgent(
-  values: Values,
-  watch: TlsWatch | undefined,
-  certificates: CertificateWatch | undefined,
-): Pick<AgentConfig, 'evidence' | 'close'> {
-  const origin = new HttpsOrigin({
-    role: 'keylime agent',
+  const loaded = values.keylime_agent_use_tls ? loadTlsFiles(files, { names: TLS_FILE_NAMES }) : undefined
+  const source: AgentAddress = {
+    kind: 'keylime-agent',
     host: values.keylime_agent_host,
     port: values.keylime_agent_port,
     serverName: values.keylime_agent_server_name,
-    tls: watch,
     timeoutMs: values.request_timeout,
-    settings: {
-      host: 'keylime_agent_host',
-      port: 'keylime_agent_port',
-      serverName: 'keylime_agent_server_name',
-      useTls: 'keylime_agent_use_tls',
-      timeout: 'request_timeout',
-    },
-  })
-  const keylimeAgent = new KeylimeAgentClient(origin)
+    pinnedId: pinnedIdOf(values),
+    tls: loaded?.material === undefined ? undefined : { files, material: loaded.material },
+  }
   return {
-    evidence: new AgentEvidence(keylimeAgent, new IdentitySource(keylimeAgent, pinnedIdOf(values))),
-    close: async () => {
-      certificates?.close()
-      watch?.close()
-      await origin.close()
-    },
+    problems: loaded?.problems ?? [],
+    warnings: [...weaknesses(values), ...(loaded?.warnings ?? [])],
+    source,
   }
 }
 
@@ -186,11 +159,4 @@ function weaknesses(values: Values): readonly string[] {
     'keylime_agent_use_tls is false: evidence travels in the clear, and any local user can have this TPM quote; set it to true and enable_agent_mtls in the keylime agent',
     ...(unused.length > 0 ? [`${unused.join(', ')}: without effect while keylime_agent_use_tls is false`] : []),
   ]
-}
-
-function logMaterial({ client, caFile }: TlsMaterial, log: Logger): void {
-  log.info('TLS files loaded', {
-    ...(caFile !== undefined && { ca_file: caFile }),
-    ...(client !== undefined && { subject: client.subject, issuer: client.issuer, not_after: client.notAfter }),
-  })
 }

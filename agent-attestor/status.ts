@@ -6,7 +6,7 @@
  */
 import { published } from '@tower-of-omens/gate'
 import { RpcError } from '@tower-of-omens/spire-sdk'
-import { explainTpmFailure } from './tpm-failures.ts'
+import { explainTpmFailure } from './evidence/tpm-failures.ts'
 
 /**
  * Turns an error into what SPIRE is told: a status, and one line that ends in the code.

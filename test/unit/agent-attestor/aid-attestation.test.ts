@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { AgentEvidence } from '../../../agent-attestor/agent-evidence.ts'
-import { type AidContext, aidAttestation } from '../../../agent-attestor/aid-attestation.ts'
-import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
+import { aidAttestation } from '../../../agent-attestor/aid-attestation.ts'
+import type { AidContext } from '../../../agent-attestor/context.ts'
+import { AgentEvidence } from '../../../agent-attestor/evidence/agent-evidence.ts'
+import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/evidence/claimed-identity.ts'
 import { AttestError } from '../../../plugins/gate/decision.ts'
 import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
 import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
@@ -43,7 +44,7 @@ function conversation(challenges: readonly Uint8Array[], agent: Partial<KeylimeA
     ...agent,
   }
   const identity = new IdentitySource(keylimeAgent, pinned === undefined ? undefined : parseAgentId(pinned))
-  const context: AidContext = { evidence: new AgentEvidence(keylimeAgent, identity), waitForAgentMs: 0 }
+  const context: Omit<AidContext, 'close'> = { evidence: new AgentEvidence(keylimeAgent, identity), waitForAgentMs: 0 }
   return { run: () => aidAttestation(stream, context), events, lines }
 }
 

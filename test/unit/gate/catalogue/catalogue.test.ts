@@ -16,7 +16,7 @@ const read = (pattern: string | string[], except: RegExp): string =>
     .join('\n')
 
 const sources = read(
-  ['server-attestor/**/*.ts', 'agent-attestor/*.ts', 'plugins/gate/*.ts', 'plugins/keylime/basis/*.ts'],
+  ['server-attestor/**/*.ts', 'agent-attestor/**/*.ts', 'plugins/gate/*.ts', 'plugins/keylime/basis/*.ts'],
   /catalogue/,
 )
 const tests = read('test/**/*.test.ts', /catalogue\.test/)

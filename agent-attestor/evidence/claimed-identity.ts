@@ -8,7 +8,7 @@ import { type AgentId, KeylimeError, SharedWork } from '@tower-of-omens/keylime'
 import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
 import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
-import { NodeError } from './node-error.ts'
+import { NodeError } from '../node-error.ts'
 
 /** The part of a Keylime agent's client that attestations use. */
 export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInfo' | 'getIdentityQuote'>

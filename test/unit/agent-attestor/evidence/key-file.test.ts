@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { requireKeyFile } from '../../../agent-attestor/key-file.ts'
+import { requireKeyFile } from '../../../../agent-attestor/evidence/key-file.ts'
 
 describe('requireKeyFile', () => {
   it('tells a file that cannot be read from one that is not there yet, under a code of its own', async () => {

@@ -5,23 +5,28 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { toRpcError } from '../../../agent-attestor/status.ts'
-import { TpmEvidence, type TpmEvidenceOptions } from '../../../agent-attestor/tpm-evidence.ts'
-import { ekUuid, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
-import { boundNonce } from '../../../plugins/keylime/evidence/bound-nonce.ts'
-import { newNonce } from '../../../plugins/keylime/evidence/nonce.ts'
-import { parseQuote, verifyQuote } from '../../../plugins/keylime/evidence/quote.ts'
-import { registeredKeys } from '../../../plugins/keylime/evidence/registered-keys.ts'
-import type { TpmTask } from '../../../plugins/keylime/evidence/tpm-messages.ts'
-import { RpcError } from '../../../plugins/spire-sdk/index.ts'
-import { akTemplate, create, FIRST_HANDLE, getHandles } from '../../../plugins/tpm/commands/index.ts'
-import { makeCredential, nameOf, parseTpm2bPublic, verifySignature } from '../../../plugins/tpm/index.ts'
-import { type EndorsementKey, findEndorsementKey, Tpm, withEndorsementKey } from '../../../plugins/tpm-device/index.ts'
-import { type KeyFileParts, keyFileText, writeKeyFile } from '../../fakes/key-file.ts'
-import { framed, type Scripted, startScriptedTpm } from '../../fakes/scripted-tpm.ts'
-import { Processes } from '../../lab/processes/processes.ts'
-import { Swtpm } from '../../lab/services/swtpm.ts'
-import { newRecordingLog } from './recording-log.ts'
+import { TpmEvidence, type TpmEvidenceOptions } from '../../../../agent-attestor/evidence/tpm-evidence.ts'
+import { toRpcError } from '../../../../agent-attestor/status.ts'
+import { ekUuid, parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
+import { boundNonce } from '../../../../plugins/keylime/evidence/bound-nonce.ts'
+import { newNonce } from '../../../../plugins/keylime/evidence/nonce.ts'
+import { parseQuote, verifyQuote } from '../../../../plugins/keylime/evidence/quote.ts'
+import { registeredKeys } from '../../../../plugins/keylime/evidence/registered-keys.ts'
+import type { TpmTask } from '../../../../plugins/keylime/evidence/tpm-messages.ts'
+import { RpcError } from '../../../../plugins/spire-sdk/index.ts'
+import { akTemplate, create, FIRST_HANDLE, getHandles } from '../../../../plugins/tpm/commands/index.ts'
+import { makeCredential, nameOf, parseTpm2bPublic, verifySignature } from '../../../../plugins/tpm/index.ts'
+import {
+  type EndorsementKey,
+  findEndorsementKey,
+  Tpm,
+  withEndorsementKey,
+} from '../../../../plugins/tpm-device/index.ts'
+import { type KeyFileParts, keyFileText, writeKeyFile } from '../../../fakes/key-file.ts'
+import { framed, type Scripted, startScriptedTpm } from '../../../fakes/scripted-tpm.ts'
+import { Processes } from '../../../lab/processes/processes.ts'
+import { Swtpm } from '../../../lab/services/swtpm.ts'
+import { newRecordingLog } from '../recording-log.ts'
 
 const tools = ['swtpm', 'swtpm_setup', 'tpm2_pcrread']
 const missing = tools.filter((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error !== undefined)

@@ -9,7 +9,7 @@ import { isKeylimeError } from '@tower-of-omens/keylime'
 import { type AgentData, parseAgentData } from '@tower-of-omens/keylime/evidence'
 import { readTextFile } from '@tower-of-omens/keylime/tls-files'
 import { currentUser } from '@tower-of-omens/tpm-device'
-import { NodeError, NotStartedYet } from './node-error.ts'
+import { NodeError, NotStartedYet } from '../node-error.ts'
 
 /** The file's key, or why there is none. */
 export type KeyFile = { readonly data: AgentData } | { readonly problem: string; readonly kind: Kind }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { IdentitySource, type KeylimeAgent } from '../../../agent-attestor/claimed-identity.ts'
-import { newFailure } from '../../../plugins/keylime/basis/failures.ts'
-import { parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
-import { outcomeOfAsync } from '../tpm/outcome.ts'
+import { IdentitySource, type KeylimeAgent } from '../../../../agent-attestor/evidence/claimed-identity.ts'
+import { newFailure } from '../../../../plugins/keylime/basis/failures.ts'
+import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
+import { outcomeOfAsync } from '../../tpm/outcome.ts'
 
 function scene() {
   let asked = 0

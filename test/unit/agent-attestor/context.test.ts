@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildAgentConfig } from '../../../agent-attestor/config.ts'
+import { buildContext } from '../../../agent-attestor/context.ts'
 import type { BuildContext } from '../../../plugins/spire-sdk/index.ts'
 import { type HclValues, hcl } from '../../fakes/fake-keylime.ts'
 import { newTestPki, type TestPki } from '../../fakes/pki.ts'
@@ -27,7 +27,7 @@ async function build(text: string, mode: 'configure' | 'validate' = 'configure')
     problems,
     warnings = [],
     config,
-  } = buildAgentConfig({ hcl: text, trustDomain: 'example.org' }, { mode, log, hosts: {} as BuildContext['hosts'] })
+  } = buildContext({ hcl: text, trustDomain: 'example.org' }, { mode, log, hosts: {} as BuildContext['hosts'] })
   await config?.close()
   return { problems, warnings, config, lines }
 }
@@ -35,7 +35,7 @@ async function build(text: string, mode: 'configure' | 'validate' = 'configure')
 const IN_THE_CLEAR =
   'keylime_agent_use_tls is false: evidence travels in the clear, and any local user can have this TPM quote; set it to true and enable_agent_mtls in the keylime agent'
 
-describe('buildAgentConfig', () => {
+describe('buildContext', () => {
   it('needs no key at all: the Go plugin had none that was required [T30]', async () => {
     const { problems, warnings, config } = await build('')
     expect(problems).toEqual([])

@@ -7,7 +7,7 @@ import type { NodeCode } from '@tower-of-omens/gate'
 import { TpmError } from '@tower-of-omens/tpm'
 import { type ResponseCodeName, TpmResponseError } from '@tower-of-omens/tpm/commands'
 import { type DeviceErrorCode, TpmDeviceError } from '@tower-of-omens/tpm-device'
-import { NodeError } from './node-error.ts'
+import { NodeError } from '../node-error.ts'
 
 /** The code of each way a TPM can be out of reach; a forgotten one does not compile. */
 const DEVICE_CODES: Readonly<Record<DeviceErrorCode, NodeCode>> = {

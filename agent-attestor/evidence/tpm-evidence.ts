@@ -16,10 +16,10 @@ import type { Logger } from '@tower-of-omens/spire-sdk'
 import { encodePcrBlob, type PcrSelection } from '@tower-of-omens/tpm'
 import { activateCredential, TpmResponseError } from '@tower-of-omens/tpm/commands'
 import { Kept, quotePcrs, withEndorsementKey } from '@tower-of-omens/tpm-device'
+import { NodeError } from '../node-error.ts'
 import { AttestationKey, type AttestationKeyOptions } from './attestation-key.ts'
 import type { EvidenceSource } from './evidence-source.ts'
 import { keyFileVersion } from './key-file.ts'
-import { NodeError } from './node-error.ts'
 import { untilGone } from './until-gone.ts'
 
 /** What evidence from the TPM needs to know. */

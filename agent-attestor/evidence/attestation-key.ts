@@ -14,8 +14,8 @@ import {
   type TpmOptions,
   withEndorsementKey,
 } from '@tower-of-omens/tpm-device'
+import { NodeError } from '../node-error.ts'
 import { keyFileVersion, requireKeyFile } from './key-file.ts'
-import { NodeError } from './node-error.ts'
 
 /** Where the key is, and what its use needs. */
 export interface AttestationKeyOptions {

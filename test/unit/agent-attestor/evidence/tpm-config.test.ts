@@ -4,10 +4,10 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildAgentConfig } from '../../../agent-attestor/config.ts'
-import type { BuildContext } from '../../../plugins/spire-sdk/index.ts'
-import { writeKeyFile } from '../../fakes/key-file.ts'
-import { newRecordingLog } from './recording-log.ts'
+import { buildContext } from '../../../../agent-attestor/context.ts'
+import type { BuildContext } from '../../../../plugins/spire-sdk/index.ts'
+import { writeKeyFile } from '../../../fakes/key-file.ts'
+import { newRecordingLog } from '../recording-log.ts'
 
 const keys = {
   publicArea: Buffer.from('0003010203', 'hex'),
@@ -37,12 +37,12 @@ async function build(extra = '', { device = socket, file = keyFile } = {}) {
   const { log, lines } = newRecordingLog()
   const hcl = `evidence = "tpm"\ntpm_path = ${JSON.stringify(device)}\nkeylime_agent_data = ${JSON.stringify(file)}\n${extra}`
   const context = { mode: 'configure', log, hosts: {} as BuildContext['hosts'] } as const
-  const { problems, warnings = [], config } = buildAgentConfig({ hcl, trustDomain: 'example.org' }, context)
+  const { problems, warnings = [], config } = buildContext({ hcl, trustDomain: 'example.org' }, context)
   await config?.close()
   return { problems, warnings, config, lines }
 }
 
-describe('buildAgentConfig with evidence = "tpm"', () => {
+describe('buildContext with evidence = "tpm"', () => {
   it('needs no certificate, and opens nothing yet', async () => {
     const connected: unknown[] = []
     server.once('connection', (client) => connected.push(client))
@@ -108,7 +108,7 @@ describe('buildAgentConfig with evidence = "tpm"', () => {
   it('refuses a source of evidence that there is not', async () => {
     const { log } = newRecordingLog()
     const context = { mode: 'validate', log, hosts: {} as BuildContext['hosts'] } as const
-    const { problems } = buildAgentConfig({ hcl: 'evidence = "TPM"', trustDomain: 'example.org' }, context)
+    const { problems } = buildContext({ hcl: 'evidence = "TPM"', trustDomain: 'example.org' }, context)
     expect(problems).toEqual([expect.stringMatching(/^1:12: evidence: .*"keylime-agent".*"tpm"/)])
   })
 
@@ -119,7 +119,7 @@ describe('buildAgentConfig with evidence = "tpm"', () => {
       const device = join(dir, 'tpmrm0')
       expect(spawnSync('mknod', ['-m', '0660', device, 'c', '1', '3']).status).toBe(0)
       chmodSync(keyFile, 0o600)
-      const source = join(import.meta.dirname, '../../../agent-attestor/tpm-config.ts')
+      const source = join(import.meta.dirname, '../../../../agent-attestor/evidence/tpm-config.ts')
       const paths = JSON.stringify({ device, keyFile })
       const program = `const { lookAtTpm } = await import(${JSON.stringify(source)}); console.log(JSON.stringify(lookAtTpm(${paths}).problems))`
       const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups']
