@@ -89,15 +89,16 @@ export function statusRow(host: FleetHost, fleet: Pick<Fleet, 'failed'>, now: nu
 }
 
 /**
- * Writes in a few words what a policy really checks.
+ * Writes in a few words what a policy is worth.
  *
  * @param strength What the gate made of it.
- * @returns Such as `pcr 0,4,7 + boot + runtime`; `none` when nothing is compared.
+ * @returns Such as `pcr 0,4,7 + boot + runtime`; `boot (enrolled)` where nobody vouches that the verifier compares it;
+ *   `none` when nothing of the boot is compared.
  */
-export function policyWords({ comparedPcrs, measuredBoot, runtime }: PolicyStrength): string {
+export function policyWords({ bootPcrs, measuredBoot, measuredBootEnrolled, runtime }: PolicyStrength): string {
   const parts = [
-    ...(comparedPcrs.length > 0 ? [`pcr ${comparedPcrs.join(',')}`] : []),
-    ...(measuredBoot ? ['boot'] : []),
+    ...(bootPcrs.length > 0 ? [`pcr ${bootPcrs.join(',')}`] : []),
+    ...(measuredBootEnrolled ? [measuredBoot ? 'boot' : 'boot (enrolled)'] : []),
     ...(runtime ? ['runtime'] : []),
   ]
   return parts.length === 0 ? 'none' : parts.join(' + ')

@@ -38,7 +38,7 @@ export class WatchMetrics {
   )
   readonly #strength = this.#gauge(
     'towerkeep_host_policy_strength',
-    'How many things the enrolled policy really compares: PCRs, boot log, IMA log.',
+    'How many things are enrolled to be checked: PCRs of the boot, boot log, IMA log.',
     ['agent_id'],
   )
   readonly #svid = this.#gauge('towerkeep_host_svid_remaining_seconds', "Seconds until the SPIRE agent's SVID ends.", [
@@ -146,8 +146,8 @@ export class WatchMetrics {
       const age = attestationAge(record)
       if (age !== undefined) this.#age.set(labels, age)
       this.#attestations.set(labels, record.attestationCount ?? 0)
-      const { comparedPcrs, measuredBoot, runtime } = enrolledPolicy(record).strength
-      this.#strength.set(labels, comparedPcrs.length + Number(measuredBoot) + Number(runtime))
+      const { bootPcrs, measuredBootEnrolled, runtime } = enrolledPolicy(record).strength
+      this.#strength.set(labels, bootPcrs.length + Number(measuredBootEnrolled) + Number(runtime))
     }
     for (const [host, share] of certificates) this.#certificate.set({ host, use: 'keylime-agent' }, share)
   }
