@@ -19,6 +19,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'plugins/spire-api': ['@bufbuild/protobuf', '@grpc/grpc-js'],
   'plugins/gate': ['plugins/keylime'],
   'server-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm'],
+  'bundle-publisher-keeper': ['plugins/spire-sdk'],
   'agent-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm', 'plugins/tpm-device'],
   operator: [
     'plugins/spire-sdk',
@@ -88,10 +89,10 @@ describe('the rooms', () => {
     expect(differing).toEqual([])
   })
 
-  it('hold every source file of plugins/, the two attestors and the operator', () => {
+  it('hold every source file of plugins/, the programs and the operator', () => {
     const placed = new Set(sources.map(({ path }) => path))
-    const all = ['plugins', 'server-attestor', 'agent-attestor', 'operator'].flatMap((folder) =>
-      filesOf(join(root, folder)),
+    const all = ['plugins', 'server-attestor', 'agent-attestor', 'bundle-publisher-keeper', 'operator'].flatMap(
+      (folder) => filesOf(join(root, folder)),
     )
     expect(all.filter((path) => !placed.has(path)).map((path) => relative(root, path))).toEqual([])
   })

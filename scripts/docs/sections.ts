@@ -4,6 +4,7 @@
  * @module
  */
 import { AGENT_SCHEMA } from '../../agent-attestor/schema.ts'
+import { KEEPER_SCHEMA } from '../../bundle-publisher-keeper/schema.ts'
 import { findingReference } from '../../operator/findings/reference.ts'
 import { exitReference, verbReference } from '../../operator/flags/reference.ts'
 import { TOWERKEEP_SCHEMA } from '../../operator/site/towerkeep-conf.ts'
@@ -27,6 +28,7 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
   numbers: numbersSection,
   'server-keys': () => renderReference(SERVER_SCHEMA),
   'agent-keys': () => renderReference(AGENT_SCHEMA),
+  'keeper-keys': () => renderReference(KEEPER_SCHEMA),
   selectors: () =>
     table(
       ['selector', 'example', 'meaning'],

@@ -28,10 +28,11 @@ interface DebPackage {
   readonly fill: (tree: string, program: (name: string) => string) => void
 }
 
-/** Two packages, so that an upgrade of the operator's tool leaves the plugins and their checksums alone. */
+/** Several packages, so that an upgrade of one program leaves the others and their checksums alone. */
 const PACKAGES: readonly DebPackage[] = [
   { name: 'tower-of-omens', fill: fillPlugins },
   { name: 'towerkeep', fill: fillTool },
+  { name: 'bundle-publisher-keeper', fill: fillPlugin('bundle-publisher-keeper') },
 ]
 
 /**
@@ -64,6 +65,15 @@ function buildDeb({ name, fill }: DebPackage, dist: string, arch: string): strin
     rmSync(tree, { recursive: true, force: true })
   }
   return target
+}
+
+/** A plugin that comes alone: program, man page, and its page of the documentation. */
+function fillPlugin(name: string): DebPackage['fill'] {
+  return (tree, program) => {
+    install(program(name), join(tree, 'usr/bin', name), 0o755)
+    installText(manPage(name), join(tree, `usr/share/man/man8/${name}.8.gz`))
+    install(join(root, 'docs', `${name}.md`), join(tree, 'usr/share/doc', name, `${name}.md`), 0o644)
+  }
 }
 
 function fillPlugins(tree: string, program: (name: string) => string): void {
@@ -109,7 +119,7 @@ function packaging(...parts: readonly string[]): string {
 }
 
 function control(name: string, debianArch: string): string {
-  const file = name === 'towerkeep' ? 'towerkeep.control' : 'control'
+  const file = name === 'tower-of-omens' ? 'control' : `${name}.control`
   const template = readFileSync(packaging('debian', file), 'utf8')
   return template.replace('@VERSION@', projectVersion()).replace('@ARCH@', debianArch)
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,7 +9,8 @@ import { nodeParts } from '../../scripts/release/node-parts.ts'
 
 const dist = resolve(import.meta.dirname, '..', '..', 'dist')
 const HALVES = ['keylime-attestor-server', 'keylime-attestor-agent'] as const
-const PROGRAMS = [...HALVES, 'towerkeep'] as const
+const ALONE = ['bundle-publisher-keeper'] as const
+const PROGRAMS = [...HALVES, 'towerkeep', ...ALONE] as const
 const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
 const noDpkg = spawnSync('dpkg-deb', ['--version']).status !== 0
 const work = mkdtempSync(join(tmpdir(), 'tower-release-'))
@@ -23,7 +24,8 @@ describe.skipIf(noDpkg)(`the Debian package${noDpkg ? ' (skipped: no dpkg-deb on
   beforeAll(() => {
     for (const program of PROGRAMS) copyFileSync(join(dist, program), join(work, program))
     writeFileSync(join(work, 'LICENSES.txt'), bundledLicences(bundled))
-    const [plugins = '', operator = ''] = buildDebs(work, process.arch)
+    const [plugins = '', operator = '', ...alone] = buildDebs(work, process.arch)
+    for (const deb of alone) execFileSync('dpkg-deb', ['-x', deb, join(work, 'alone')])
     execFileSync('dpkg-deb', ['-x', plugins, installed])
     execFileSync('dpkg-deb', ['-x', operator, installedTool])
   }, 300_000)
@@ -40,6 +42,19 @@ describe.skipIf(noDpkg)(`the Debian package${noDpkg ? ' (skipped: no dpkg-deb on
       expect({ status: run.status, stdout: run.stdout }).toEqual({ status: 1, stdout: '' })
       expect(run.stderr).toContain('plugin')
     }
+  })
+
+  it.each(ALONE)('installs %s from a package of its own, with its pages', (name) => {
+    const alone = join(work, 'alone')
+    expect(readFileSync(join(alone, 'usr/bin', name)).equals(readFileSync(join(dist, name)))).toBe(true)
+    const pages = [
+      `usr/share/man/man8/${name}.8.gz`,
+      `usr/share/doc/${name}/${name}.md`,
+      `usr/share/doc/${name}/copyright`,
+    ]
+    expect(pages.filter((page) => !existsSync(join(alone, page)))).toEqual([])
+    const deb = readdirSync(work).find((file) => file.startsWith(`${name}_`)) ?? ''
+    expect(execFileSync('dpkg-deb', ['-f', join(work, deb), 'Package'], { encoding: 'utf8' })).toBe(`${name}\n`)
   })
 
   it('installs man pages, sandbox drop-ins and the licences of what is inside', () => {

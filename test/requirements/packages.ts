@@ -73,4 +73,23 @@ export const PACKAGES: readonly Requirement[] = [
   { id: 'openbao:database:version', promise: 'OpenBao shows the version of a plugin, which speaks the newer protocol' },
   { id: 'openbao:database:refusal', promise: 'what a plugin says of a configuration reaches the caller' },
   { id: 'sdk:proto:as-spire', promise: "our messages have the names, numbers and types of SPIRE's plugin SDK" },
+  {
+    id: 'keeper:files:follow-the-bundle',
+    promise: 'the keeper keeps PEM, JWKS and SPIFFE files as the bundle is, each replaced whole',
+  },
+  {
+    id: 'keeper:reload:when-files-change',
+    promise: 'the keeper runs its command once after a start, and then when files changed',
+  },
+  { id: 'keeper:reload:retried', promise: 'a command that failed is run again until it succeeds' },
+  {
+    id: 'keeper:openbao:keys',
+    promise: "the keeper sets the keys of OpenBao's JWT auth method and keeps its other settings",
+  },
+  {
+    id: 'keeper:openbao:rotation',
+    promise: 'OpenBao accepts a JWT-SVID of a new key as soon as the bundle has it, and none of a tainted one',
+  },
+  { id: 'keeper:faults:apart', promise: 'what fails in one place does not stop what the keeper does in another' },
+  { id: 'keeper:configure:all-at-once', promise: 'the keeper is told every problem of its configuration at once' },
 ]

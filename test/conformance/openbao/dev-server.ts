@@ -26,13 +26,15 @@ const ROOT_TOKEN = 'root-of-the-test'
 export class BaoDevServer {
   readonly folder: string
   readonly #process: ChildProcess
-  readonly #address: string
+  readonly address: string
+  /** A token that may do everything. */
+  readonly token = ROOT_TOKEN
   readonly #output: () => string
 
   private constructor(folder: string, process_: ChildProcess, address: string) {
     this.folder = folder
     this.#process = process_
-    this.#address = address
+    this.address = address
     const chunks: string[] = []
     for (const stream of [process_.stdout, process_.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk))
@@ -78,7 +80,7 @@ export class BaoDevServer {
    * @returns Its answer, whatever the status.
    */
   async ask(method: string, path: string, body?: object, token: string = ROOT_TOKEN): Promise<BaoAnswer> {
-    const response = await fetch(`${this.#address}/v1/${path}`, {
+    const response = await fetch(`${this.address}/v1/${path}`, {
       method,
       headers: token === '' ? {} : { 'x-vault-token': token },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
