@@ -14,8 +14,10 @@ import type { SpireView } from './decide.ts'
 export interface CutOff {
   readonly spiffeId: string
   readonly action: 'ban' | 'evict'
-  /** False: the cause has gone, so nothing is to be tried again. */
+  /** By what is known: false when the cause has gone, so nothing is to be tried again. */
   readonly isStillMeant: () => boolean
+  /** By what Keylime says when it is asked anew; undefined: it could not be asked. */
+  readonly askAgain: () => Promise<boolean | undefined>
 }
 
 /** Told of what happens. */
@@ -112,6 +114,10 @@ export class Actor {
         if (after === VERIFY_AFTER_MS[0]) this.#ears.confirmed(cutOff, server.name)
         continue
       }
+      // A person who lifted the ban has a healthy host to show for it; an attestation in flight has not, and is written
+      // within moments, so a later return counts only when Keylime itself still refuses the host.
+      const isMeant = await cutOff.askAgain()
+      if (!(isMeant ?? after === VERIFY_AFTER_MS[0])) return
       this.#ears.returned(cutOff, server.name)
       await this.#cutAt(server, cutOff)
       return

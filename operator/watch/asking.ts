@@ -94,6 +94,19 @@ export class Asking {
     return records.find((record) => record !== undefined)
   }
 
+  /**
+   * Asks anew whether Keylime refuses a host.
+   *
+   * @param agentId Its agent.
+   * @returns Undefined: no verifier that answered knows it.
+   */
+  async isRefused(agentId: AgentId): Promise<boolean | undefined> {
+    const record = await this.readOne(agentId)
+    if (record === undefined) return undefined
+    this.#watcher.looked(agentId, record)
+    return this.#watcher.hosts.find(agentId)?.keylime.cause !== 'none'
+  }
+
   #byAgentId(listed: readonly SpireAgent[]): ReadonlyMap<AgentId, SpireAgent> {
     const agents = new Map<AgentId, SpireAgent>()
     const now = Date.now() / 1000

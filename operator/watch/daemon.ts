@@ -224,6 +224,7 @@ export class Daemon {
       spiffeId: this.#spiffeId(host.agentId),
       action: 'ban',
       isStillMeant: () => host.latch !== undefined,
+      askAgain: async () => host.latch !== undefined,
     })
   }
 
@@ -263,7 +264,8 @@ export class Daemon {
     void this.#actor.cut({
       spiffeId: this.#spiffeId(agentId),
       action,
-      isStillMeant: () => host.keylime.cause !== 'none' || host.latch !== undefined,
+      isStillMeant: () => host.keylime.cause !== 'none',
+      askAgain: () => this.#asking.isRefused(agentId),
     })
   }
 

@@ -66,4 +66,10 @@ export const OPERATOR: readonly Requirement[] = [
     alias: 'O25',
     promise: "no database, no SSH, no start of spire-server or keylime_tenant in the operator's tool",
   },
+  {
+    id: 'operator:socket:mints-nothing',
+    alias: 'O23',
+    promise:
+      "under the shipped policy the daemon's calls pass, MintX509SVID from the same program is PERMISSION_DENIED, and the audit log names the program (SPIRE 1.13.3 and newest)",
+  },
 ]

@@ -169,7 +169,7 @@ describe('a ban', () => {
             return looks < 20
           },
         )
-        await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => true })
+        await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => true, askAgain: async () => true })
         await expect
           .poll(() => looks >= 3 && server.agents.get(spiffeId)?.banned, { interval: 5, timeout: 5_000 })
           .toBe(true)
@@ -181,6 +181,39 @@ describe('a ban', () => {
       { numRuns: 10 },
     )
   })
+
+  it.each([
+    [false, 0],
+    [undefined, 0],
+    [true, 1],
+  ] as const)(
+    'is not made again for a host that a person has taken back: Keylime refuses it %s',
+    async (answer, again) => {
+      const server = await new FakeSpireServer(join(folder, 'api.sock')).start()
+      const connection = new SpireConnection({ socketPath: server.socketPath })
+      server.attest('node-1')
+      let looks = 0
+      const actor = new Actor(
+        [connection],
+        { tried: () => undefined, confirmed: () => undefined, returned: () => undefined },
+        async () => {
+          looks += 1
+          // Between the second look and the third: the ban is deleted, and the healthy host attests.
+          if (looks === 3) {
+            server.agents.delete(spiffeId)
+            server.attest('node-1')
+          }
+          await new Promise((resolve) => setImmediate(resolve))
+          return looks < 20
+        },
+      )
+      await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => true, askAgain: async () => answer })
+      await expect.poll(() => looks >= 3 && server.callsOf('GetAgent').length >= 3, { interval: 5 }).toBe(true)
+      await expect.poll(() => server.callsOf('BanAgent').length, { interval: 5 }).toBe(1 + again)
+      connection.close()
+      server.stop()
+    },
+  )
 
   it('is tried until the server is back, and no longer than it is meant', async () => {
     const server = new FakeSpireServer(join(folder, 'api.sock'))
@@ -196,7 +229,7 @@ describe('a ban', () => {
       },
       () => new Promise((resolve) => setTimeout(() => resolve(true), 20)),
     )
-    await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => isMeant })
+    await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => isMeant, askAgain: async () => isMeant })
     expect(actor.pending).toBe(1)
     expect(failures[0]).toContain('there is no such socket')
     await server.start()
@@ -204,7 +237,7 @@ describe('a ban', () => {
     await expect.poll(() => server.agents.get(spiffeId)?.banned, { timeout: 10_000 }).toBe(true)
     await expect.poll(() => actor.pending).toBe(0)
     server.stop()
-    await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => isMeant })
+    await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => isMeant, askAgain: async () => isMeant })
     expect(actor.pending).toBe(1)
     isMeant = false
     await expect.poll(() => actor.pending).toBe(0)
