@@ -36,4 +36,8 @@ export const SCALE: readonly Requirement[] = [
     promise:
       "SPIRE servers, then SPIRE agents, change one after the other from the last release's halves to these, while every node attests",
   },
+  {
+    id: 'fleet:watch:both-servers',
+    promise: 'One towerkeep watch hears two verifiers, and cuts a failed node off at both SPIRE servers within seconds',
+  },
 ]

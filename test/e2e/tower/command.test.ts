@@ -67,7 +67,8 @@ onTower('./test/lab/tower/tower', () => {
     line.mark('reboot, powercut, heal')
     await ok('partition', 'ca')
     // No packet comes back at all: each of five tries waits its ten seconds.
-    const givenUp = async (): Promise<boolean> => /^ca\s.*failed \(7\)/m.test((await tower('status')).stdout)
+    const givenUp = async (): Promise<boolean> =>
+      /^ca\s.*KL-GATE-(UNREACHABLE|FAILED), state 7/m.test((await tower('status')).stdout)
     await pollUntil('the verifier to give it up', givenUp, { deadlineMs: 180_000 })
     await ok('partition', 'ca', 'off')
     await ok('heal', 'ca')

@@ -3,12 +3,14 @@ import { expect, it } from 'vitest'
 import { postgresqlBin } from '../../lab/parts/debian-archive.ts'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import type { SpireServer } from '../../lab/services/spire-server.ts'
+import { rebootAndHeal, tamper } from '../../lab/tower/actions.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
+import { startKeeper } from '../../lab/tower/keeping.ts'
 import type { ServiceSite } from '../../lab/tower/service-site.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { hasSvid, onTower, svidReturns, useTower } from './scenario.ts'
 
-const tower = useTower('twsites', { twoSites: true })
+const tower = useTower('twsites', { twoSites: true, webhook: true })
 
 /** Longest that a SPIRE agent waits before it tries the next server, or the same one again. */
 const AGENT_BACKOFF_MS = 90_000
@@ -178,6 +180,33 @@ onTower(
       line.mark('every host attested: the second registrar reads the same database')
       await tower().keylime.start('registrar')
       line.mark('first registrar back')
+      line.end()
+    })
+
+    it('have a node of the second verifier cut off at both servers by one towerkeep watch [fleet:watch:both-servers]', async () => {
+      const line = new Timeline('towerkeep watch over two SPIRE servers and two verifiers', [
+        'fleet:watch:both-servers',
+      ])
+      const [host] = ofSecond()
+      if (host === undefined) throw new Error('no host at the second verifier')
+      const watch = await startKeeper(tower(), 'mode = "evict"\n  poll = "5m"')
+      await svidReturns(host)
+      await line.step(`PCR 7 of ${host.name} extended`, () => tamper(host))
+      const servers = [tower().spire, second().spire].map(({ socketPath }) => socketPath)
+      await pollUntil('towerkeep to cut the host off at both servers', () => {
+        const done = watch.process
+          .readLog()
+          .split('\n')
+          .filter((text) => text.includes('a host is cut off') && text.includes(host.agentId))
+        return servers.every((socket) => done.some((text) => text.includes(socket)))
+      })
+      line.mark('the second verifier rang; evicted at both servers')
+      expect(await host.spire.target.waitForLog(/PermissionDenied.*KL-GATE-INVALID-QUOTE/, 60_000)).toBeDefined()
+      line.mark('its re-attestation is refused')
+      await rebootAndHeal(tower(), host)
+      await svidReturns(host, AGENT_BACKOFF_MS)
+      line.mark('rebooted in good order: its workload has its SVID')
+      await watch.stop()
       line.end()
     })
   },

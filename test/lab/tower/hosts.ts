@@ -24,6 +24,9 @@ export interface Site {
   readonly suffix: '' | '2'
 }
 
+/** Port of the bell of `towerkeep watch`, which is the verifiers' webhook. */
+export const BELL_PORT = 9443
+
 /** Names of the services, all on host `spire`. */
 export const SERVICE_NAMES = {
   spire: `spire.${DOMAIN}`,

@@ -9,11 +9,10 @@ import { type CommandResult, tryCommand } from '../processes/commands.ts'
 import { RigError } from '../processes/errors.ts'
 import { pollUntil } from '../processes/poll.ts'
 import type { RigProcess } from '../processes/processes.ts'
-import { SERVICE_NAMES } from './hosts.ts'
+import { BELL_PORT, KEYLIME_PORTS } from './hosts.ts'
+import type { ServiceSite } from './service-site.ts'
 import type { Tower } from './tower.ts'
 
-/** Port of the bell, which is the verifier's webhook. */
-export const BELL_PORT = 9443
 /** Port of page and metrics. */
 const HTTP_PORT = 9109
 
@@ -75,21 +74,25 @@ export function runTowerkeep(tower: Tower, words: readonly string[], watch?: str
   return tryCommand(program, args, { timeoutMs: 60_000 })
 }
 
-/** What cannot be found out: certificates of its own, names of hosts. The rest is read from the running SPIRE server. */
+/**
+ * What cannot be found out: certificates of its own, names of hosts, and which site is meant where there are two. The rest
+ * is read from the running SPIRE server.
+ */
 function writeConfiguration(tower: Tower, watch = 'mode = "ban"'): string {
   const { certificates } = tower
   const [cert, key] = [certificates.cert('towerkeep'), certificates.key('towerkeep')]
   const hosts = [...tower.hosts.values()].filter(({ registered }) => registered)
+  const sites = tower.second === undefined ? [tower.first] : [tower.first, tower.second]
   const file = join(tower.dir, 'towerkeep.hcl')
   const text = `keylime_ca_file = "${certificates.chain}"
 keylime_cert_file = "${cert}"
 keylime_key_file = "${key}"
-hosts = [${hosts.map(({ name, agentId }) => `"${name}=${agentId}"`).join(', ')}]
+${sites.length > 1 ? addressesOf(sites) : ''}hosts = [${hosts.map(({ name, agentId }) => `"${name}=${agentId}"`).join(', ')}]
 watch {
   bell_address = "0.0.0.0:${BELL_PORT}"
   bell_cert_file = "${cert}"
   bell_key_file = "${key}"
-  verifier_names = ["${SERVICE_NAMES.verifier}"]
+  verifier_names = ${JSON.stringify(sites.map(({ site }) => site.names.verifier))}
   http_address = "127.0.0.1:${HTTP_PORT}"
   read_socket = "${join(tower.dir, 'keep/read.sock')}"
   admin_socket = "${join(tower.dir, 'keep/admin.sock')}"
@@ -99,4 +102,14 @@ watch {
 `
   writeFileSync(file, text, { mode: 0o600 })
   return file
+}
+
+function addressesOf(sites: readonly ServiceSite[]): string {
+  const verifiers = sites.map(({ site }) => `${site.names.verifier}:${KEYLIME_PORTS.verifier}`)
+  const registrars = sites.map(({ site }) => `${site.names.registrar}:${KEYLIME_PORTS.registrarTls}`)
+  const sockets = sites.map(({ spire }) => spire.socketPath)
+  return `spire_sockets = ${JSON.stringify(sockets)}
+keylime_verifiers = ${JSON.stringify(verifiers)}
+keylime_registrars = ${JSON.stringify(registrars)}
+`
 }

@@ -5,8 +5,7 @@
  */
 import type { KeylimeConfOptions } from '../services/keylime-conf.ts'
 import type { Postgresql } from '../services/postgresql.ts'
-import { SERVICE_NAMES, type Site } from './hosts.ts'
-import { BELL_PORT } from './keeping.ts'
+import { BELL_PORT, SERVICE_NAMES, type Site } from './hosts.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
 

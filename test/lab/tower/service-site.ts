@@ -34,6 +34,7 @@ export interface ServiceSiteOptions {
 
 /** The services of one site. */
 export class ServiceSite {
+  readonly site: Site
   readonly certificates: ServiceCertificates
   readonly keylime: Keylime
   readonly #options: ServiceSiteOptions
@@ -44,6 +45,7 @@ export class ServiceSite {
   constructor(options: ServiceSiteOptions) {
     const { site, dir, bao, starter, portal, tower } = options
     this.#options = options
+    this.site = site
     const folder = join(dir, `keylime${site.suffix}`)
     this.certificates = new ServiceCertificates(join(folder, 'certs'), bao, site)
     this.keylime = new Keylime(starter, {
@@ -88,7 +90,7 @@ export class ServiceSite {
 
   /** Folder of the SPIRE server. */
   get spireDir(): string {
-    return join(this.#options.dir, `spire${this.#options.site.suffix}`)
+    return join(this.#options.dir, `spire${this.site.suffix}`)
   }
 
   /** Gathers what the SPIRE server's configuration is made from. */
