@@ -4,6 +4,7 @@
  * @module
  */
 import type { AgentResult } from './agent-half.ts'
+import type { ColdResult } from './cold-start.ts'
 import type { Side } from './contestants.ts'
 import type { GrowthResult } from './growth.ts'
 import type { LifeResult } from './lifecycle.ts'
@@ -24,6 +25,7 @@ export interface BenchResults {
     readonly forms: Readonly<Record<string, string>>
   }
   readonly life: readonly LifeResult[]
+  readonly cold: readonly ColdResult[]
   readonly server: readonly ServerResult[]
   readonly agent: readonly AgentResult[]
   readonly spire: readonly SpireResult[]
@@ -46,6 +48,7 @@ export function tables(results: BenchResults): string {
   const parts = [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}; ${forms.join('; ')}.`,
     lifeTable(results.life),
+    coldTable(results.cold),
     serverTable(results.server),
     agentTable(results.agent),
     spireTable(results.spire),
@@ -138,6 +141,26 @@ function lifeTable(results: readonly LifeResult[]): string {
         [(one) => one.idleRssMb, 0],
         [(one) => one.idlePssMb, 0],
         [(one) => one.idleAnonMb, 0],
+      ],
+    ),
+  )
+}
+
+function coldTable(results: readonly ColdResult[]): string {
+  if (results.length === 0) return ''
+  const head = ['', 'side', 'attestations/s', 'p50 ms', 'p99 ms', 'CPU ms each', 'verifier requests', 'failed']
+  return table(
+    'Server half: the first attestations of a fresh process',
+    head,
+    rowsOf(
+      [[`first ${results[0]?.attestations ?? 0}, ${results[0]?.inFlight ?? 0} in flight`, results]],
+      [
+        [(one) => one.perSecond, 0],
+        [(one) => one.p50Ms, 1],
+        [(one) => one.p99Ms, 1],
+        [(one) => one.cpuMs, 2],
+        [(one) => one.verifierRequests, 2],
+        [(one) => failuresOf(one), 0],
       ],
     ),
   )

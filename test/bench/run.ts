@@ -1,5 +1,5 @@
 /**
- * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,server,agent,spire,storm,soak,growth]
+ * Measures the plugins: `node test/bench/run.ts [--quick] [--only life,cold,server,agent,spire,storm,soak,growth]
  * [--rounds N] [--levels 1,32] [--dist FOLDER] [--out FOLDER]`.
  *
  * With `GO_PLUGIN_DIR` the Go pair runs beside ours in the same rounds, and the ratios are printed. Writes
@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { agentLevels } from './agent-half.ts'
 import { drawBench } from './chart.ts'
+import { coldStarts } from './cold-start.ts'
 import { findContestants } from './contestants.ts'
 import { goalsTable } from './goals.ts'
 import { growth } from './growth.ts'
@@ -24,7 +25,7 @@ import { serverLevels } from './server-levels.ts'
 import { soak } from './soak.ts'
 import { storms } from './storm.ts'
 
-const PARTS = ['life', 'server', 'agent', 'spire', 'storm', 'soak', 'growth'] as const
+const PARTS = ['life', 'cold', 'server', 'agent', 'spire', 'storm', 'soak', 'growth'] as const
 type Part = (typeof PARTS)[number]
 
 function isPart(text: string): text is Part {
@@ -47,6 +48,7 @@ async function measure(chosen: ReadonlySet<Part>, scale: Scale, dist: string, st
       forms: Object.fromEntries(contestants.map(({ side, form }) => [side, form])),
     },
     life: chosen.has('life') ? await lives(contestants, scale, tell) : [],
+    cold: chosen.has('cold') ? await coldStarts(contestants, scale, tell) : [],
     server: chosen.has('server') ? await serverLevels(contestants, scale, tell) : [],
     agent: chosen.has('agent') ? await agentLevels(contestants, scale, tell) : [],
     spire: chosen.has('spire') ? await throughSpire(contestants, scale, tell) : [],

@@ -16,6 +16,8 @@ export interface Scale {
   /** A burst ends after so many attestations or seconds. */
   readonly attestations: number
   readonly seconds: number
+  /** Fresh processes whose first attestations are measured. */
+  readonly coldRounds: number
   readonly stormNodes: number
   readonly stormRounds: number
   readonly spireRounds: number
@@ -38,6 +40,7 @@ export const FULL: Scale = {
   warmUp: 2000,
   attestations: 6000,
   seconds: 2,
+  coldRounds: 9,
   stormNodes: 5000,
   stormRounds: 2,
   spireRounds: 3,
@@ -59,6 +62,7 @@ export const QUICK: Scale = {
   warmUp: 300,
   attestations: 2000,
   seconds: 1.5,
+  coldRounds: 3,
   stormNodes: 600,
   stormRounds: 1,
   spireRounds: 2,
