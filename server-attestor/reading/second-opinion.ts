@@ -21,11 +21,19 @@ const MAX_OPINIONS = 10_000
 /** Opinions asked of one verifier at a time; the rest waits here. */
 const AT_A_TIME = 12
 
+/**
+ * How long a self-check made with one AK speaks for the verifier itself, while so many wait that checking each AK would
+ * keep healthy nodes out.
+ */
+const CHECK_STANDS_MS = 10_000
+
 /** An opinion that stands. */
 interface KeptOpinion {
   /** Agent ID and AK. */
   readonly key: string
   readonly until: number
+  /** Whether the self-check was made with this AK, not with another one in a storm; it is made up for later. */
+  isChecked: boolean
   attestationCount?: number
 }
 
@@ -35,6 +43,7 @@ export class SecondOpinion {
   readonly #ttlMs: number
   readonly #clock: () => number
   readonly #limiter = new Limiter(AT_A_TIME)
+  #lastCheck = Number.NEGATIVE_INFINITY
   /** Agent ID to the opinion that stands: of one AK, since another one that is confirmed means another enrolment. */
   readonly #standing = new BoundedMap<AgentId, KeptOpinion>(MAX_OPINIONS)
   /** Agent ID and AK to a question under way: a node that calls a hundred times is asked about once. */
@@ -55,8 +64,9 @@ export class SecondOpinion {
    * Makes sure that the verifier confirms an agent's AK: by an opinion that stands, or by asking about this quote.
    *
    * Asking means two questions: the verifier must call the quote valid, and must refuse the same quote with another
-   * nonce. Only a full success is remembered. It also shows that registrar and verifier hold the same AK for this agent,
-   * which the API says nowhere else.
+   * nonce. Only a success is remembered. It also shows that registrar and verifier hold the same AK for this agent,
+   * which the API says nowhere else. In a storm of nodes never seen the second question is asked with some of their AKs
+   * for all of them; the rest is asked it at their next attestation.
    *
    * @param evidence The quote, proved by us.
    * @param akTpm TPM2B_PUBLIC of the AK it was proved with, from the registrar.
@@ -73,16 +83,19 @@ export class SecondOpinion {
   ): Promise<void> {
     const key = keyOf(evidence.agentId, akTpm)
     const { signal } = options
-    if (options.afresh === true) return this.#limiter.run(signal, () => this.#ask(evidence, akTpm, options))
-    if (this.#stands(evidence.agentId, key)) return
+    if (options.afresh === true) {
+      await this.#limiter.run(signal, () => this.#ask(evidence, akTpm, { signal }))
+      return
+    }
+    if (this.#stands(evidence.agentId, key)) return this.#makeUpFor(evidence, akTpm, signal)
     // What another call learns of this AK counts for this one too; what it fails of is its own affair.
     for (let other = this.#asking.get(key); other !== undefined; other = this.#asking.get(key)) {
       await untilAborted(signal, other)
       if (this.#stands(evidence.agentId, key)) return
     }
     const asking = this.#limiter
-      .run(signal, () => this.#ask(evidence, akTpm, options))
-      .then(() => this.#keep(evidence.agentId, key))
+      .run(signal, () => this.#ask(evidence, akTpm, { ...options, mayShare: true }))
+      .then((isChecked) => this.#keep(evidence.agentId, key, isChecked))
     if (this.#ttlMs > 0) this.#share(key, asking)
     await asking
   }
@@ -116,8 +129,25 @@ export class SecondOpinion {
     this.#limiter.release(error)
   }
 
-  #keep(agentId: AgentId, key: string): void {
-    if (this.#ttlMs > 0) this.#standing.set(agentId, { key, until: this.#clock() + this.#ttlMs })
+  #keep(agentId: AgentId, key: string, isChecked: boolean): void {
+    if (this.#ttlMs > 0) this.#standing.set(agentId, { key, until: this.#clock() + this.#ttlMs, isChecked })
+  }
+
+  /** Makes the self-check that a storm put off, as soon as nobody waits. */
+  async #makeUpFor(evidence: IdentityQuestion, akTpm: Uint8Array, signal: AbortSignal): Promise<void> {
+    const opinion = this.#standing.get(evidence.agentId)
+    if (opinion === undefined || opinion.isChecked || this.#isStorm()) return
+    opinion.isChecked = true
+    try {
+      await this.#limiter.run(signal, () => this.#check(evidence, akTpm, { signal }))
+    } catch (error) {
+      this.#standing.delete(evidence.agentId)
+      throw error
+    }
+  }
+
+  #isStorm(): boolean {
+    return this.#limiter.counts.waiting >= AT_A_TIME
   }
 
   #stands(agentId: AgentId, key: string): boolean {
@@ -134,7 +164,12 @@ export class SecondOpinion {
     this.#asking.set(key, settled)
   }
 
-  async #ask(evidence: IdentityQuestion, akTpm: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void> {
+  /** Asks one question or both. @returns Whether the self-check was made. */
+  async #ask(
+    evidence: IdentityQuestion,
+    akTpm: Uint8Array,
+    options: { readonly signal: AbortSignal; readonly mayShare?: boolean },
+  ): Promise<boolean> {
     const asked = await this.#source.verifyIdentity(evidence, options)
     if (!asked.valid) {
       throw attestError(
@@ -143,8 +178,23 @@ export class SecondOpinion {
         { facts: { verifier_reason: oneLine(asked.reason ?? 'none') } },
       )
     }
+    const isSpokenFor = this.#clock() - this.#lastCheck < CHECK_STANDS_MS
+    if (options.mayShare === true && isSpokenFor && this.#isStorm()) return false
+    await this.#check(evidence, akTpm, options)
+    return true
+  }
+
+  async #check(
+    evidence: IdentityQuestion,
+    akTpm: Uint8Array,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
     const check = await this.#source.verifyIdentity({ ...evidence, nonce: newNonce() }, options)
-    if (check.valid) throw attestError('KL-OPINION-SELF-CHECK', {}, { facts: { ak_sha256: digestOf(akTpm) } })
+    if (check.valid) {
+      this.#lastCheck = Number.NEGATIVE_INFINITY
+      throw attestError('KL-OPINION-SELF-CHECK', {}, { facts: { ak_sha256: digestOf(akTpm) } })
+    }
+    this.#lastCheck = this.#clock()
   }
 }
 

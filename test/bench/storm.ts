@@ -11,20 +11,29 @@ import type { Scale } from './scale.ts'
 import { describe, loadServer, type RequestCounts, type Tell, turns, withServer } from './server-run.ts'
 
 /** What happens in a phase, one after the other. */
-export const PHASES = ['first sight, 32 in flight', 'known, 32 in flight', 'known, all at once'] as const
+export const PHASES = [
+  'first sight, 32 in flight',
+  'known, 32 in flight',
+  'known, all at once',
+  'never seen, all at once',
+] as const
+type Phase = (typeof PHASES)[number]
+
+/** What one process lives through: strangers are strangers only once. */
+const LIVES: readonly (readonly Phase[])[] = [PHASES.slice(0, 3), PHASES.slice(3)]
 
 /** How a plugin fared in a phase. */
 export interface StormResult extends LoadResult, RequestCounts {
   readonly side: Side
   readonly nodes: number
-  readonly phase: (typeof PHASES)[number]
+  readonly phase: Phase
 }
 
 const STEADY_IN_FLIGHT = 32
 
 /**
  * Has all nodes attest against a verifier that serves one request at a time with the real one's times: first as
- * strangers, then again at a steady pace, then all at once.
+ * strangers, then again at a steady pace, then all at once; and, in a fresh process, all at once as strangers.
  *
  * @param contestants Whose plugins.
  * @param scale How many nodes and rounds.
@@ -39,7 +48,11 @@ export async function storms(contestants: readonly Contestant[], scale: Scale, t
     for (let round = 0; round < scale.stormRounds; round += 1) {
       for (const contestant of turns(contestants, round)) {
         const { side } = contestant
-        results.push(...(await withServer(contestant, keylime, (plugin) => storm(plugin, keylime, side, tell))))
+        for (const phases of LIVES) {
+          results.push(
+            ...(await withServer(contestant, keylime, (plugin) => storm(plugin, keylime, phases, side, tell))),
+          )
+        }
       }
     }
   } finally {
@@ -51,14 +64,15 @@ export async function storms(contestants: readonly Contestant[], scale: Scale, t
 async function storm(
   plugin: PluginProcess,
   keylime: FakeKeylimeProcess,
+  phases: readonly Phase[],
   side: Side,
   tell: Tell,
 ): Promise<StormResult[]> {
   const nodes = keylime.nodes.length
   const results: StormResult[] = []
-  for (const phase of PHASES) {
+  for (const phase of phases) {
     const order = {
-      inFlight: phase === 'known, all at once' ? nodes : STEADY_IN_FLIGHT,
+      inFlight: phase.endsWith('all at once') ? nodes : STEADY_IN_FLIGHT,
       attestations: phase === 'known, 32 in flight' ? Math.ceil(nodes / 4) : nodes,
     }
     const result = await loadServer(plugin, keylime, order)

@@ -123,6 +123,69 @@ describe('SecondOpinion', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
 
+  describe('in a storm of nodes never seen', () => {
+    const NODES = 100
+    const questions = Array.from({ length: NODES }, (_, index) => ({
+      ...evidence,
+      agentId: parseAgentId(`node-${String(index)}`),
+    }))
+    const allAtOnce = (opinion: SecondOpinion): Promise<PromiseSettledResult<void>[]> =>
+      Promise.allSettled(questions.map((question) => opinion.confirm(question, AK, { signal })))
+
+    it('asks each quote once and checks the verifier with some of them [scale:storm:self-check]', async () => {
+      const source = verifier(honest)
+      const ended = await allAtOnce(new SecondOpinion(source, 600_000, () => 0))
+      expect(ended.filter(({ status }) => status === 'rejected')).toEqual([])
+      const valid = source.asked.filter(({ nonce }) => nonce === evidence.nonce)
+      expect(new Set(valid.map(({ agentId }) => agentId)).size).toBe(NODES)
+      const checks = source.asked.length - valid.length
+      expect(checks).toBeGreaterThan(0)
+      expect(checks).toBeLessThan(NODES / 2)
+    })
+
+    it('makes up for each check at the next attestation, once [scale:storm:self-check]', async () => {
+      const source = verifier(honest)
+      const opinion = new SecondOpinion(source, 600_000, () => 0)
+      await allAtOnce(opinion)
+      for (const question of [...questions, ...questions]) await opinion.confirm(question, AK, { signal })
+      const checked = source.asked.filter(({ nonce }) => nonce !== evidence.nonce).map(({ agentId }) => agentId)
+      expect(checked.toSorted()).toEqual(questions.map(({ agentId }) => agentId).toSorted())
+    })
+
+    it('forgets an opinion whose check fails later: the verifier has stopped looking [scale:storm:self-check]', async () => {
+      let accepting = false
+      const source = verifier((question) => (accepting ? { valid: true } : honest(question)))
+      const opinion = new SecondOpinion(source, 600_000, () => 0)
+      await allAtOnce(opinion)
+      accepting = true
+      const unchecked = questions[NODES / 2] ?? evidence
+      const failed = { code: 'KL-OPINION-SELF-CHECK' }
+      await expect(opinion.confirm(unchecked, AK, { signal })).rejects.toMatchObject({ reasons: [failed] })
+      await expect(opinion.confirm(unchecked, AK, { signal })).rejects.toMatchObject({ reasons: [failed] })
+    })
+
+    it('admits nobody when the verifier accepts anything [scale:storm:self-check]', async () => {
+      const ended = await allAtOnce(
+        new SecondOpinion(
+          verifier(() => ({ valid: true })),
+          600_000,
+          () => 0,
+        ),
+      )
+      expect(ended.filter(({ status }) => status === 'fulfilled')).toEqual([])
+    })
+
+    it('checks with each of them when the last check is too old to speak for now', async () => {
+      let now = 0
+      const source = verifier((question) => {
+        now += 20_000
+        return honest(question)
+      })
+      await allAtOnce(new SecondOpinion(source, 6_000_000_000, () => now))
+      expect(source.asked).toHaveLength(2 * NODES)
+    })
+  })
+
   it('makes a refusal of the quote a verdict, with the verifier’s reason for the log only', async () => {
     const opinion = new SecondOpinion(
       verifier(() => ({ valid: false, reason: 'signature\nmismatch' })),
