@@ -4,15 +4,16 @@
  * @module
  */
 
+import type { ExitCode } from '../exit-codes.ts'
 import type { Finding } from '../findings/finding.ts'
 import { type Fleet, failedSources, hostsNamed } from '../fleet.ts'
 import { OperatorError } from '../operator-error.ts'
 import { countLine, findingLines } from '../render/finding-lines.ts'
 import { PLAIN } from '../render/style.ts'
-import { type Report, readExit } from '../report.ts'
+import { type Envelope, type Report, readExit } from '../report.ts'
 import { hostFindings, sourceFindings } from './findings.ts'
 import { type StatusRow, statusRow } from './row.ts'
-import { statusSummary } from './summary.ts'
+import { type StatusSummary, statusSummary } from './summary.ts'
 import { statusTable, summaryLine } from './table.ts'
 
 /** What is asked for. */
@@ -48,14 +49,37 @@ export function statusReport(fleet: Fleet, question: StatusQuestion, now: number
       return row === undefined ? [] : hostFindings(row, host, question.maxAgeMs)
     }),
   ]
-  const summary = statusSummary(fleet, now)
+  const facts = { items, findings, summary: statusSummary(fleet, now), unknown: unknowns(fleet) }
+  return { ...facts, ...wordsOf(facts, took), schema: SCHEMA, exit: readExit(findings, question.failOn) }
+}
+
+/** Name and version of the document. */
+const SCHEMA = 'towerkeep/status/v1'
+
+/** The facts of a report, as its document has them too. */
+interface StatusFacts {
+  readonly items: readonly StatusRow[]
+  readonly summary: StatusSummary
+  readonly findings: readonly Finding[]
+}
+
+/**
+ * Makes the report of a document that the daemon gave.
+ *
+ * @param document The document.
+ * @param took Seconds that asking took.
+ * @returns The report; undefined when it is the document of something else.
+ */
+export function reportOfDocument(document: Envelope, took: number): StatusReport | undefined {
+  if (document.schema !== SCHEMA) return undefined
+  // Written by `statusReport` in the daemon, which is this very program.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  const { items, summary, findings, unknown, exit } = document as Envelope & StatusFacts & { exit: ExitCode }
+  return { schema: SCHEMA, items, summary, findings, unknown, exit, ...wordsOf({ items, summary, findings }, took) }
+}
+
+function wordsOf({ items, summary, findings }: StatusFacts, took: number): Pick<Report, 'text' | 'short'> {
   return {
-    schema: 'towerkeep/status/v1',
-    exit: readExit(findings, question.failOn),
-    summary,
-    items,
-    findings,
-    unknown: unknowns(fleet),
     text: (style) =>
       [
         ...statusTable(items, style),

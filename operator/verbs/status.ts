@@ -10,8 +10,10 @@ import { gatherFleet } from '../fleet.ts'
 import { pause } from '../pause.ts'
 import { styleFor } from '../render/style.ts'
 import { ending, printed, type Report } from '../report.ts'
+import { WATCH_DEFAULTS } from '../site/watch-conf.ts'
+import { askDaemon } from '../sources/daemon.ts'
 import { type OpenSources, openSources } from '../sources/open.ts'
-import { type StatusReport, statusReport } from '../status/report.ts'
+import { reportOfDocument, type StatusReport, statusReport } from '../status/report.ts'
 
 /** Time between two looks of `--watch` and `--wait`. */
 const LOOK_EVERY_MS = 2_000
@@ -33,12 +35,28 @@ export async function run(context: Context): Promise<Report | number> {
   return flags.wait ? await wait(context, sources) : await look(context, sources)
 }
 
-async function look({ flags, words, signal }: Context, sources: OpenSources): Promise<StatusReport> {
+async function look(context: Context, sources: OpenSources): Promise<StatusReport> {
+  const { flags, words, signal } = context
   const began = performance.now()
+  const took = (): number => (performance.now() - began) / 1000
+  const document = await askDaemon(readSocket(sources), statusPath(context))
+  const fromDaemon = document === undefined ? undefined : reportOfDocument(document, took())
+  if (fromDaemon !== undefined) return fromDaemon
   const now = Date.now()
   const fleet = await gatherFleet(sources, signal, now)
   const question = { words, maxAgeMs: flags['max-age'], failOn: flags['fail-on'] }
-  return statusReport(fleet, question, now, (performance.now() - began) / 1000)
+  return statusReport(fleet, question, now, took())
+}
+
+function readSocket({ site }: OpenSources): string {
+  return (site.towerkeep.values.watch ?? WATCH_DEFAULTS).read_socket
+}
+
+function statusPath({ flags, words }: Context): string {
+  const query = new URLSearchParams({ fail_on: flags['fail-on'] })
+  for (const word of words) query.append('host', word)
+  if (flags['max-age'] !== undefined) query.set('max_age_ms', String(flags['max-age']))
+  return `/status?${query.toString()}`
 }
 
 async function watch(context: Context, sources: OpenSources): Promise<number> {

@@ -98,6 +98,7 @@ Written by \`node test/bench/cut-off.ts\`; milliseconds.`,
   if (tower !== undefined) {
     const issuance = tower.rounds.map(({ issuanceMs }) => issuanceMs)
     const workload = tower.rounds.map(({ workloadMs }) => workloadMs)
+    const acceptance = tower.rounds.map(({ acceptanceMs }) => acceptanceMs)
     parts.push(`## From a changed PCR, on the three-host tower
 
 Real SPIRE ${tower.spire}, real Keylime, software TPMs; a quote every 2 s, \`sync_interval = "1s"\`, \`towerkeep watch\` in mode \`ban\`.
@@ -106,6 +107,7 @@ Real SPIRE ${tower.spire}, real Keylime, software TPMs; a quote every 2 s, \`syn
 |---|---|---|---|---|
 ${row('issuance refused', issuance)}
 ${row('Workload API gone', workload)}
+${row('last SVID ended (SVIDs live 60 s)', acceptance)}
 
 Issuance refused:
 

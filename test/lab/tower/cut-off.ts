@@ -17,6 +17,8 @@ import type { Tower } from './tower.ts'
 export interface CutOffRound {
   readonly issuanceMs: number
   readonly workloadMs: number
+  /** Until the last SVID that the workload was given ends: so long a peer accepts it. */
+  readonly acceptanceMs: number
 }
 
 /** Longest wait for a cut-off. */
@@ -35,11 +37,18 @@ export async function measureCutOff(tower: Tower, host: TowerHost): Promise<CutO
     await delay(Math.random() * 2_000)
     await tamper(host)
     const began = performance.now()
+    const tamperedAt = Date.now()
+    let lastEnd = tamperedAt
+    const hasNone = async (): Promise<boolean> => {
+      const svids = await host.spire.target.fetchX509().catch(() => [])
+      for (const { certificate } of svids) lastEnd = Math.max(lastEnd, certificate.validToDate.getTime())
+      return svids.length === 0
+    }
     const [issuanceMs, workloadMs] = await Promise.all([
       until(began, 10, async () => (await getAgent(spire, host.spiffeId))?.banned !== false),
-      until(began, 25, async () => (await host.spire.target.fetchX509().catch(() => [])).length === 0),
+      until(began, 25, hasNone),
     ])
-    return { issuanceMs, workloadMs }
+    return { issuanceMs, workloadMs, acceptanceMs: lastEnd - tamperedAt }
   } finally {
     spire.close()
   }

@@ -1,21 +1,20 @@
 /**
- * Draws docs/tower.svg and docs/tower-tamper.svg from what the last run of the scenarios noted: `node test/lab/tower/draw.ts`.
+ * Draws docs/tower.svg and docs/tower-tamper.svg from what the last runs of scenarios and measurement noted: `node test/lab/tower/draw.ts`.
  *
  * @module
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { RigError, reasonOf } from '../processes/errors.ts'
+import type { CutOffRound } from './cut-off.ts'
 import { SERVICE_NAMES } from './hosts.ts'
 import { readHosts } from './seen-hosts.ts'
-import { readTimelines, type ScenarioRecord } from './timeline.ts'
 
 const WIDTH = 880
 const INK = '#24292f'
 const MUTED = '#57606a'
 const HEALTHY = '#2da44e'
 const WARNED = '#d29922'
-const CUT_OFF = '#cf222e'
 const BOX = '#f6f8fa'
 const EDGE = '#8c959f'
 
@@ -69,88 +68,73 @@ function towerPicture(): string {
   ])
 }
 
-/** Two bars on one time axis: from the tampering to the end of the workload's identity, with and without eviction. */
+/** Three bars on one time axis: what a tampered host loses, and when; the median round and the slowest of a hundred. */
 function tamperPicture(): string {
-  const rows = ['tampered firmware, with eviction', 'tampered firmware, without eviction'].map((title) => {
-    const record = readTimelines().find((one) => one.title === title)
-    if (record === undefined) throw new RigError(`no run has noted "${title}" yet: make test-tower`)
-    return tamperRow(record)
-  })
-  const longest = Math.max(...rows.map(({ lost }) => lost))
-  const [left, right] = [160, WIDTH - 90]
+  const rows = cutOffs()
+  const longest = Math.max(...rows.map(({ slow }) => slow))
+  const [left, right] = [190, WIDTH - 120]
   const x = (seconds: number): number => left + (seconds / longest) * (right - left)
-  const bars = rows.flatMap(({ title, failed, refused, lost }, index) => {
-    const y = 70 + index * 84
+  const bars = rows.flatMap(({ title, half, slow, words }, index) => {
+    const y = 70 + index * 68
     return [
       text(left - 14, y + 22, title, { anchor: 'end', bold: true }),
-      bar(x(0), y, x(failed) - x(0), HEALTHY),
-      bar(x(failed), y, x(refused) - x(failed), WARNED),
-      bar(x(refused), y, x(lost) - x(refused), CUT_OFF),
-      text(x(lost) + 8, y + 22, `${lost.toFixed(1)} s`, { anchor: 'start', bold: true }),
-      text(x(0), y + 52, `Keylime saw it after ${failed.toFixed(1)} s, SPIRE refused after ${refused.toFixed(1)} s`, {
-        anchor: 'start',
-        color: MUTED,
-        size: 11,
-      }),
+      bar(x(0), y, Math.max(2, x(half) - x(0)), HEALTHY),
+      bar(x(half), y, Math.max(1, x(slow) - x(half)), WARNED),
+      text(x(slow) + 8, y + 22, `${half.toFixed(1)} s, p99 ${slow.toFixed(1)} s`, { anchor: 'start', bold: true }),
+      text(x(0), y + 52, words, { anchor: 'start', color: MUTED, size: 11 }),
     ]
   })
   const step = longest > 40 ? 10 : longest > 15 ? 5 : 1
   const ticks = Array.from({ length: Math.floor(longest / step) + 1 }, (_, index) => index * step).flatMap(
     (seconds) => [
-      line(x(seconds), 240, x(seconds), 246),
-      text(x(seconds), 262, `${seconds} s`, { color: MUTED, size: 11 }),
+      line(x(seconds), 280, x(seconds), 286),
+      text(x(seconds), 302, `${seconds} s`, { color: MUTED, size: 11 }),
     ],
   )
-  return svg(310, [
-    text(WIDTH / 2, 34, 'From the tampering to the end of the workload’s identity (SVIDs live 60 s)', {
-      size: 15,
-      bold: true,
-    }),
+  const heading = 'From a changed PCR to the end of the host’s identity, with towerkeep watch'
+  return svg(320, [
+    text(WIDTH / 2, 34, heading, { size: 15, bold: true }),
     ...bars,
-    line(left, 240, right, 240),
+    line(left, 280, right, 280),
     ...ticks,
-    ...legend(left, 290),
   ])
 }
 
-interface TamperRow {
+/** One cut-off, in seconds from the change of the PCR. */
+interface CutOff {
   readonly title: string
-  /** Seconds from the tampering. */
-  readonly failed: number
-  readonly refused: number
-  readonly lost: number
+  readonly half: number
+  readonly slow: number
+  readonly words: string
 }
 
-function tamperRow(record: ScenarioRecord): TamperRow {
-  const at = (pattern: RegExp): number => {
-    const step = record.steps.find(({ what }) => pattern.test(what))
-    if (step === undefined) throw new RigError(`"${record.title}" has no step ${pattern}`)
-    return step.at
+/** The rounds that `node test/bench/cut-off.ts --tower 30` noted. */
+function cutOffs(): readonly CutOff[] {
+  const file = join(DOCS, 'bench', 'cut-off.json')
+  const { tower } = JSON.parse(readFileSync(file, 'utf8')) as { tower?: { rounds: readonly CutOffRound[] } }
+  if (tower === undefined) throw new RigError(`${file} has no rounds yet: node test/bench/cut-off.ts --tower 30`)
+  const shares = (pick: (round: CutOffRound) => number): Pick<CutOff, 'half' | 'slow'> => {
+    const sorted = tower.rounds.map(pick).toSorted((a, b) => a - b)
+    const at = (share: number): number => (sorted[Math.ceil(share * sorted.length) - 1] ?? 0) / 1000
+    return { half: at(0.5), slow: at(0.99) }
   }
-  const tampered = at(/PCR 7 extended/)
-  return {
-    title: record.title.replace('tampered firmware, ', ''),
-    failed: at(/Keylime: state 9/) - tampered,
-    refused: at(/refused/) - tampered,
-    lost: at(/gets no SVID any more/) - tampered,
-  }
-}
-
-function legend(left: number, y: number): readonly string[] {
-  const entries = [
-    [HEALTHY, 'not seen yet'],
-    [WARNED, 'Keylime says invalid, SPIRE not asked yet'],
-    [CUT_OFF, 'refused; the last SVID runs out'],
-  ] as const
-  // The middle one is the longest by far.
-  const offsets = [0, 120, 420]
-  return entries.flatMap(([color, words], index) => {
-    const x = left + (offsets[index] ?? 0)
-    return [
-      `<rect x="${x}" y="${y - 10}" width="12" height="12" rx="2" fill="${color}"/>`,
-      text(x + 18, y, words, { anchor: 'start', size: 11 }),
-    ]
-  })
+  return [
+    {
+      title: 'issuance',
+      words: 'the SPIRE server mints nothing more for the host',
+      ...shares(({ issuanceMs }) => issuanceMs),
+    },
+    {
+      title: 'Workload API',
+      words: 'the host’s own SPIRE agent serves no SVID any more',
+      ...shares(({ workloadMs }) => workloadMs),
+    },
+    {
+      title: 'accepted by peers',
+      words: 'the last SVID that a workload was given ends (SVIDs live 60 s here)',
+      ...shares(({ acceptanceMs }) => acceptanceMs),
+    },
+  ]
 }
 
 interface TextStyle {

@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { brokenLink } from '../../../operator/watch/audit.ts'
 import { type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
@@ -201,6 +202,68 @@ describe('watch', () => {
 })
 
 describe('what the daemon serves', () => {
+  it('is what status shows to people who have no keys themselves', async () => {
+    await using site = await startFakeSite({ nodes: 2 })
+    await using daemon = await startWatch(site, 'mode = "observe"')
+    const config = join(site.folder, 'people.hcl')
+    writeFileSync(config, `watch {\n  read_socket = "${daemon.readSocket}"\n}\n`)
+    const { agentId } = site.keylime.node()
+    const ran = await towerkeep('status', agentId, '--config', config)
+    expect(ran.stdout).toContain('admit')
+    expect(ran.stdout).toContain('TK-WATCH-OBSERVE')
+    expect(ran.exit).toBe(0)
+    await daemon.stop()
+    expect((await towerkeep('status', agentId, '--config', config)).exit).toBe(3)
+  })
+
+  it('is what Prometheus scrapes: state, age, count, life left, for each host [T57]', async () => {
+    await using site = await startFakeSite({ nodes: 2 })
+    const agent = await site.keylime.startAgent()
+    site.keylime.verifier.set(agent.agentId, { port: agent.port })
+    await using daemon = await startWatch(site)
+    const scrape = async (): Promise<string> => (await daemon.get('/metrics')).text()
+    await expect
+      .poll(scrape, { timeout: 10_000 })
+      .toMatch(/^towerkeep_certificate_remaining_ratio\{host="\S+",use="keylime-agent"\} (1|0\.99\d*)$/m)
+    const text = await scrape()
+    for (const { agentId } of site.keylime.nodes) {
+      for (const [name, value] of [
+        ['host_state', '3'],
+        ['host_last_success_age_seconds', '[0-9]'],
+        ['host_attestations_total', '23'],
+        ['host_svid_remaining_seconds', '3[0-9]{3}'],
+      ]) {
+        expect(text).toMatch(new RegExp(`^towerkeep_${name}\\{agent_id="${agentId}"\\} ${value}`, 'm'))
+      }
+    }
+    expect(text).toContain('\ntowerkeep_hosts{state="admitted"} 2\n')
+  })
+
+  it('goes on after kill -9 between a ban and its verification: the next start finds and keeps it [O27]', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const { agentId } = site.keylime.node()
+    const first = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => isBanned(site, agentId), { interval: 10, timeout: 5_000 }).toBe(true)
+    await first.stop('SIGKILL')
+    // The attestation that was in flight lands while nobody watches.
+    site.spire.attest(agentId)
+    await using second = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
+    expect(brokenLink(readFileSync(second.auditFile, 'utf8'))).toBeUndefined()
+  })
+
+  it('acts although its audit log cannot be written, and says so [O27]', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const { agentId } = site.keylime.node()
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    rmSync(daemon.auditFile, { force: true })
+    mkdirSync(daemon.auditFile)
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('the audit log fails')
+  })
+
   it('is a page that is whole without JavaScript and lets nothing in from elsewhere', async () => {
     await using site = await startFakeSite({ nodes: 2 })
     await using daemon = await startWatch(site)
