@@ -72,4 +72,14 @@ export const OPERATOR: readonly Requirement[] = [
     promise:
       "under the shipped policy the daemon's calls pass, MintX509SVID from the same program is PERMISSION_DENIED, and the audit log names the program (SPIRE 1.13.3 and newest)",
   },
+  {
+    id: 'operator:explain:same-judgement',
+    alias: 'O06',
+    promise: "explain names the same reasons as the plugin's own judgement, for 200 random records",
+  },
+  {
+    id: 'operator:watch:survives-faults',
+    alias: 'O27',
+    promise: 'kill -9 between ban and verification: found and kept at the next start; full disk: acts, and says so',
+  },
 ]

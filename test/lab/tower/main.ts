@@ -12,6 +12,7 @@ import { prepareParts } from '../parts/prepare.ts'
 import { requireTowerTools } from '../parts/tower-programs.ts'
 import { RigError, reasonOf } from '../processes/errors.ts'
 import { askTower, controlSocket, serveControl, stands } from './control.ts'
+import { startKeeper } from './keeping.ts'
 import { whyNoNamespaces } from './network.ts'
 import { renderStatus, towerStatus } from './status.ts'
 import { Tower } from './tower.ts'
@@ -34,6 +35,7 @@ const { values, positionals } = parseArgs({
     all: { type: 'boolean', default: false },
     'default-patience': { type: 'boolean', default: false },
     'two-sites': { type: 'boolean', default: false },
+    watch: { type: 'boolean', default: false },
   },
 })
 
@@ -47,6 +49,7 @@ function help(): number {
   say('  up [--hosts N] [--keep]    raise it; without --keep it stands until Ctrl-C\n')
   say('     --default-patience      the verifier waits a minute for a silent host, not six seconds\n')
   say('     --two-sites             two SPIRE servers, verifiers and registrars, on one PostgreSQL\n')
+  say('     --watch                 towerkeep watch runs on host spire: a tampered host is cut off in seconds\n')
   say('  down                       take it down\n')
   say('  run HOST COMMAND…          run a command on a host\n')
   for (const [verb, { words, help: text }] of Object.entries(VERBS)) say(`  ${`${verb} ${words}`.padEnd(26)} ${text}\n`)
@@ -71,9 +74,11 @@ async function standHere(): Promise<number> {
     hosts: count,
     patience: values['default-patience'] ? 'default' : 'short',
     twoSites: values['two-sites'],
+    webhook: values.watch,
     onPart: (what, seconds) => say(`${seconds.toFixed(1).padStart(6)} s  ${what}\n`),
   })
   const tower = await raised
+  if (values.watch) await startKeeper(tower)
   const handle = verbHandler(tower)
   tower.processes.afterwards(['rm', '-f', controlSocket(values.prefix)])
   const server = await serveControl(values.prefix, async (request, write) => {
@@ -101,7 +106,7 @@ async function takeDown(tower: Tower): Promise<string> {
 /** Starts a process that holds the tower, and shows its progress until it stands. */
 async function standElsewhere(): Promise<number> {
   const args = [import.meta.filename, 'up', '--hosts', values.hosts, '--prefix', values.prefix]
-  for (const flag of ['default-patience', 'two-sites'] as const) if (values[flag]) args.push(`--${flag}`)
+  for (const flag of ['default-patience', 'two-sites', 'watch'] as const) if (values[flag]) args.push(`--${flag}`)
   const holder = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   // Its own pipe: a holder that kept ours would keep whoever waits for our output to end.
   holder.stderr.on('data', (text: Buffer) => process.stderr.write(text))
