@@ -5,16 +5,19 @@ DEPS := node_modules/.package-lock.json
 SOURCES := $(shell find plugins server-attestor agent-attestor bundle-publisher-keeper -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tower tower gen gen-check docs build release pack lint format fuzz bench soak conformance clean
+.PHONY: help demo test test-tpm test-tower tower gen gen-check docs build release pack lint format fuzz bench soak conformance clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
-demo: $(DEPS) dist/SHA256SUMS ## Attest this machine's software TPM with real SPIRE and Keylime (KEEP=1 leaves it running)
+demo: $(DEPS) dist/SHA256SUMS ## Attest this machine's software TPM with real SPIRE and Keylime (KEEP=1 leaves it running; EVIDENCE=tpm, MODE=push)
 	@node test/lab/one-host/demo.ts
 
 test: $(DEPS) ## Run every check and every test; the last line counts them (TOWER=1 adds the three-host tower)
 	@node scripts/test.ts $(if $(TOWER),--tower)
+
+test-tpm: $(DEPS) ## Boot a guest with a TPM and run the TPM room on its /dev/tpmrm0 (skipped without qemu)
+	@vitest run --project vm
 
 test-tower: $(DEPS) ## Run the scenarios of the three-host tower alone
 	@node scripts/test.ts --only tower

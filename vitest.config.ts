@@ -48,6 +48,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'vm',
+          include: ['test/vm/**/*.test.ts'],
+          setupFiles: ['test/certificate-polyfill.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           retry: 1,
           include: ['test/e2e/**/*.test.ts'],

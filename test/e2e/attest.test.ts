@@ -135,9 +135,9 @@ describe('a host on its way to an identity', () => {
       const outgoing = request(
         {
           host: '127.0.0.1',
-          port: rig.keylimeAgent.port,
+          port: rig.pullAgent().port,
           path: '/version',
-          ca: readFileSync(rig.keylimeAgent.certFile),
+          ca: readFileSync(rig.pullAgent().certFile),
         },
         resolve,
       )

@@ -24,7 +24,7 @@ export interface HostOptions extends Omit<RigOptions, 'parts'> {
 export async function startHost(options: HostOptions): Promise<Rig> {
   const { realAgent = process.env.E2E_AGENT === 'real', ...rest } = options
   const parts = await prepareParts(process.stdout, true)
-  return Rig.start({ ...rest, parts: realAgent ? parts : { ...parts, realAgent: undefined } })
+  return Rig.start({ ...rest, parts: realAgent ? parts : { ...parts, realAgent: undefined, realPushAgent: undefined } })
 }
 
 /** A refusal as SPIRE's agent logs it. */

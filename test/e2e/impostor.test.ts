@@ -51,9 +51,9 @@ function identityQuote(nonce: string): Promise<Evidence> {
     request(
       {
         host: '127.0.0.1',
-        port: rig.keylimeAgent.port,
+        port: rig.pullAgent().port,
         path: `/v2.6/quotes/identity?nonce=${nonce}`,
-        ca: readFileSync(rig.keylimeAgent.certFile),
+        ca: readFileSync(rig.pullAgent().certFile),
         cert: readFileSync(join(rig.dir, 'plugin.crt')),
         key: readFileSync(join(rig.dir, 'plugin.key')),
       },

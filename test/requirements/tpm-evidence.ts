@@ -42,6 +42,10 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
     promise: 'a half that knows nothing of tpm/1 understands every message, and its messages are understood',
   },
   {
+    id: 'tpm:device:kernel',
+    promise: "the kernel's /dev/tpmrm0 serves us beside others: more objects than places, lost handles, a busy device",
+  },
+  {
     id: 'tpm:server:admit',
     promise: 'a node that quotes by itself is admitted with the selectors evidence, mode and pcr',
   },
@@ -75,4 +79,23 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
   },
   { id: 'tpm:push:admit', promise: 'a push-mode node is admitted by two requests to the verifier' },
   { id: 'tpm:push:wait', promise: 'wait_for_attestation waits for push-mode nodes too' },
+  { id: 'tpm:e2e:push', promise: 'a push-mode host gets its SVID without a certificate or an open Keylime port' },
+  {
+    id: 'tpm:e2e:push-fail',
+    promise: 'a push-mode host that failed stays refused until it is enrolled anew, also when its PCRs are good again',
+  },
+  {
+    id: 'tpm:e2e:push-stale',
+    promise: 'a push-mode host that is gone is not admitted within the age limit, also after a verifier restart',
+  },
+  {
+    id: 'tpm:e2e:push-stopped',
+    promise: 'a push-mode host that an operator stopped is refused, though it still attests',
+  },
+  {
+    id: 'tpm:e2e:pull',
+    promise: 'a pull-mode host is attested by its own quotes, beside its Keylime agent or without it',
+  },
+  { id: 'tpm:e2e:no-leak', promise: 'nothing stays loaded in the TPM when the SPIRE agent ends' },
+  { id: 'tpm:e2e:pcr', promise: 'a host whose PCR is not what its policy allows is refused by its own quote' },
 ]

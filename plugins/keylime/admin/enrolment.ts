@@ -29,8 +29,8 @@ export const ACCEPTED_ALGORITHMS: AcceptedAlgorithms = {
 export interface Enrolment {
   /** Its keys and certificate, as the registrar has them. */
   readonly registration: Registration
-  /** Where the verifier polls it; default: the address it registered. */
-  readonly contact?: Partial<HostPort>
+  /** Where the verifier polls it; default: the address it registered. `none`: in push mode it polls nobody. */
+  readonly contact?: Partial<HostPort> | 'none'
   /** Where the agent finds the verifier. */
   readonly verifier: HostPort
   readonly tpmPolicy: TpmPolicyText
@@ -58,8 +58,8 @@ export function enrolmentBody(enrolment: Enrolment, version: ApiVersion): Readon
   const accepted = enrolment.accepted ?? ACCEPTED_ALGORITHMS
   return {
     v: null,
-    cloudagent_ip: contact.host ?? registration.ip ?? null,
-    cloudagent_port: contact.port ?? registration.port ?? null,
+    cloudagent_ip: contact === 'none' ? null : (contact.host ?? registration.ip ?? null),
+    cloudagent_port: contact === 'none' ? null : (contact.port ?? registration.port ?? null),
     verifier_ip: verifier.host,
     verifier_port: String(verifier.port),
     tpm_policy: JSON.stringify(enrolment.tpmPolicy),

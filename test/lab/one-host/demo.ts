@@ -4,13 +4,17 @@
  * @module
  */
 
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { prepareParts } from '../parts/prepare.ts'
 import { formatSeconds } from '../parts/progress.ts'
+import { runCommand } from '../processes/commands.ts'
 import { reasonOf } from '../processes/errors.ts'
 import { describeRecord } from '../services/keylime-admin.ts'
 import { printHowToLook } from './look-around.ts'
 import { type Narrator, newNarrator } from './narrator.ts'
-import { PINNED_PCR, Rig } from './rig.ts'
+import { type Evidence, type Mode, PINNED_PCR, Rig } from './rig.ts'
 import { TRUST_DOMAIN } from './spire-maker.ts'
 
 /** The part of a SPIRE log that an operator reads: status code and our own words, out of the quoted `error` field. */
@@ -69,13 +73,47 @@ async function refusedAfterTampering(tell: Narrator, rig: Rig): Promise<void> {
   throw new Error('the workload still got an SVID after the node was refused')
 }
 
+/** In push mode a failure stays until the node is enrolled anew. */
+async function heal(rig: Rig): Promise<AgentRecord> {
+  if (rig.mode === 'pull') {
+    await rig.keylime.admin.reactivate(rig.agentId)
+    return rig.keylime.admin.waitForState(rig.agentId, 'polled')
+  }
+  await rig.keylime.admin.unenrol(rig.agentId)
+  await rig.enrol()
+  return rig.keylime.admin.waitForQuotes(rig.agentId)
+}
+
 async function recover(tell: Narrator, rig: Rig): Promise<void> {
   await rig.reboot()
-  await rig.keylime.admin.reactivate(rig.agentId)
-  const healed = await rig.keylime.admin.waitForState(rig.agentId, 'polled')
+  const healed = await heal(rig)
   rig.spireAgent.start()
   await rig.spireAgent.healthy()
   tell.say(`the verifier's record: ${describeRecord(healed)}; the SPIRE agent is attested again`)
+}
+
+/** What an operator finds on the node: no port of Keylime, no certificate for it. */
+async function lookAtNode(tell: Narrator, rig: Rig): Promise<void> {
+  const listening = await runCommand('ss', ['-ltnp'])
+  const ofAgent = new Set(rig.keylimeAgent.process().members().map(String))
+  const ports = listening
+    .split('\n')
+    .filter((line) => [...line.matchAll(/pid=(\d+)/g)].some(([, pid]) => ofAgent.has(pid ?? '')))
+  const files = readdirSync(join(rig.dir, 'keylime-agent'), { recursive: true }).map(String)
+  const certificates = files.filter((name) => /\.(?:crt|pem|key)$/.test(name))
+  tell.say(`ss -ltnp: ${ports.length === 0 ? 'the Keylime agent listens nowhere' : ports.join('; ')}`)
+  tell.say(`find: ${certificates.length === 0 ? 'no certificate and no key file' : certificates.join(', ')}`)
+  const selectors = (await rig.spireServer.agentShowText(rig.spiffeId)).match(/(?:evidence|mode|pcr):\S+/g) ?? []
+  tell.say(`selectors of its own quote: ${selectors.join(' ')}`)
+}
+
+/** Reads a choice out of the environment; another word ends the demo. */
+function choice<T extends string>(name: string, choices: readonly [T, ...T[]]): T {
+  const given = process.env[name]
+  if (given === undefined || given === '') return choices[0]
+  const found = choices.find((one) => one === given)
+  if (found === undefined) throw new Error(`${name}=${given}: expected ${choices.join(' or ')}`)
+  return found
 }
 
 async function tellStory(tell: Narrator, rig: Rig): Promise<void> {
@@ -86,6 +124,7 @@ async function tellStory(tell: Narrator, rig: Rig): Promise<void> {
     tell.say((await rig.spireServer.agentShowText(rig.spiffeId)).trim()),
   )
   await tell.step('A workload on the node fetches its X509-SVID', () => fetchSvid(tell, rig))
+  if (rig.mode === 'push') await tell.step('What is on the node', () => lookAtNode(tell, rig))
   await tell.step(`The node is tampered with: PCR ${PINNED_PCR} is extended, and Keylime fails it`, () =>
     tamper(tell, rig),
   )
@@ -108,17 +147,24 @@ async function main(): Promise<void> {
   try {
     tell.line('Tower of Omens: SPIRE, Keylime and a software TPM, all real, on this machine')
     tell.line()
+    const mode = choice<Mode>('MODE', ['pull', 'push'])
+    const evidence = mode === 'push' ? 'tpm' : choice<Evidence>('EVIDENCE', ['keylime-agent', 'tpm'])
     const parts = await prepareParts(process.stdout)
-    const agent =
-      parts.realAgent === undefined ? "the rig's stand-in over the real software TPM" : `real, ${parts.realAgent}`
+    const realAgent = mode === 'push' ? parts.realPushAgent : parts.realAgent
+    const agent = realAgent === undefined ? "the rig's stand-in over the real software TPM" : `real, ${realAgent}`
     rig = await tell.step('All parts start on loopback ports of their own', async () => {
       const started = await Rig.start({
         name: 'demo',
         parts,
+        mode,
+        evidence,
+        ...(evidence === 'tpm' && { server: { plugin: { data: { pcr_selectors: [String(PINNED_PCR)] } } } }),
         agent: { syncInterval: '1s' },
         onPart: (what) => tell.say(what),
       })
-      tell.say(`Keylime agent: ${agent}`)
+      tell.say(
+        `Keylime agent: ${agent}, in ${mode} mode; evidence from ${evidence === 'tpm' ? 'the TPM itself' : 'the Keylime agent'}`,
+      )
       tell.say(`its ID: ${started.agentId}`)
       return started
     })

@@ -13,12 +13,14 @@ import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
 import { newLogDir } from '../parts/cache.ts'
 import type { Parts } from '../parts/parts.ts'
+import { RigError } from '../processes/errors.ts'
 import { freePorts } from '../processes/ports.ts'
 import { Processes } from '../processes/processes.ts'
 import { writeSelfSigned } from '../services/certificates.ts'
 import { Keylime } from '../services/keylime.ts'
 import type { EnrolmentPolicy } from '../services/keylime-admin.ts'
 import { KeylimeAgent } from '../services/keylime-agent.ts'
+import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
 import type { SpireAgent } from '../services/spire-agent.ts'
 import type { SpireServer } from '../services/spire-server.ts'
 import { Swtpm } from '../services/swtpm.ts'
@@ -26,6 +28,15 @@ import { type AgentChange, type ServerChange, SpireMaker, TRUST_DOMAIN } from '.
 
 /** The PCR that the default policy pins and that `tamper` extends; on PCs it holds the Secure Boot policy. */
 export const PINNED_PCR = 7
+
+/** Where the agent half takes its evidence. */
+export type Evidence = 'keylime-agent' | 'tpm'
+
+/** How a verifier and Keylime agents find each other. */
+export type Mode = 'pull' | 'push'
+
+/** The Keylime agent of either mode. */
+export type AnyKeylimeAgent = KeylimeAgent | KeylimePushAgent
 
 /** What can differ from one rig to the next. */
 export interface RigOptions {
@@ -38,6 +49,10 @@ export interface RigOptions {
   readonly quoteInterval?: number
   /** False: Keylime agent and verifier begin on plain HTTP, with enable_agent_mtls = false. */
   readonly agentMtls?: boolean
+  /** Where the agent half takes its evidence; default the Keylime agent. In push mode always the TPM. */
+  readonly evidence?: Evidence
+  /** Whether Keylime agents report to the verifier; default `pull`, it asks them. */
+  readonly mode?: Mode
   /** How the first SPIRE server and agent differ from the default. */
   readonly server?: ServerChange
   readonly agent?: AgentChange
@@ -48,10 +63,11 @@ export interface RigOptions {
 interface RigParts {
   readonly tpm: Swtpm
   readonly keylime: Keylime
-  readonly keylimeAgent: KeylimeAgent
+  readonly keylimeAgent: AnyKeylimeAgent
   readonly spireServer: SpireServer
   readonly spireAgent: SpireAgent
   readonly maker: SpireMaker
+  readonly mode: Mode
 }
 
 /** A running host: Keylime agent registered but not enrolled, SPIRE server up, SPIRE agent not started. */
@@ -62,7 +78,8 @@ export class Rig {
   readonly logDir: string
   readonly tpm: Swtpm
   readonly keylime: Keylime
-  readonly keylimeAgent: KeylimeAgent
+  readonly keylimeAgent: AnyKeylimeAgent
+  readonly mode: Mode
   readonly spireServer: SpireServer
   readonly spireAgent: SpireAgent
   /** The Keylime agent's ID. */
@@ -79,6 +96,7 @@ export class Rig {
     this.tpm = running.tpm
     this.keylime = running.keylime
     this.keylimeAgent = running.keylimeAgent
+    this.mode = running.mode
     this.spireServer = running.spireServer
     this.spireAgent = running.spireAgent
     this.agentId = running.keylimeAgent.agentId()
@@ -101,6 +119,12 @@ export class Rig {
       await end(dir, processes)
       throw error
     }
+  }
+
+  /** Gives the Keylime agent of a host in pull mode. */
+  pullAgent(): KeylimeAgent {
+    if (this.keylimeAgent instanceof KeylimeAgent) return this.keylimeAgent
+    throw new RigError('this host is in push mode: its Keylime agent has no port')
   }
 
   /** Configures another server. */
@@ -130,14 +154,16 @@ export class Rig {
   } = {}): Promise<void> {
     const mask = `0x${(1 << PINNED_PCR).toString(16)}`
     const tpmPolicy = policy ?? { mask, [PINNED_PCR]: [await this.tpm.readPcr(PINNED_PCR)] }
-    await this.keylime.admin.enrol(this.agentId, { tpmPolicy }, port === undefined ? {} : { port })
+    const contact = this.mode === 'push' ? 'none' : port === undefined ? {} : { port }
+    await this.keylime.admin.enrol(this.agentId, { tpmPolicy }, contact)
     if (wait) await this.keylime.admin.waitForQuotes(this.agentId)
   }
 
   /** Extends the pinned PCR and waits until Keylime has failed the node for it. */
   async tamper(): Promise<AgentRecord> {
     await this.tpm.extendPcr(PINNED_PCR, createHash('sha256').update(`tampered ${randomUUID()}`).digest('hex'))
-    return this.keylime.admin.waitForState(this.agentId, 'rejected')
+    if (this.mode === 'pull') return this.keylime.admin.waitForState(this.agentId, 'rejected')
+    return this.keylime.admin.waitFor(this.agentId, `agent ${this.agentId} to FAIL`, hasFailed)
   }
 
   /** Restarts the TPM with its Keylime agent, as a reboot does: PCRs begin at zero again, and the firmware measures. */
@@ -173,6 +199,10 @@ export class Rig {
   }
 }
 
+function hasFailed({ attestationStatus }: AgentRecord): boolean {
+  return attestationStatus === 'FAIL'
+}
+
 /** What a good firmware measures into the pinned PCR: one that is still zero would pin nothing. */
 async function measureBoot(tpm: Swtpm): Promise<void> {
   await tpm.extendPcr(PINNED_PCR, createHash('sha256').update('the Secure Boot policy of the rig').digest('hex'))
@@ -189,13 +219,20 @@ function shortTmpDir(): string {
 }
 
 async function startParts(options: RigOptions, dir: string, processes: Processes): Promise<RigParts> {
-  const { parts, onPart = () => {}, quoteInterval = 2, agentMtls = true } = options
+  const { parts, onPart = () => {}, mode = 'pull', quoteInterval = mode === 'push' ? 5 : 2, agentMtls = true } = options
+  const evidence = mode === 'push' ? 'tpm' : (options.evidence ?? 'keylime-agent')
   const folder = (name: string): string => join(dir, name)
   const client = { certFile: folder('plugin.crt'), keyFile: folder('plugin.key') }
   await mkdir(folder('tpm'), { mode: 0o700 })
   const [tpm, keylime] = await Promise.all([
     Swtpm.start(processes, { dir: folder('tpm') }),
-    Keylime.startWithOwnCa(processes, { dir: folder('keylime'), binDir: parts.keylimeBin, quoteInterval, agentMtls }),
+    Keylime.startWithOwnCa(processes, {
+      dir: folder('keylime'),
+      binDir: parts.keylimeBin,
+      quoteInterval,
+      agentMtls,
+      mode,
+    }),
     writeSelfSigned({ ...client, commonName: 'spire-agent', usage: 'clientAuth' }),
   ])
   await measureBoot(tpm)
@@ -204,18 +241,23 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
   const agentDir = folder('keylime-agent')
   const agentPort = await freePorts()
   const agentCa = join(agentDir, 'server-cert.crt')
-  const maker = new SpireMaker(processes, { dir, parts, keylime, client, agentCa, agentPort })
+  const maker = new SpireMaker(processes, {
+    dir,
+    parts,
+    keylime,
+    client,
+    agentCa,
+    agentPort,
+    ...(evidence === 'tpm' && { tpm: { path: tpm.path, keyFile: join(agentDir, 'agent_data.json') } }),
+  })
   const spireServer = await maker.newServer(options.server)
   const [keylimeAgent] = await Promise.all([
-    KeylimeAgent.start(processes, {
+    startKeylimeAgent(options, processes, {
       dir: agentDir,
       port: agentPort,
       tpm,
-      registrar: { host: '127.0.0.1', port: keylime.ports.registrar },
-      realAgent: parts.realAgent,
-      mtls: agentMtls,
-      clientCaFiles: [join(keylime.certDir, 'cacert.crt'), client.certFile],
-      ...(options.uuid === undefined ? {} : { uuid: options.uuid }),
+      keylime,
+      clientFile: client.certFile,
     }),
     spireServer.start(),
   ])
@@ -227,5 +269,44 @@ async function startParts(options: RigOptions, dir: string, processes: Processes
     spireServer,
     spireAgent: await maker.newAgent(spireServer, options.agent),
     maker,
+    mode,
   }
+}
+
+interface AgentPlace {
+  readonly dir: string
+  readonly port: number
+  readonly tpm: Swtpm
+  readonly keylime: Keylime
+  readonly clientFile: string
+}
+
+function startKeylimeAgent(
+  { parts, mode, uuid, agentMtls = true }: RigOptions,
+  processes: Processes,
+  { dir, port, tpm, keylime, clientFile }: AgentPlace,
+): Promise<AnyKeylimeAgent> {
+  const named = uuid === undefined ? {} : { uuid }
+  const registrar = { host: '127.0.0.1', port: keylime.ports.registrar }
+  const caFile = join(keylime.certDir, 'cacert.crt')
+  return mode === 'push'
+    ? KeylimePushAgent.start(processes, {
+        dir,
+        tpm,
+        registrar,
+        verifier: { host: '127.0.0.1', port: keylime.ports.verifier },
+        verifierCaFile: caFile,
+        realAgent: parts.realPushAgent,
+        ...named,
+      })
+    : KeylimeAgent.start(processes, {
+        dir,
+        port,
+        tpm,
+        registrar,
+        realAgent: parts.realAgent,
+        mtls: agentMtls,
+        clientCaFiles: [caFile, clientFile],
+        ...named,
+      })
 }

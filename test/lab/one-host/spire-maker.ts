@@ -10,7 +10,7 @@ import { freePorts } from '../processes/ports.ts'
 import type { Processes } from '../processes/processes.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
 import type { Keylime } from '../services/keylime.ts'
-import { agentData, type ServiceAddress, serverData } from '../services/plugin-data.ts'
+import { agentData, type ServiceAddress, serverData, tpmData } from '../services/plugin-data.ts'
 import { SpireAgent } from '../services/spire-agent.ts'
 import type { PluginSpec } from '../services/spire-program.ts'
 import { SpireServer, type SpireServerOptions } from '../services/spire-server.ts'
@@ -50,6 +50,8 @@ export interface MakerOptions {
   /** PEM of the Keylime agent's own certificate. */
   readonly agentCa: string
   readonly agentPort: number
+  /** TPM and key file, where the agent half quotes by itself. */
+  readonly tpm?: { readonly path: string; readonly keyFile: string }
 }
 
 /** Makes servers and agents, not yet started. */
@@ -80,11 +82,14 @@ export class SpireMaker {
 
   /** Configures an agent of a running server. */
   async newAgent(server: SpireServer, { name, plugin, ...change }: AgentChange = {}): Promise<SpireAgent> {
-    const { parts, client, agentCa, agentPort } = this.#options
+    const { parts, client, agentCa, agentPort, tpm } = this.#options
     const place = this.#place('spire-agent', name)
     const bundleFile = `${place.dir}-bundle.pem`
     await server.writeBundle(bundleFile)
-    const data = agentData(agentPort, { ca: agentCa, cert: client.certFile, key: client.keyFile })
+    const data =
+      tpm === undefined
+        ? agentData(agentPort, { ca: agentCa, cert: client.certFile, key: client.keyFile })
+        : tpmData(tpm.path, tpm.keyFile)
     return SpireAgent.configure(this.#processes, {
       ...change,
       ...place,

@@ -16,31 +16,37 @@ export interface Parts {
   readonly keylimeBin: string
   /** A real Keylime agent; without it the stand-in runs. */
   readonly realAgent: string | undefined
+  /** A real keylime_push_model_agent, from KEYLIME_PUSH_AGENT. */
+  readonly realPushAgent: string | undefined
   /** The two halves. */
   readonly serverPlugin: string
   readonly agentPlugin: string
 }
 
 /**
- * Finds our two executables (in dist/, or in `PLUGIN_DIR` to try another build), and the real Keylime agent when
- * `KEYLIME_AGENT` names one.
+ * Finds our two executables (in dist/, or in `PLUGIN_DIR` to try another build), and the real Keylime agents that
+ * `KEYLIME_AGENT` and `KEYLIME_PUSH_AGENT` name.
  *
  * @returns Absolute paths.
- * @throws {RigError} The executables are not built, or `KEYLIME_AGENT` names no file.
+ * @throws {RigError} The executables are not built, or a variable names no file.
  */
-export function ownParts(): Pick<Parts, 'realAgent' | 'serverPlugin' | 'agentPlugin'> {
+export function ownParts(): Pick<Parts, 'realAgent' | 'realPushAgent' | 'serverPlugin' | 'agentPlugin'> {
   const dist = resolve(process.env.PLUGIN_DIR || fileURLToPath(new URL('../../../dist', import.meta.url)))
   const serverPlugin = resolve(dist, 'keylime-attestor-server')
   const agentPlugin = resolve(dist, 'keylime-attestor-agent')
   for (const file of [serverPlugin, agentPlugin]) {
     if (!existsSync(file)) throw new RigError(`${file} is not there: run make build first`)
   }
-  const given = process.env.KEYLIME_AGENT
-  const realAgent = given ? resolve(given) : undefined
-  if (realAgent !== undefined && !existsSync(realAgent)) {
-    throw new RigError(`KEYLIME_AGENT=${given} names no file: give the path of a keylime_agent, or unset it`)
-  }
-  return { realAgent, serverPlugin, agentPlugin }
+  const realAgent = givenProgram('KEYLIME_AGENT', 'keylime_agent')
+  const realPushAgent = givenProgram('KEYLIME_PUSH_AGENT', 'keylime_push_model_agent')
+  return { realAgent, realPushAgent, serverPlugin, agentPlugin }
+}
+
+function givenProgram(variable: string, program: string): string | undefined {
+  const given = process.env[variable]
+  if (!given) return undefined
+  if (existsSync(given)) return resolve(given)
+  throw new RigError(`${variable}=${given} names no file: give the path of a ${program}, or unset it`)
 }
 
 /** Says which Keylime agent a run is with: what is shown with one is not shown with the other. */

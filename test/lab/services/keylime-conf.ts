@@ -26,6 +26,8 @@ export interface KeylimeConfOptions {
   readonly quoteInterval?: number
   /** Whether the verifier speaks mutual TLS with agents; default true. */
   readonly agentMtls?: boolean
+  /** Whether agents report to the verifier; default `pull`, it asks them. */
+  readonly mode?: 'pull' | 'push'
   /** Values that replace the ones below, by file and key. */
   readonly settings?: Readonly<Partial<Record<KeylimeConfName, Readonly<Record<string, string>>>>>
 }
@@ -107,7 +109,7 @@ severity_labels = ["info", "notice", "warning", "error", "critical", "alert", "e
 severity_policy = [{"event_id": ".*", "severity_label": "emergency"}]
 ignore_tomtou_errors = False
 ${NO_DURABLE_ATTESTATION}require_allow_list_signatures = False
-mode = pull
+mode = ${options.mode ?? 'pull'}
 
 [revocations]
 enabled_revocation_notifications = []

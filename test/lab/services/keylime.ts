@@ -33,7 +33,8 @@ export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir' | 's
 }
 
 /** What a test may choose for services with a CA of their own. */
-export interface OwnKeylimeOptions extends Pick<KeylimeOptions, 'dir' | 'binDir' | 'quoteInterval' | 'agentMtls'> {}
+export interface OwnKeylimeOptions
+  extends Pick<KeylimeOptions, 'dir' | 'binDir' | 'quoteInterval' | 'agentMtls' | 'mode'> {}
 
 /** The two services. */
 export class Keylime {

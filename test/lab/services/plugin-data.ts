@@ -48,6 +48,16 @@ function addressKeys(key: string, [first, ...more]: readonly ServiceAddress[]): 
 }
 
 /**
+ * Gathers what the agent half must be told to quote by itself.
+ *
+ * @param tpmPath UNIX socket of the TPM.
+ * @param keyFile The Keylime agent's `agent_data.json`.
+ */
+export function tpmData(tpmPath: string, keyFile: string): ConfObject {
+  return { evidence: 'tpm', tpm_path: tpmPath, keylime_agent_data: keyFile }
+}
+
+/**
  * Gathers what the agent half must be told.
  *
  * @param files CA of the Keylime agent's certificate, and the client certificate that it accepts.

@@ -6,7 +6,9 @@
 import { createHash, createPublicKey } from 'node:crypto'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ekUuid } from '@tower-of-omens/keylime'
 import { runCommand } from '../processes/commands.ts'
+import { keyFileText } from './key-file.ts'
 
 /** Persistent handles: swtpm_setup puts the RSA EK at the first; the AK goes to a free one of the owner's range. */
 const EK_HANDLE = '0x81010001'
@@ -50,11 +52,24 @@ export function openStandInTpm(tcti: string, dir: string): StandInTpm {
   async function requireAk(): Promise<void> {
     const handles = await run('tpm2_getcap', 'handles-persistent')
     if (handles.toLowerCase().includes(AK_HANDLE)) return
-    await run('tpm2_createak', '-C', EK_HANDLE, '-c', file('ak.ctx'), '-G', 'rsa', '-g', 'sha256', '-s', 'rsassa')
+    const outputs = ['-c', file('ak.ctx'), '-r', file('ak.priv'), '-u', file('ak.pub')]
+    await run('tpm2_createak', '-C', EK_HANDLE, ...outputs, '-G', 'rsa', '-g', 'sha256', '-s', 'rsassa')
     await run('tpm2_flushcontext', '-t')
     await run('tpm2_evictcontrol', '-C', 'o', '-c', file('ak.ctx'), AK_HANDLE)
     await run('tpm2_flushcontext', '-t')
     await rm(file('ak.ctx'))
+    await writeKeyFile()
+  }
+
+  /** What a real agent leaves too: its key, wrapped by the TPM, for whoever may use it. */
+  async function writeKeyFile(): Promise<void> {
+    await run('tpm2_readpublic', '-c', EK_HANDLE, '-f', 'pem', '-o', file('ek.pem'))
+    const [publicArea, privateArea] = [await readFile(file('ak.pub')), await readFile(file('ak.priv'))]
+    await writeFile(
+      file('agent_data.json'),
+      keyFileText({ publicArea, privateArea }, ekUuid(pemOf(await readFile(file('ek.pem'))))),
+    )
+    await rm(file('ak.priv'))
   }
 
   return {
@@ -66,7 +81,7 @@ export function openStandInTpm(tcti: string, dir: string): StandInTpm {
         await run('tpm2_readpublic', '-c', EK_HANDLE, '-o', file('ek.pub'))
         await run('tpm2_readpublic', '-c', EK_HANDLE, '-f', 'pem', '-o', file('ek.pem'))
         await run('tpm2_nvread', EK_CERTIFICATE_INDEX, '-o', file('ek.crt'))
-        const ekPem = createPublicKey(await readFile(file('ek.pem'))).export({ type: 'spki', format: 'pem' })
+        const ekPem = pemOf(await readFile(file('ek.pem')))
         return {
           ekTpm: await read('ek.pub'),
           ekCert: await read('ek.crt'),
@@ -110,6 +125,10 @@ export function openStandInTpm(tcti: string, dir: string): StandInTpm {
         return `r${await read('attest')}:${await read('signature')}:${await read('pcrs')}`
       }),
   }
+}
+
+function pemOf(bytes: Buffer): string {
+  return createPublicKey(bytes).export({ type: 'spki', format: 'pem' })
 }
 
 /** The TPM has one PCR 16, so resetting, extending and quoting it must not mix with another request's. */
