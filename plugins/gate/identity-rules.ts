@@ -137,6 +137,7 @@ export function shortFingerprint(fingerprint: string): string {
 
 const EK_CODES = {
   untrusted: 'KL-EK-UNTRUSTED',
+  unreadable: 'KL-EK-UNREADABLE',
   'issuer-unknown': 'KL-EK-ISSUER-UNKNOWN',
   dates: 'KL-EK-DATES',
 } as const satisfies Readonly<Record<EkFault['fault'], IdentityCode>>

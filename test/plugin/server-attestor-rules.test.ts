@@ -123,6 +123,15 @@ describe('the identity of a node', () => {
     })
   })
 
+  it('is told that its EK certificate cannot be read, which is no verdict [claims:ek:key-forms]', async () => {
+    await configure({ ek_ca_path: keylime.ekCaFile })
+    const node = newHost('odd-certificate', Buffer.from('3003020100', 'hex').toString('base64'))
+    expect(await plugin.attest(node)).toEqual({
+      status: 'FAILED_PRECONDITION',
+      message: matching(/its EK certificate cannot be read: it does not parse \[KL-EK-UNREADABLE\]$/),
+    })
+  })
+
   it('does not end when the CA of its TPM maker does, and is warned of before [claims:ek:dates]', async () => {
     const maker = await keylime.pki.root('Maker that is over', { validity: 'expired' })
     const file = keylime.pki.write('over.pem', maker.pem)

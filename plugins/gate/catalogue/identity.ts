@@ -47,9 +47,15 @@ export const IDENTITY_ENTRIES = {
   'KL-EK-UNTRUSTED': {
     status: 'PERMISSION_DENIED',
     message: 'its EK certificate is not accepted: {reason}',
-    cause:
-      'The certificate is not signed by the CA that it names, is for another purpose or another key, or does not parse.',
+    cause: 'The certificate is not signed by the CA that it names, or it is for another purpose or another key.',
     next: 'Compare it with the one in the TPM of the node (`tpm2_getekcertificate`). If they are equal, do not trust the host.',
+  },
+  'KL-EK-UNREADABLE': {
+    status: 'FAILED_PRECONDITION',
+    message: 'its EK certificate cannot be read: {reason}',
+    cause:
+      'The maker encoded it in a way that this plugin does not know, or the registrar holds something else in its place.',
+    next: 'Compare it with the one in the TPM of the node (`tpm2_getekcertificate`). If they are equal, report its form; until then such nodes need a configuration without `ek_ca_path`.',
   },
   'KL-EK-ISSUER-UNKNOWN': {
     status: 'FAILED_PRECONDITION',

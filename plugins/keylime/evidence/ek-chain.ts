@@ -27,11 +27,12 @@ export interface EkChain {
 }
 
 /**
- * Why nobody vouches. `untrusted`: the certificate is none of a trusted maker for this EK. `issuer-unknown`: its maker's
+ * Why nobody vouches. `untrusted`: the certificate is none of a trusted maker for this EK. `unreadable`: we
+ * cannot read it, which says nothing of the node. `issuer-unknown`: its maker's
  * certificate is not among ours, which says nothing of the node. `dates`: the chain is right, the time is not.
  */
 export interface EkFault {
-  readonly fault: 'untrusted' | 'issuer-unknown' | 'dates'
+  readonly fault: 'untrusted' | 'unreadable' | 'issuer-unknown' | 'dates'
   /** Completes "its EK certificate is not accepted: ". */
   readonly reason: string
 }
@@ -83,7 +84,7 @@ function readEkCertificate(der: Uint8Array, ek: TpmPublic): X509Certificate | Ek
   try {
     certificate = new X509Certificate(der)
   } catch {
-    return untrusted('it does not parse')
+    return { fault: 'unreadable', reason: 'it does not parse' }
   }
   if (certificate.ca) return untrusted('it is a CA certificate')
   // The extended purposes; some makers leave them out, but another purpose is another certificate.
@@ -93,11 +94,8 @@ function readEkCertificate(der: Uint8Array, ek: TpmPublic): X509Certificate | Ek
   }
   const key = certifiedKey(der, ek)
   if (key === 'same') return certificate
-  return untrusted(
-    key === 'other'
-      ? 'it is for another key than the registered EK'
-      : 'its public key cannot be read, so it may be another one',
-  )
+  if (key === 'other') return untrusted('it is for another key than the registered EK')
+  return { fault: 'unreadable', reason: 'its public key is in no form that is known here' }
 }
 
 function climb(certificate: X509Certificate, anchors: EkAnchors, dates: EkDates): readonly X509Certificate[] {

@@ -96,8 +96,8 @@ describe('judgeEkChain', () => {
     expect(judge(ekCert, anchors(renamed.pem))).toMatch(/^issuer-unknown: .*CN=swtpm-localca /)
   })
 
-  it('refuses what does not parse', () => {
-    expect(judge(Buffer.from('x'), anchors(root.pem))).toBe('untrusted: it does not parse')
+  it('gives no verdict on what it cannot read [claims:ek:key-forms]', () => {
+    expect(judge(Buffer.from('x'), anchors(root.pem))).toBe('unreadable: it does not parse')
   })
 
   it('says what is out of date, and refuses for it only where dates decide [claims:ek:dates]', () => {
@@ -125,7 +125,7 @@ describe('judgeEkChain', () => {
         const date = `${year}${month}${day}${hour}0000Z`
         const der = reissued(ekCert, issuer, { dates: isFirst ? [date, right] : ['200101000000Z', date] })
         expect(judge(der, trusted, new Date(), decide)).toMatch(
-          /^(?:dates: it is dated in a way that cannot be read|untrusted: it does not parse)$/,
+          /^(?:dates: it is dated in a way that cannot be read|unreadable: it does not parse)$/,
         )
       }),
       { numRuns: 60 },
@@ -179,7 +179,7 @@ describe('judgeEkChain', () => {
     const noKey = reissued(ekCert, issuer, {
       key: subjectKey('1.2.840.113549.1.1.1', Buffer.from('0500', 'hex'), Buffer.from('3000', 'hex')),
     })
-    expect(judge(noKey, anchors(issuer.pem))).toBe('untrusted: its public key cannot be read, so it may be another one')
+    expect(judge(noKey, anchors(issuer.pem))).toBe('unreadable: its public key is in no form that is known here')
   })
 
   it('takes an RSA key under the OID of RSAES-OAEP, as makers have written it [claims:ek:key-forms]', () => {
