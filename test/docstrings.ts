@@ -33,7 +33,6 @@ export function docstringsOf(path: string): readonly Docstring[] {
 /**
  * Reads the docstrings of a text.
  *
- * @param text TypeScript.
  * @returns Each, in order.
  */
 export function docstringsIn(text: string): readonly Docstring[] {
@@ -66,7 +65,6 @@ const VERBS: ReadonlySet<string> = new Set(
 /**
  * Tells whether a docstring begins with a word of the wrong kind.
  *
- * @param docstring It.
  * @returns True for a function's that begins with no verb, and for a noun's that begins with one.
  */
 export function beginsWrongly({ begins, word }: Docstring): boolean {

@@ -32,9 +32,6 @@ function attest(plugin: PluginProcess): Promise<unknown> {
 /**
  * Part (c): levels of load on the agent half, mutual TLS to one fake Keylime agent, contestants taking turns.
  *
- * @param contestants Whose plugins.
- * @param scale How much.
- * @param tell Hears how far it is.
  * @returns One result for each contestant, round and level.
  */
 export async function agentLevels(

@@ -27,7 +27,6 @@ interface Line {
  * Draws throughput, p99, CPU and memory of the two sides.
  *
  * @param results From one run; parts that were not measured are left out.
- * @returns An SVG document.
  */
 export function drawBench(results: BenchResults): string {
   const rsa = results.server.filter(({ ak, isFirstSight }) => ak === 'rsa-2048' && !isFirstSight)

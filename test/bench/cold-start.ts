@@ -22,9 +22,6 @@ const IN_FLIGHT = 32
 /**
  * Measures the first attestations after Configure, contestants taking turns.
  *
- * @param contestants Whose plugins.
- * @param scale How many lives.
- * @param tell Hears how far it is.
  * @returns One result for each life.
  */
 export async function coldStarts(contestants: readonly Contestant[], scale: Scale, tell: Tell): Promise<ColdResult[]> {

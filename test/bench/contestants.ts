@@ -82,13 +82,7 @@ function source(half: Half): Program {
   return { command: process.execPath, args: [join(ROOT, `${half}-attestor`, 'main.ts')] }
 }
 
-/**
- * Starts one half, without telling it anything.
- *
- * @param contestant Whose.
- * @param half Which.
- * @returns The running plugin.
- */
+/** Starts one half, without telling it anything. */
 export function startHalf(contestant: Contestant, half: Half): Promise<PluginProcess> {
   return launchPlugin({ ...contestant.programs[half], cookie: COOKIE })
 }
@@ -97,7 +91,6 @@ export function startHalf(contestant: Contestant, half: Half): Promise<PluginPro
  * Does what SPIRE does before the first attestation: host services, Init and Configure.
  *
  * @param plugin From `startHalf`.
- * @param half Which half it is.
  * @param hcl Its `plugin_data`.
  */
 export async function prepareHalf(plugin: PluginProcess, half: Half, hcl: string): Promise<void> {

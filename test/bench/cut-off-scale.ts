@@ -41,7 +41,6 @@ const FAILED = { operational_state: 9, last_event_id: 'pcr_validation.invalid_pc
  * Measures.
  *
  * @param failures How many hosts fail one after the other.
- * @param tell Hears how far it is.
  */
 export async function measureScale(failures: number, tell: (text: string) => void): Promise<ScaleResult> {
   const dir = mkdtempSync(join(tmpdir(), 'keep-scale-'))

@@ -49,7 +49,6 @@ const MAX_MORE_DESCRIPTORS = 8
 /**
  * Attests at a steady rate.
  *
- * @param order How long and how fast.
  * @param onLook Hears each look.
  */
 export async function endure(order: EnduranceOrder, onLook: (text: string) => void): Promise<EnduranceResult> {
@@ -119,7 +118,6 @@ function look(
 /**
  * Says what is wrong with a run.
  *
- * @param result From {@link endure}.
  * @returns One line for each fault; none when it held.
  */
 export function faultsOf(result: EnduranceResult): readonly string[] {

@@ -18,7 +18,6 @@ interface Goal {
 /**
  * Prints the goals of the project beside what this run measured.
  *
- * @param results From one run.
  * @returns A Markdown table; goals that were not measured are left out.
  */
 export function goalsTable(results: BenchResults): string {

@@ -29,9 +29,6 @@ const LEAST_ATTESTATIONS = 2000
 /**
  * Measures the curves: nodes and attestations in flight with one plugin that has seen every node, then selectors.
  *
- * @param contestants Only ours is measured.
- * @param scale Which points.
- * @param tell Hears how far it is.
  * @returns The points, nodes first, selectors last.
  */
 export async function growth(contestants: readonly Contestant[], scale: Scale, tell: Tell): Promise<GrowthResult[]> {

@@ -28,9 +28,6 @@ export interface LifeResult {
 /**
  * Part (d): lives of the server half, contestants taking turns.
  *
- * @param contestants Whose plugins.
- * @param scale How many lives.
- * @param tell Hears how far it is.
  * @returns One result for each life.
  */
 export async function lives(

@@ -36,8 +36,6 @@ export interface LoadOrder {
 /**
  * Loads a plugin.
  *
- * @param plugin Whose CPU time and memory are read.
- * @param order How much.
  * @param attest Does the n-th attestation; rejects when it fails.
  * @returns Rates and latencies of the attestations that succeeded.
  */

@@ -21,7 +21,6 @@ const TICKS_PER_SECOND = 100
 /**
  * Reads how much CPU time a process has used, over all its threads.
  *
- * @param pid A process that runs.
  * @returns Seconds, user and system together; a step is 10 ms.
  */
 export function cpuSeconds(pid: number): number {
@@ -31,12 +30,7 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
-/**
- * Reads the memory of a process.
- *
- * @param pid A process that runs.
- * @returns Its resident and proportional sets.
- */
+/** Reads the memory of a process. */
 export function memoryOf(pid: number): Memory {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   const megabytes = (name: string): number => {
@@ -46,12 +40,7 @@ export function memoryOf(pid: number): Memory {
   return { rssMb: megabytes('Rss'), pssMb: megabytes('Pss'), anonMb: megabytes('Anonymous') }
 }
 
-/**
- * Counts the open files of a process.
- *
- * @param pid A process that runs.
- * @returns How many descriptors it holds.
- */
+/** Counts the open files of a process. */
 export function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
 }

@@ -34,8 +34,6 @@ const IN_FLIGHT = 32
  * Measures attestations per second, SVID included, through a real spire-server.
  *
  * @param contestants Whose server halves; only executables, since SPIRE starts the plugin.
- * @param scale How much.
- * @param tell Hears how far it is.
  * @returns One result for each round and contestant; none where SPIRE is not there.
  */
 export async function throughSpire(

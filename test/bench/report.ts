@@ -39,7 +39,6 @@ const SIDES = ['ours', 'go'] as const
 /**
  * Prints the parts that were measured.
  *
- * @param results From one run.
  * @returns Markdown tables; each figure is the median of the rounds, with minimum and maximum.
  */
 export function tables(results: BenchResults): string {
@@ -62,8 +61,6 @@ export function tables(results: BenchResults): string {
 /**
  * Prints a Markdown table under a heading.
  *
- * @param title The heading.
- * @param head Its columns.
  * @param rows As many cells each.
  * @returns The text; empty when there are no rows.
  */
@@ -79,8 +76,6 @@ function rowOf(cells: readonly string[]): string {
 /**
  * Says the median, with what the rounds ranged over.
  *
- * @param spread Of the rounds.
- * @param digits Behind the point.
  * @returns Such as `12 (10-15)`.
  */
 export function show(spread: Spread, digits: number): string {
@@ -92,8 +87,6 @@ export function show(spread: Spread, digits: number): string {
  * Picks one measure of one side.
  *
  * @param results In the order of the rounds.
- * @param side Whose.
- * @param measure What.
  * @returns The values, in the same order.
  */
 export function valuesOf<T extends { readonly side: Side }>(

@@ -33,9 +33,7 @@ interface Runner {
  * Measures bursts of load. At each level every contestant's plugin is started and warmed up; then their bursts follow
  * each other, round after round, so that what else the machine does weighs on both alike.
  *
- * @param contestants Whose plugins.
  * @param scale How much. EC keys are measured at 32 in flight only.
- * @param tell Hears how far it is.
  * @returns For each kind of AK, level and contestant the first sight of the nodes, and a burst for each round.
  */
 export async function serverLevels(

@@ -22,9 +22,6 @@ export interface RequestCounts {
 /**
  * Starts and configures a server plugin, and ends it after its use.
  *
- * @param contestant Whose.
- * @param keylime What it shall talk to.
- * @param use What to do with it.
  * @returns What `use` returns.
  */
 export async function withServer<T>(
@@ -44,9 +41,7 @@ export async function withServer<T>(
 /**
  * Loads a server plugin with the nodes of the fake Keylime in turn.
  *
- * @param plugin Configured.
  * @param keylime Whose nodes attest; how many of them, from the first, is up to `nodes`.
- * @param order How much.
  * @param nodes How many of the nodes take part; all by default.
  * @returns The load's result, and what it cost Keylime.
  */
@@ -75,12 +70,7 @@ function countsOf(stats: FakeKeylimeStats, attestations: number): RequestCounts 
   }
 }
 
-/**
- * Adds up counts.
- *
- * @param counts By name.
- * @returns Their sum.
- */
+/** Adds up counts. */
 export function totalOf(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0)
 }
@@ -88,7 +78,6 @@ export function totalOf(counts: Readonly<Record<string, number>>): number {
 /**
  * Says a result in a line.
  *
- * @param result Any load.
  * @returns Rate, p99, CPU, and failures if there are any.
  */
 export function describe(result: LoadResult): string {

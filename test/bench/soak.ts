@@ -31,9 +31,7 @@ const IN_FLIGHT = 32
 /**
  * Measures memory and descriptors after each twelfth of many attestations, and after many configurations.
  *
- * @param contestants Whose plugins.
  * @param scale How many of each; the Go plugin keeps a connection open for each attestation and gets fewer.
- * @param tell Hears how far it is.
  * @returns One result for each contestant.
  */
 export async function soak(contestants: readonly Contestant[], scale: Scale, tell: Tell): Promise<SoakResult[]> {

@@ -19,7 +19,6 @@ export interface SpireClient {
 /**
  * Opens a connection.
  *
- * @param socketPath Admin socket of spire-server.
  * @returns The client; every attestation asks for an SVID of the same key, which costs the server the same as another.
  */
 export async function openSpireClient(socketPath: string): Promise<SpireClient> {

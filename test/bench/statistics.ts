@@ -14,7 +14,6 @@ export interface Spread {
 /**
  * Sums up rounds.
  *
- * @param values Any numbers.
  * @returns Their spread; zeros when there are none.
  */
 export function spreadOf(values: readonly number[]): Spread {
@@ -41,13 +40,7 @@ export function percentile(values: readonly number[], percent: number): number {
   return sorted[Math.max(0, rank - 1)] ?? 0
 }
 
-/**
- * Divides round by round, so that what disturbed a round disturbs both sides of its ratio.
- *
- * @param ours One number a round.
- * @param theirs The same rounds.
- * @returns The spread of ours / theirs.
- */
+/** Divides round by round, so that what disturbed a round disturbs both sides of its ratio. */
 export function ratioOf(ours: readonly number[], theirs: readonly number[]): Spread {
   const ratios = ours.flatMap((value, round) => {
     const other = theirs[round]

@@ -35,9 +35,6 @@ const STEADY_IN_FLIGHT = 32
  * Has all nodes attest against a verifier that serves one request at a time with the real one's times: first as
  * strangers, then again at a steady pace, then all at once; and, in a fresh process, all at once as strangers.
  *
- * @param contestants Whose plugins.
- * @param scale How many nodes and rounds.
- * @param tell Hears how far it is.
  * @returns One result for each round, contestant and phase.
  */
 export async function storms(contestants: readonly Contestant[], scale: Scale, tell: Tell): Promise<StormResult[]> {

@@ -32,7 +32,6 @@ function moduleFolder(): string | undefined {
 /**
  * Describes every message and service of a file, as the compiler understands them: names, numbers, types, oneofs, rpcs.
  *
- * @param folders Folders that imports are looked up in.
  * @param file Relative to one of them.
  */
 function described(folders: readonly string[], file: string): string {

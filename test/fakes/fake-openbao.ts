@@ -43,7 +43,6 @@ export interface FakeOpenBao extends AsyncDisposable {
  * Starts one.
  *
  * @param ca Signs; its chain is what is sent.
- * @param clientCaPem Whose certificates log in.
  */
 export async function startFakeOpenBao(ca: TestCa, clientCaPem: string): Promise<FakeOpenBao> {
   const own = await ca.issue('openbao')

@@ -12,7 +12,6 @@ export interface KeyFileParts {
 
 /**
  * Words the file as rust-keylime does.
- * @param parts The key and the EK's hash.
  * @returns JSON text.
  * @see rust-keylime 3a4d5654, keylime/src/agent_data.rs
  */

@@ -7,7 +7,6 @@ const KEY = 6
 
 /**
  * Signs a version 3 certificate anew, with another key or other dates in it.
- * @param der The certificate.
  * @param ca Its CA, with a key on P-256.
  * @param parts `key`: a whole SubjectPublicKeyInfo. `dates`: two UTCTimes as text, such as `261301000000Z`.
  * @returns The new certificate, DER.
@@ -27,9 +26,7 @@ export function reissued(
 
 /**
  * Writes a SubjectPublicKeyInfo.
- * @param oid Dotted OID of the algorithm.
  * @param parameters DER of its parameters.
- * @param key The key's bytes.
  * @returns DER.
  */
 export function subjectKey(oid: string, parameters: Buffer, key: Buffer): Buffer {

@@ -20,7 +20,6 @@ export interface ScriptedTpm {
  * Starts a TPM.
  * @param answers Gives the answer to the n-th command, from 0, with its TPM_CC and bytes.
  * @param behind UNIX socket of the TPM that commands are passed to.
- * @returns It, listening.
  */
 export async function startScriptedTpm(
   answers: (index: number, code: number, command: Buffer) => Scripted,
@@ -60,11 +59,7 @@ export async function startScriptedTpm(
   }
 }
 
-/**
- * Frames a response without sessions.
- * @param code TPM_RC.
- * @param rest What follows.
- */
+/** Frames a response without sessions. */
 export function framed(code: number, rest: Uint8Array = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(10)
   head.writeUInt16BE(0x8001)

@@ -156,13 +156,7 @@ export class SoftwareTpm {
     return this.quotePcrs(Buffer.from(nonce), [QUOTE_PCR], knobs)
   }
 
-  /**
-   * Quotes PCRs as they stand.
-   * @param extraData What is signed beside them.
-   * @param selected The PCRs, ascending.
-   * @param knobs What shall be wrong.
-   * @returns Keylime's quote string.
-   */
+  /** Quotes PCRs as they stand. */
   quotePcrs(extraData: Uint8Array, selected: readonly number[], knobs: QuoteKnobs = {}): string {
     const bank = knobs.bank ?? this.hash
     const pcrs = knobs.pcrs ?? selected

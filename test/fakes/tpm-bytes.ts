@@ -156,7 +156,6 @@ export function encodeSignature(isRsa: boolean, hash: BankHash, signature: Uint8
 
 /**
  * Writes the PCR values as tpm2-tools' "serialized" format has them, which is little-endian.
- * @param values PCR values by number.
  * @returns 668 bytes for up to eight, 532 more for each further eight.
  * @see keylime 9b1f6e6a, keylime/tpm/tpm_util.py, `checkquote`
  */

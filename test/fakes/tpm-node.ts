@@ -18,11 +18,7 @@ export interface TpmNodeKnobs extends QuoteKnobs {
 
 const base64 = (value: string | Uint8Array): string => Buffer.from(value).toString('base64')
 
-/**
- * Makes such a node out of any.
- * @param node Its ID and TPM.
- * @param knobs What shall be wrong.
- */
+/** Makes such a node out of any. */
 export function tpmNode({ agentId, tpm }: FakeNode, knobs: TpmNodeKnobs = {}): FakeNode {
   const { ekTpm, akTpm } = knobs.claimed ?? tpm
   return {

@@ -30,12 +30,7 @@ class Users {
   }
 }
 
-/**
- * Makes the services of the plugin.
- *
- * @param context Of go-plugin.
- * @returns Services.
- */
+/** Makes the services of the plugin. */
 export function databaseServices({ log, protocolVersion }: GoPluginContext): GoPluginService[] {
   const connections = new Map<string, Users>()
   const answering = answeringWith(log)

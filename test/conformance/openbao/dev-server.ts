@@ -73,11 +73,9 @@ export class BaoDevServer {
   /**
    * Asks OpenBao.
    *
-   * @param method LIST too.
    * @param path Below `/v1/`.
    * @param body Sent as JSON.
    * @param token The root token unless given; empty for none.
-   * @returns Its answer, whatever the status.
    */
   async ask(method: string, path: string, body?: object, token: string = ROOT_TOKEN): Promise<BaoAnswer> {
     const response = await fetch(`${this.address}/v1/${path}`, {

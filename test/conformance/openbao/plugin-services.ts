@@ -18,7 +18,6 @@ export type Answering = <Req, Res>(
  * Makes handlers that log what they throw.
  *
  * @param log Told of each failure.
- * @returns Maker of handlers.
  */
 export function answeringWith(log: HclogLogger): Answering {
   return (answer) =>
@@ -28,13 +27,7 @@ export function answeringWith(log: HclogLogger): Answering {
     })
 }
 
-/**
- * Makes the two small services: version and multiplexing.
- *
- * @param pluginVersion Shown in OpenBao's catalog.
- * @param answering Maker of handlers.
- * @returns Services.
- */
+/** Makes the two small services: version and multiplexing. */
 export function commonServices(pluginVersion: string, answering: Answering): GoPluginService[] {
   return [
     { definition: PluginVersionService, implementation: { version: answering(() => ({ pluginVersion })) } },
@@ -45,12 +38,7 @@ export function commonServices(pluginVersion: string, answering: Answering): GoP
   ]
 }
 
-/**
- * Reads which mount a call is for: one process serves them all.
- *
- * @param metadata Of the call.
- * @returns Id that OpenBao gave the mount.
- */
+/** Reads which mount a call is for: one process serves them all. */
 export function mountOf(metadata: Metadata): string {
   return String(metadata.get('multiplex_id')[0] ?? 'single')
 }

@@ -32,12 +32,7 @@ interface Mount {
 const UNSUPPORTED_OPERATION = 6
 const SECRETS_ENGINE = 1
 
-/**
- * Makes the services of the engine.
- *
- * @param context Of go-plugin.
- * @returns Services.
- */
+/** Makes the services of the engine. */
 export function secretsServices({ broker, log }: GoPluginContext): GoPluginService[] {
   const mounts = new Map<string, Mount>()
   const answering = answeringWith(log)

@@ -46,7 +46,6 @@ export async function requireTowerTools(out: NodeJS.WriteStream): Promise<TowerT
 /**
  * Makes sure OpenBao alone is in the cache.
  *
- * @returns Path of its program.
  * @throws {RigError} It cannot be had.
  */
 export async function requireOpenBao(out: NodeJS.WriteStream): Promise<string> {

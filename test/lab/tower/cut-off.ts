@@ -24,12 +24,7 @@ export interface CutOffRound {
 /** Longest wait for a cut-off. */
 const LIMIT_MS = 120_000
 
-/**
- * Tampers with a host, and measures until it has lost its identity.
- *
- * @param tower With a running keeper.
- * @param host A healthy host.
- */
+/** Tampers with a host, and measures until it has lost its identity. */
 export async function measureCutOff(tower: Tower, host: TowerHost): Promise<CutOffRound> {
   const spire = new SpireConnection({ socketPath: tower.spire.socketPath })
   try {
@@ -54,12 +49,7 @@ export async function measureCutOff(tower: Tower, host: TowerHost): Promise<CutO
   }
 }
 
-/**
- * Makes a host whole again: booted in good order, its ban lifted, attested.
- *
- * @param tower Where.
- * @param host Which.
- */
+/** Makes a host whole again: booted in good order, its ban lifted, attested. */
 export async function restoreHost(tower: Tower, host: TowerHost): Promise<void> {
   await rebootAndHeal(tower, host)
   const spire = new SpireConnection({ socketPath: tower.spire.socketPath })

@@ -80,13 +80,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   never: () => new Promise<TrialResponse>(() => undefined),
 }
 
-/**
- * Makes the trial service.
- *
- * @param context What go-plugin gives every plugin.
- * @param mark Changes every answer, to tell services apart.
- * @returns One service.
- */
+/** Makes the trial service. */
 export function trialServices(
   context: GoPluginContext,
   mark = (text: string): string => text,

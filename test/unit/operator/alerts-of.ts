@@ -2,7 +2,6 @@
 
 /**
  * Reads the rules of a file of alerts.
- * @param text The file, indented by two blanks.
  * @returns Each rule with its keys, those of annotations included.
  */
 export function alertsOf(text: string): readonly Readonly<Record<string, string>>[] {

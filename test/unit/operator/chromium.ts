@@ -20,7 +20,6 @@ export interface Page extends AsyncDisposable {
 
 /**
  * Opens a page.
- * @param url Where.
  * @param options `scripts`: whether its scripts run; default true.
  */
 export async function openPage(url: string, options: { readonly scripts?: boolean } = {}): Promise<Page> {

@@ -16,11 +16,7 @@ export interface Ran {
   readonly stderr: string
 }
 
-/**
- * Runs the tool.
- * @param words The command line.
- * @returns Exit code and what was printed.
- */
+/** Runs the tool. */
 export async function towerkeep(...words: readonly string[]): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''

@@ -36,8 +36,6 @@ export async function freePort(): Promise<number> {
 
 /**
  * Starts the daemon and waits until it watches.
- * @param site Where.
- * @param watch Further keys of its block.
  * @param main The program; default: the sources.
  */
 export async function startWatch(
@@ -104,14 +102,7 @@ export interface Ring {
   readonly certificate?: IssuedCertificate | undefined
 }
 
-/**
- * Rings a daemon's bell.
- * @param daemon Whose.
- * @param site Whose CA is trusted.
- * @param ring What is sent.
- * @param agent Keeps connections.
- * @returns The status, or the error's code.
- */
+/** Rings a daemon's bell. */
 export async function ringBell(
   daemon: Pick<WatchDaemon, 'bellPort'>,
   site: FakeSite,
