@@ -1,6 +1,6 @@
 /** The executable keylime-attestor-agent. @module */
 import { servePlugin } from '@tower-of-omens/spire-sdk'
-import { AGENT_PLUGIN } from './plugin.ts'
+import { agentPlugin } from './plugin.ts'
 
 // The build writes the version in; the sources have none.
-void servePlugin({ ...AGENT_PLUGIN, version: process.env['PLUGIN_VERSION'] ?? 'unbuilt' })
+void servePlugin({ ...agentPlugin(), version: process.env['PLUGIN_VERSION'] ?? 'unbuilt' })

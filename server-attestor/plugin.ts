@@ -1,14 +1,14 @@
 /**
  * The server half as SPIRE loads it: one service, one builder for Configure and Validate.
  *
- * What speaks TLS is loaded by Configure, so that SPIRE does not wait for it at the handshake.
+ * What attests and what speaks TLS is loaded by Configure, so that SPIRE does not wait for it at the handshake.
  *
  * @module
  */
 import type { PluginOptions } from '@tower-of-omens/spire-sdk'
 import { serverNodeAttestor } from '@tower-of-omens/spire-sdk'
 import type { AttestContext, Memory } from './context.ts'
-import { toRpcError } from './status.ts'
+import type { toRpcError } from './status.ts'
 
 /** Bound on a message of the agent half; a quote with its public key takes under 4 KiB. */
 const MAX_MESSAGE_BYTES = 65_536
@@ -20,6 +20,7 @@ const MAX_MESSAGE_BYTES = 65_536
  */
 export function serverPlugin(): PluginOptions<AttestContext> {
   let memory: Memory | undefined
+  let mapError: typeof toRpcError | undefined
   return {
     name: 'keylime-attestor-server',
     type: 'NodeAttestor',
@@ -34,12 +35,14 @@ export function serverPlugin(): PluginOptions<AttestContext> {
     ],
     config: {
       build: async (request, context) => {
+        mapError ??= (await import('./status.ts')).toRpcError
         const { buildContext, newMemory } = await import('./context.ts')
         memory ??= newMemory()
         return buildContext(request, context, memory)
       },
       dispose: (context) => context.close(),
     },
-    mapError: toRpcError,
+    // Nothing of ours fails before Configure.
+    mapError: (error) => mapError?.(error),
   }
 }
