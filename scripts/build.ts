@@ -20,6 +20,7 @@ const PROGRAMS = [
   // A file of its own: the plugins' checksums must not change with the operator's tool.
   { name: 'towerkeep', entry: 'operator/main.ts' },
   { name: 'bundle-publisher-keeper', entry: 'bundle-publisher-keeper/main.ts' },
+  { name: 'key-manager-tpm', entry: 'key-manager-tpm/main.ts' },
 ] as const
 
 /** Oldest Node that runs the `.cjs` form: undici 8 needs it. */

@@ -20,6 +20,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'plugins/gate': ['plugins/keylime'],
   'server-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm'],
   'bundle-publisher-keeper': ['plugins/spire-sdk'],
+  'key-manager-tpm': ['plugins/spire-sdk', 'plugins/tpm', 'plugins/tpm-device'],
   'agent-attestor': ['plugins/spire-sdk', 'plugins/keylime', 'plugins/gate', 'plugins/tpm', 'plugins/tpm-device'],
   operator: [
     'plugins/spire-sdk',
@@ -91,9 +92,14 @@ describe('the rooms', () => {
 
   it('hold every source file of plugins/, the programs and the operator', () => {
     const placed = new Set(sources.map(({ path }) => path))
-    const all = ['plugins', 'server-attestor', 'agent-attestor', 'bundle-publisher-keeper', 'operator'].flatMap(
-      (folder) => filesOf(join(root, folder)),
-    )
+    const all = [
+      'plugins',
+      'server-attestor',
+      'agent-attestor',
+      'bundle-publisher-keeper',
+      'key-manager-tpm',
+      'operator',
+    ].flatMap((folder) => filesOf(join(root, folder)))
     expect(all.filter((path) => !placed.has(path)).map((path) => relative(root, path))).toEqual([])
   })
 

@@ -4,7 +4,14 @@ import { filesOf, importsOf } from './source-files.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
-const PRODUCT = ['plugins', 'server-attestor', 'agent-attestor', 'bundle-publisher-keeper', 'operator']
+const PRODUCT = [
+  'plugins',
+  'server-attestor',
+  'agent-attestor',
+  'bundle-publisher-keeper',
+  'key-manager-tpm',
+  'operator',
+]
 
 /** Rooms of the lab and the fakes, and what each may import besides itself, Node.js and packages. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {

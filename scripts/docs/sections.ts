@@ -5,6 +5,7 @@
  */
 import { AGENT_SCHEMA } from '../../agent-attestor/schema.ts'
 import { KEEPER_SCHEMA } from '../../bundle-publisher-keeper/schema.ts'
+import { TPM_KEYS_SCHEMA } from '../../key-manager-tpm/schema.ts'
 import { findingReference } from '../../operator/findings/reference.ts'
 import { exitReference, verbReference } from '../../operator/flags/reference.ts'
 import { TOWERKEEP_SCHEMA } from '../../operator/site/towerkeep-conf.ts'
@@ -29,6 +30,7 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
   'server-keys': () => renderReference(SERVER_SCHEMA),
   'agent-keys': () => renderReference(AGENT_SCHEMA),
   'keeper-keys': () => renderReference(KEEPER_SCHEMA),
+  'tpm-keys-keys': () => renderReference(TPM_KEYS_SCHEMA),
   selectors: () =>
     table(
       ['selector', 'example', 'meaning'],

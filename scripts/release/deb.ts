@@ -33,6 +33,7 @@ const PACKAGES: readonly DebPackage[] = [
   { name: 'tower-of-omens', fill: fillPlugins },
   { name: 'towerkeep', fill: fillTool },
   { name: 'bundle-publisher-keeper', fill: fillPlugin('bundle-publisher-keeper') },
+  { name: 'key-manager-tpm', fill: fillPlugin('key-manager-tpm') },
 ]
 
 /**

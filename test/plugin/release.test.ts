@@ -9,7 +9,7 @@ import { nodeParts } from '../../scripts/release/node-parts.ts'
 
 const dist = resolve(import.meta.dirname, '..', '..', 'dist')
 const HALVES = ['keylime-attestor-server', 'keylime-attestor-agent'] as const
-const ALONE = ['bundle-publisher-keeper'] as const
+const ALONE = ['bundle-publisher-keeper', 'key-manager-tpm'] as const
 const PROGRAMS = [...HALVES, 'towerkeep', ...ALONE] as const
 const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
 const noDpkg = spawnSync('dpkg-deb', ['--version']).status !== 0

@@ -92,4 +92,14 @@ export const PACKAGES: readonly Requirement[] = [
   },
   { id: 'keeper:faults:apart', promise: 'what fails in one place does not stop what the keeper does in another' },
   { id: 'keeper:configure:all-at-once', promise: 'the keeper is told every problem of its configuration at once' },
+  { id: 'tpm-keys:sign:verified', promise: 'keys made in a TPM sign as Go expects: ECDSA, PKCS#1 v1.5 and PSS' },
+  {
+    id: 'tpm-keys:life:restart',
+    promise: 'the key manager keeps its keys over a restart of itself and of the machine',
+  },
+  { id: 'tpm-keys:life:tpm-restarted', promise: 'the key manager goes on when the TPM was restarted under it' },
+  { id: 'tpm-keys:copy:useless', promise: 'a copied folder shows no key to another TPM and signs nothing' },
+  { id: 'tpm-keys:files:wrapped', promise: 'files of keys hold nothing secret, and are their owner alone to read' },
+  { id: 'tpm-keys:files:damaged', promise: 'a damaged file costs its own key and no other' },
+  { id: 'tpm-keys:configure:tpm', promise: 'a configuration whose TPM cannot be used is refused, with what to do' },
 ]
