@@ -5,6 +5,7 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { connect } from 'node:tls'
+import { describeNoPeer } from '@tower-of-omens/keylime/https'
 
 /** A certificate that was presented, or a registered one. */
 export interface SeenCertificate {
@@ -50,6 +51,7 @@ export function presentedCertificate(
     if (certificate === undefined) reject(new Error('no certificate was presented'))
     else resolve(seen(certificate, options.now))
   })
+  describeNoPeer(socket)
   const fail = (error: Error): void => reject(error)
   const abort = (): void => fail(new Error('interrupted'))
   socket.on('error', fail)

@@ -6,6 +6,9 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
+import { isIP } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { connectWithCare } from '@tower-of-omens/keylime/https'
 import { pkiError } from '../pki/pki-error.ts'
 
 /** Where a service is and how it is spoken to. */
@@ -76,11 +79,8 @@ function send(url: URL, { method, headers, tls, text, signal }: Sending): Promis
       ...(text !== undefined && { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...tls,
-    // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes nothing.
-    rejectUnauthorized: true,
-    allowPartialTrustChain: true,
-    agent: false as const,
+    // In the place of an agent: one connection for this request.
+    createConnection: () => dial(url, tls),
     signal,
   }
   const sent = request(url, options, (answer) => {
@@ -89,6 +89,13 @@ function send(url: URL, { method, headers, tls, text, signal }: Sending): Promis
   sent.on('error', reject)
   sent.end(text)
   return promise
+}
+
+function dial({ hostname, port }: URL, tls: Sending['tls']): TLSSocket {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const servername = isIP(host) === 0 ? host : ''
+  const to = { host, port: port === '' ? 443 : Number(port), servername, ALPNProtocols: ['http/1.1'] }
+  return connectWithCare({ ...to, ...tls, allowPartialTrustChain: true }, host)
 }
 
 async function readBody(answer: IncomingMessage): Promise<unknown> {

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { type ConnectionOptions, connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect } from 'node:tls'
+import { describeNoPeer, presentedBy } from '@tower-of-omens/keylime/https'
 
 /** Whom to dial, and what to show. */
 export interface HandshakeWish {
@@ -51,6 +52,7 @@ export function handshake(wish: HandshakeWish): Promise<HandshakeSeen> {
     minVersion: 'TLSv1.2',
   }
   const socket = connect(options)
+  describeNoPeer(socket)
   let presented: readonly X509Certificate[] = []
   let secured = false
   const end = (failure?: string, away = false): void => {
@@ -62,7 +64,7 @@ export function handshake(wish: HandshakeWish): Promise<HandshakeSeen> {
   const timer = setTimeout(() => end(`no handshake within ${wish.timeoutMs} ms`, !secured), wish.timeoutMs)
   socket.once('secureConnect', () => {
     secured = true
-    presented = chainSent(socket)
+    presented = presentedBy(socket)
     setTimeout(() => end(), REFUSAL_MS).unref()
   })
   socket.on('error', (error) => end(alertWords(error), isAway(error)))
@@ -74,16 +76,6 @@ export function handshake(wish: HandshakeWish): Promise<HandshakeSeen> {
 
 function sniOf({ host, serverName = host }: HandshakeWish): string {
   return isIP(serverName) === 0 ? serverName : ''
-}
-
-// What the server sent; the links that Node adds from its own trust stop at the certificate that names itself.
-function chainSent(socket: TLSSocket): readonly X509Certificate[] {
-  const chain: X509Certificate[] = []
-  for (let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true); at?.raw !== undefined; ) {
-    chain.push(new X509Certificate(at.raw))
-    at = at.issuerCertificate === at || chain.length > 10 ? undefined : at.issuerCertificate
-  }
-  return chain
 }
 
 const AWAY = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT'])

@@ -6,3 +6,4 @@
 
 export type { Dial } from './connect.ts'
 export { HttpsOrigin, type HttpsOriginOptions, type RequestSeen } from './http.ts'
+export { connectWithCare, describeNoPeer, presentedBy } from './peer-certificates.ts'

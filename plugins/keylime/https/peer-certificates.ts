@@ -77,3 +77,22 @@ function alternativeNamesOf(leaf: X509Certificate): tls.PeerCertificate {
     subjectaltname: leaf.subjectAltName ?? '',
   }
 }
+
+/**
+ * Opens a TLS connection with the same care outside of a pool.
+ *
+ * @param options As for `tls.connect`; what is not verified is refused, whatever they and the environment say.
+ * @param expectedName Host name or address that the certificate must be for.
+ * @returns The socket, connecting.
+ */
+export function connectWithCare(options: tls.ConnectionOptions, expectedName: string): tls.TLSSocket {
+  let leaf: X509Certificate | undefined
+  const checkServerIdentity = (): Error | undefined => whyNotNamed(leaf, expectedName)
+  const socket = tls.connect({ ...options, rejectUnauthorized: true, checkServerIdentity })
+  describeNoPeer(socket)
+  // Before Node's own listener, which checks the name.
+  socket.prependOnceListener('secure', () => {
+    leaf = presentedBy(socket)[0]
+  })
+  return socket
+}
