@@ -74,7 +74,7 @@ export const CERT_CHECKS: readonly Check[] = [
       "the agent's certificate of this machine, or those that hosts present; trusted_client_ca of the verifier for certainty",
     blind:
       "a verifier on another machine: then any certificate good for clients counts when its issuer is the verifier's",
-    run: adminFindings,
+    run: (view) => [...adminFindings(view), ...presentedAdmins(view)],
   },
   {
     id: 'certs-read',
@@ -217,6 +217,20 @@ function adminFindings({ tls, site }: View): readonly Finding[] {
   return [
     finding('TK-CERT-ADMIN', { subject: agent.certFile, message, evidence: { issuer: nameInOneLine(leaf.issuer) } }),
   ]
+}
+
+// On the verifier's machine every host is judged by what it presents.
+function presentedAdmins({ tls, fleet }: View): readonly Finding[] {
+  const trust = tls.trusts.find(({ holder, of }) => holder === 'verifier' && of === 'clients')
+  const anchors = certificatesIn(trust?.files ?? [])
+  return fleet.hosts.flatMap((host) => {
+    if ('failed' in host.certificate || anchors.length === 0) return []
+    const leaf = host.certificate.value.certificate
+    if (!(leaf.keyUsage ?? [CLIENT_AUTH]).includes(CLIENT_AUTH) || trustGap([leaf], anchors, 'partial') !== undefined)
+      return []
+    const message = `${nameInOneLine(leaf.subject)} is good for clients, and the verifier takes its bearer for an administrator`
+    return [finding('TK-CERT-ADMIN', { host: host.name, subject: host.agentId, message })]
+  })
 }
 
 async function readFindings({ site, tls }: View): Promise<readonly Finding[]> {

@@ -21,9 +21,9 @@ export const DEVID_CHECKS: readonly Check[] = [
   },
 ]
 
-async function devIdFindings({ site, root }: View): Promise<readonly Finding[]> {
+async function devIdFindings({ site, devIdsFolder }: View): Promise<readonly Finding[]> {
   const found = await Promise.all(
-    devIdFilesOf(site, root).map(async (files): Promise<readonly Finding[]> => {
+    devIdFilesOf(site, devIdsFolder).map(async (files): Promise<readonly Finding[]> => {
       const problem = await keyProblem(files)
       if (problem === undefined) return []
       if (problem.is === 'unseen') return [unseen(files.certFile, problem.message)]

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseDuration } from '@tower-of-omens/spire-sdk/hcl'
 import { type Finding, finding } from '../findings/finding.ts'
@@ -87,7 +87,9 @@ function cutoffFindings({ site, procFolder }: View): readonly Finding[] {
 
 // The mode on the command line of a running `towerkeep watch`, or `configured`.
 function watchMode(procFolder: string): string | undefined {
+  const own = namespaceOf(procFolder, 'self')
   for (const pid of readdirSync(procFolder).filter((name) => /^\d+$/.test(name))) {
+    if (namespaceOf(procFolder, pid) !== own) continue
     const words = wordsOf(join(procFolder, pid, 'cmdline'))
     const at = words.indexOf('watch')
     if (at < 1 || !words.slice(0, at).some((word) => /towerkeep|operator\/main\.ts/.test(word))) continue
@@ -97,6 +99,15 @@ function watchMode(procFolder: string): string | undefined {
       : (words.find((word) => word.startsWith('--mode='))?.slice(7) ?? 'configured')
   }
   return undefined
+}
+
+// What runs in another network is another machine's, even if it can be seen.
+function namespaceOf(procFolder: string, pid: string): string | undefined {
+  try {
+    return readlinkSync(join(procFolder, pid, 'ns', 'net'))
+  } catch {
+    return undefined
+  }
 }
 
 function wordsOf(file: string): readonly string[] {

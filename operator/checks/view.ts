@@ -27,6 +27,7 @@ export interface View extends OpenSources {
   readonly root: string
   readonly procFolder: string
   readonly certsFolder: string
+  readonly devIdsFolder: string
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
@@ -37,6 +38,7 @@ export interface ViewPlace {
   readonly procFolder?: string
   readonly journalFolder: string
   readonly certsFolder: string
+  readonly devIdsFolder: string
   readonly timeoutMs: number
 }
 
@@ -76,6 +78,7 @@ export async function gatherView(
     root,
     procFolder,
     certsFolder: place.certsFolder,
+    devIdsFolder: place.devIdsFolder,
     timeoutMs: place.timeoutMs,
     signal,
   }

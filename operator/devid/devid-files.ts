@@ -6,7 +6,6 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseTpm2bPublic, TpmError, type TpmPublic } from '@tower-of-omens/tpm'
 import { flushContext, load, readPublic } from '@tower-of-omens/tpm/commands'
 import { DEFAULT_TPM_PATH, Tpm, TpmDeviceError } from '@tower-of-omens/tpm-device'
@@ -34,10 +33,10 @@ const TPM_TIMEOUT_MS = 15_000
  * Finds the DevID certificates that configuration names: SPIRE's tpm_devid attestor and our own descriptions.
  *
  * @param site This machine.
- * @param root Prefix of every usual path.
+ * @param folder Where our descriptions are.
  * @returns Each once.
  */
-export function devIdFilesOf({ spireAgent }: Pick<Site, 'spireAgent'>, root: string): readonly DevIdFiles[] {
+export function devIdFilesOf({ spireAgent }: Pick<Site, 'spireAgent'>, folder: string): readonly DevIdFiles[] {
   const text = (key: string): string | undefined =>
     spireAgent?.text('plugins', 'NodeAttestor', 'tpm_devid', 'plugin_data', key)?.value
   const [certFile, pubFile, privFile] = [text('devid_cert_path'), text('devid_pub_path'), text('devid_priv_path')]
@@ -45,7 +44,7 @@ export function devIdFilesOf({ spireAgent }: Pick<Site, 'spireAgent'>, root: str
     certFile === undefined || pubFile === undefined || privFile === undefined
       ? []
       : [{ certFile, tpmPath: text('tpm_device_path') ?? DEFAULT_TPM_PATH, key: { pubFile, privFile } }]
-  const own = readDevIdSpecs(join(root, '/etc/towerkeep/devid.d'))
+  const own = readDevIdSpecs(folder)
     .map(
       ({ cert_file, pub_file, priv_file, handle, tpm_path }): DevIdFiles => ({
         certFile: cert_file,

@@ -34,6 +34,13 @@ export const DOCTOR = defineVerb({
       default: CERTS_FOLDER,
       help: 'Where certificates to renew are described.',
     },
+    devids: {
+      kind: 'text',
+      value: 'FOLDER',
+      complete: 'file',
+      default: '/etc/towerkeep/devid.d',
+      help: 'Where DevIDs are described.',
+    },
     ...JOURNAL_FLAG,
   },
   examples: [

@@ -4,15 +4,57 @@
  * @module
  */
 
-import { RENEW } from './acting.ts'
+import {
+  ENTRIES_ALIAS,
+  ENTRIES_LIST,
+  ENTRIES_REPARENT,
+  GC,
+  PIN,
+  RECOVER,
+  RENEW,
+  RENEW_DEVID,
+  RESTORE,
+  REVOKE,
+  SUPPORT,
+} from './acting.ts'
 import { DOCTOR } from './diagnosing.ts'
+import { ENROLL_ACCEPT, ENROLL_APPLY, ENROLL_PREPARE } from './enroll.ts'
+import { POLICY_APPLY, POLICY_APPROVE, POLICY_BASELINE, POLICY_DIFF, POLICY_LINT, POLICY_SHOW } from './policy.ts'
 import { EXPLAIN, STATUS } from './reading.ts'
 import { CHANGE_FLAGS, COMMON_FLAGS } from './shared-flags.ts'
 import type { FlagSpecs, VerbSpec } from './spec.ts'
 import { COMPLETE, COMPLETION, HELP, WATCH } from './tooling.ts'
 
 /** The table. */
-export const VERBS = [STATUS, DOCTOR, EXPLAIN, RENEW, WATCH, COMPLETION, HELP, COMPLETE] as const
+export const VERBS = [
+  STATUS,
+  DOCTOR,
+  EXPLAIN,
+  ENROLL_PREPARE,
+  ENROLL_APPLY,
+  ENROLL_ACCEPT,
+  RENEW,
+  RENEW_DEVID,
+  RECOVER,
+  REVOKE,
+  RESTORE,
+  POLICY_SHOW,
+  POLICY_LINT,
+  POLICY_BASELINE,
+  POLICY_DIFF,
+  POLICY_APPROVE,
+  POLICY_APPLY,
+  ENTRIES_LIST,
+  ENTRIES_REPARENT,
+  ENTRIES_ALIAS,
+  GC,
+  PIN,
+  SUPPORT,
+  WATCH,
+  COMPLETION,
+  HELP,
+  COMPLETE,
+] as const
 
 /** The name of a verb. */
 export type VerbName = (typeof VERBS)[number]['name']

@@ -115,14 +115,15 @@ class PlanRun {
       return this.#note(index, 'already')
     }
     this.#note(index, 'begun')
+    let facts: StepFacts = {}
     try {
-      const facts = await step.act(signal)
+      facts = await step.act(signal)
       await step.verify?.(signal)
       this.#note(index, 'done', { facts })
     } catch (error) {
       if (!(error instanceof DoneButLook)) throw error
       this.#looks.push(error.message)
-      this.#note(index, 'done', { error: error.message })
+      this.#note(index, 'done', { facts, error: error.message })
     }
     say(`done: ${step.title}`)
   }

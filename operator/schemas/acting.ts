@@ -44,13 +44,56 @@ export const RENEW_DOCUMENT = documentSchema(
   }),
 )
 
+/** `entries list`. */
+export const ENTRIES_DOCUMENT = documentSchema(
+  'towerkeep/entries-list/v1',
+  v.object({ entries: COUNT, orphans: COUNT }),
+  v.object({
+    id: v.string(),
+    spiffe_id: v.string(),
+    parent_id: v.string(),
+    selectors: v.array(v.string()),
+    hosts: v.array(v.string()),
+    orphan: v.boolean(),
+  }),
+)
+
+/** `policy show` and `policy lint`. */
+export const POLICY_SHOW_DOCUMENT = documentSchema(
+  'towerkeep/policy-show/v1',
+  v.object({ hosts: COUNT }),
+  v.object({
+    host: v.string(),
+    agent_id: v.string(),
+    compared: v.array(COUNT),
+    only_quoted: v.array(COUNT),
+    boot_log: v.boolean(),
+    ima: v.boolean(),
+    tpm_policy: v.nullable(v.string()),
+  }),
+)
+
+/** `policy diff`. */
+export const POLICY_DIFF_DOCUMENT = documentSchema(
+  'towerkeep/policy-diff/v1',
+  v.object({ host: v.string(), changed: COUNT, packages: v.array(v.string()) }),
+  v.object({
+    pcr: COUNT,
+    same: v.boolean(),
+    enrolled: v.array(v.string()),
+    now: v.string(),
+    events: v.array(v.string()),
+    log: v.string(),
+  }),
+)
+
 /**
  * Makes the schema of a verb that carries a plan out.
  *
  * @param name Such as `towerkeep/revoke/v1`.
  * @returns The schema; `summary` may hold more facts.
  */
-export function changeSchema(name: string) {
+function changeSchema(name: string) {
   return documentSchema(
     name,
     v.looseObject({
@@ -70,3 +113,26 @@ export function changeSchema(name: string) {
     }),
   )
 }
+
+const CHANGES = [
+  'enroll-prepare',
+  'enroll-apply',
+  'enroll-accept',
+  'renew-devid',
+  'recover',
+  'revoke',
+  'restore',
+  'policy-baseline',
+  'policy-approve',
+  'policy-apply',
+  'entries-reparent',
+  'entries-alias',
+  'gc',
+  'pin',
+  'support',
+] as const
+
+/** The verbs that carry a plan out. */
+export const CHANGE_DOCUMENTS: Readonly<Record<string, v.GenericSchema>> = Object.fromEntries(
+  CHANGES.map((name) => [`towerkeep/${name}/v1`, changeSchema(`towerkeep/${name}/v1`)]),
+)

@@ -26,7 +26,12 @@ export async function run({ flags, words, signal }: VerbContext<typeof DOCTOR>):
   const began = performance.now()
   const merged = mergedFindings(flags.merge)
   await using sources = await openSources({ configFile: flags.config }, flags.timeout)
-  const place = { journalFolder: flags.journal, certsFolder: flags.certs, timeoutMs: flags.timeout }
+  const place = {
+    journalFolder: flags.journal,
+    certsFolder: flags.certs,
+    devIdsFolder: flags.devids,
+    timeoutMs: flags.timeout,
+  }
   const view = await gatherView(sources, place, signal)
   const runs = await runChecks(view, { areas, prove: flags.prove, deadlineMs: flags.timeout })
   return doctorReport(runs, merged, { failOn: flags['fail-on'], seconds: (performance.now() - began) / 1000 })

@@ -17,26 +17,68 @@ _towerkeep() {
       COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --certs)
       COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --devids)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --journal)
       COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --emit)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --evidence)
+      COMPREPLY=($(compgen -W "tpm keylime-agent" -- "$cur")); return ;;
+    --ca-file)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --vault-token-file)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --policy)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --metrics-file)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --baselines)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --windows)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --undo)
+      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+    --out)
       COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
     --mode)
       COMPREPLY=($(compgen -W "observe evict ban" -- "$cur")); return ;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'status doctor explain renew watch completion help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status doctor explain enroll renew recover revoke restore policy entries gc pin support watch completion help' -- "$cur"))
     return
   fi
   verb=${COMP_WORDS[1]}
   case $verb in
-    *) ;;
+    enroll) [ "$COMP_CWORD" -eq 2 ] && COMPREPLY=($(compgen -W 'prepare apply accept' -- "$cur")) && return; verb="$verb ${COMP_WORDS[2]}" ;;
+    renew) [ "$COMP_CWORD" -eq 2 ] && COMPREPLY=($(compgen -W 'devid' -- "$cur")) && return; verb="$verb ${COMP_WORDS[2]}" ;;
+    policy) [ "$COMP_CWORD" -eq 2 ] && COMPREPLY=($(compgen -W 'show lint baseline diff approve apply' -- "$cur")) && return; verb="$verb ${COMP_WORDS[2]}" ;;
+    entries) [ "$COMP_CWORD" -eq 2 ] && COMPREPLY=($(compgen -W 'list reparent alias' -- "$cur")) && return; verb="$verb ${COMP_WORDS[2]}" ;;
   esac
   case $verb in
     'status') flags='--fail-on --watch --wait --for --within --max-age --output --config --timeout --color --quiet --verbose'; what='host' ;;
-    'doctor') flags='--fail-on --merge --prove --list --certs --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'doctor') flags='--fail-on --merge --prove --list --certs --devids --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'explain') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='code' ;;
+    'enroll prepare') flags='--emit --ip --evidence --plugin --spire-address --spire-port --registrar-ip --registrar-port --ca-file --vault-address --vault-mount --vault-role --vault-token-file --cert-ttl --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'enroll apply') flags='--wrapped-secret-id --role-id --tpm-path --start --root --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='file' ;;
+    'enroll accept') flags='--agent-id --ek --policy --baseline --entry --within --no-wait --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'renew') flags='--all --force --certs --metrics-file --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'renew devid') flags='--force --devids --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'recover') flags='--reason --max --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'revoke') flags='--reason --break-glass --after --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'restore') flags='--within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy show') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy lint') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy baseline') flags='--pcr --quotes --no-enrol --baselines --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy diff') flags='--output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy approve') flags='--window --end --due --windows --quotes --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy apply') flags='--dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='file' ;;
+    'entries list') flags='--output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'entries reparent') flags='--dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'entries alias') flags='--selector --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'gc') flags='--delete --undo --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'pin') flags='--write --check --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='file' ;;
+    'support') flags='--out --certs --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'watch') flags='--mode --check --output --config --timeout --color --quiet --verbose'; what='' ;;
     'completion') flags='--output --config --timeout --color --quiet --verbose'; what='bash zsh fish' ;;
     'help') flags='--output --config --timeout --color --quiet --verbose'; what='' ;;

@@ -107,6 +107,10 @@ function fillTool(tree: string, program: (name: string) => string): void {
 /** Files of the tool in `packaging/`, and where they go. */
 const TOOL_FILES: readonly (readonly [string, string])[] = [
   ['systemd/towerkeep-watch.service', 'usr/lib/systemd/system/towerkeep-watch.service'],
+  ['systemd/towerkeep-renew.service', 'usr/lib/systemd/system/towerkeep-renew.service'],
+  ['systemd/towerkeep-renew.timer', 'usr/lib/systemd/system/towerkeep-renew.timer'],
+  ['systemd/towerkeep-windows.service', 'usr/lib/systemd/system/towerkeep-windows.service'],
+  ['systemd/towerkeep-windows.timer', 'usr/lib/systemd/system/towerkeep-windows.timer'],
   ['sysusers/towerkeep.conf', 'usr/lib/sysusers.d/towerkeep.conf'],
   ['tmpfiles/towerkeep.conf', 'usr/lib/tmpfiles.d/towerkeep.conf'],
   ['completion/towerkeep.bash', 'usr/share/bash-completion/completions/towerkeep'],

@@ -81,6 +81,9 @@ describe.skipIf(noDpkg)("the operator's Debian package", () => {
   it('installs unit, user, folders, completion, schemas, policy, dashboard and alerts', () => {
     const files = [
       'usr/lib/systemd/system/towerkeep-watch.service',
+      'usr/lib/systemd/system/towerkeep-renew.service',
+      'usr/lib/systemd/system/towerkeep-renew.timer',
+      'usr/lib/systemd/system/towerkeep-windows.timer',
       'usr/lib/sysusers.d/towerkeep.conf',
       'usr/lib/tmpfiles.d/towerkeep.conf',
       'usr/share/bash-completion/completions/towerkeep',

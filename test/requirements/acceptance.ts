@@ -351,8 +351,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'operator:renew:timer',
     alias: 'T63',
     promise: 'NEXT immediate: automated renewal: = T24+T40 with systemd timer units supplied',
-    deferred:
-      "needs the operators' command-line tool (renew, with timer units), which is no part of the plugins or of this bench",
   },
   {
     id: 'operator:doctor:expiring-certificate',
@@ -492,8 +490,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'operator:doctor:file-permissions',
     alias: 'T91',
     promise: "Permissions (P20): 'doctor --as-user spire' catches keylime:tss 640",
-    deferred:
-      "needs the operators' command-line tool (doctor --as-user), which is no part of the plugins or of this bench; the plugins name path, owner, mode and their own user at Configure",
   },
   {
     id: 'story:boot:openbao-sealed',

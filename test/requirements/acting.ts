@@ -27,4 +27,9 @@ export const ACTING: readonly Requirement[] = [
     id: 'operator:renew:rolled-back',
     promise: 'A new certificate that the service does not serve is taken back: exit 2',
   },
+  {
+    id: 'operator:pin:write',
+    alias: 'O20',
+    promise: 'pin: a file that is not the pinned one is found, --write mends it',
+  },
 ]

@@ -41,6 +41,20 @@ const QUOTE = v.object({
   pubkey: v.nullish(v.string()),
 })
 
+/** An integrity quote as the agent sends it: nothing of it is proved yet. */
+export interface IntegrityQuote extends IdentityQuote {
+  /** The boot log in TCG's crypto-agile form; absent when the mask lacks PCR 0 or the node has none. */
+  readonly bootLog?: Buffer
+}
+
+const INTEGRITY = v.object({
+  ...QUOTE.entries,
+  mb_measurement_list: v.nullish(v.string()),
+})
+
+// A boot log of a server takes some 100 KiB; the IMA list comes only with PCR 10.
+const MAX_INTEGRITY_BYTES = 8 * 1024 * 1024
+
 /** Client of one Keylime agent. */
 export class KeylimeAgentClient {
   readonly #api: KeylimeApi<ApiVersion>
@@ -116,6 +130,34 @@ export class KeylimeAgentClient {
         throw new KeylimeError(error.code, error.message.replaceAll(nonce, '(nonce)'), { facts: error.facts })
       }
       throw error
+    }
+  }
+
+  /**
+   * Has the agent's TPM quote a nonce and the PCRs of a mask.
+   *
+   * @param nonce 1 to 64 ASCII letters and digits.
+   * @param mask Bit n: PCR n; without PCR 10, whose list is long.
+   * @param options `signal`: the caller's.
+   * @returns The quote, unchecked, and the boot log when PCR 0 is in the mask.
+   * @throws {KeylimeError} As {@link KeylimeApi.call}, never with the nonce.
+   * @see rust-keylime 3a4d5654, keylime-agent/src/quotes_handler.rs, `integrity`
+   */
+  async getIntegrityQuote(nonce: string, mask: number, options: CallOptions = {}): Promise<IntegrityQuote> {
+    const query = `nonce=${encodeURIComponent(nonce)}&mask=0x${mask.toString(16)}&partial=1`
+    const { results } = await this.#api.call({
+      path: `/quotes/integrity?${query}`,
+      signal: options.signal,
+      operation: 'get_integrity_quote',
+      about: 'an integrity quote',
+      maxBodyBytes: MAX_INTEGRITY_BYTES,
+    })
+    const read = parseShape(INTEGRITY, results, this.name, 'quote')
+    const log = read.mb_measurement_list
+    return {
+      quote: read.quote,
+      hashAlg: read.hash_alg,
+      ...(typeof log === 'string' && log !== '' && { bootLog: Buffer.from(log, 'base64') }),
     }
   }
 }

@@ -22,6 +22,10 @@ export interface SpireServerOptions extends SpirePlace {
   readonly bindAddress?: string
   /** More keys of the `server` block. */
   readonly more?: ConfObject
+  /** Plugins beside ours. */
+  readonly morePlugins?: ConfObject
+  /** Blocks beside `server` and `plugins`. */
+  readonly blocks?: ConfObject
   /** `plugin_data` of the SQL datastore; default: SQLite in the data folder. */
   readonly datastore?: ConfObject
 }
@@ -146,7 +150,9 @@ export class SpireServer extends SpireProgram {
         // On disk, so that a server that is started again keeps its CA and its agents.
         'KeyManager "disk"': { plugin_data: { keys_path: join(this.dataDir, 'keys.json') } },
         'NodeAttestor "keylime"': await pluginBlock(options.plugin),
+        ...options.morePlugins,
       },
+      ...options.blocks,
     }
   }
 }

@@ -231,7 +231,7 @@ export class TowerHost {
       serverPort: SPIRE_PORT,
       trustDomain: DOMAIN,
       bundleFile: bundle,
-      more: { experimental: { sync_interval: '1s' }, ...change.more },
+      more: { experimental: { sync_interval: '1s' }, rebootstrap_mode: 'auto', ...change.more },
       plugin: {
         command: change.plugin ?? parts.agentPlugin,
         data: {

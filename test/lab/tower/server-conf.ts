@@ -61,6 +61,8 @@ export function serverOptions(from: ServerConfOptions, plugin?: string): SpireSe
     port: SPIRE_PORT,
     bindAddress: '0.0.0.0',
     trustDomain: DOMAIN,
+    // Without it the plugin's metrics reach nobody, which doctor finds.
+    blocks: { telemetry: { Prometheus: { host: '127.0.0.1', port: 9988 } } },
     agentTtl: '60s',
     svidTtl: '60s',
     plugin: {

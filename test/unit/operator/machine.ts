@@ -188,6 +188,7 @@ trusted_client_ca = "[${chain}, ${at('/etc/spire/plugin.crt')}]"
       procFolder: at('/proc'),
       journalFolder: at('/journal'),
       certsFolder: at('/certs.d'),
+      devIdsFolder: at('/devid.d'),
       timeoutMs: 3_000,
     }
     return gatherView(sources, place, new AbortController().signal)

@@ -1,0 +1,129 @@
+/**
+ * A new DevID: key made in the TPM, request signed there, certificate from OpenBao, three files swapped together.
+ *
+ * @module
+ */
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { parseTpm2bPublic } from '@tower-of-omens/tpm'
+import { flushContext, type WrappedKey } from '@tower-of-omens/tpm/commands'
+import { loadSigningKey, signDigest, Tpm } from '@tower-of-omens/tpm-device'
+import { refusedBecause } from '../act/preconditions.ts'
+import { ECDSA_SHA256, RSA_SHA256, type Signer } from '../pki/keys.ts'
+import { newRequest } from '../pki/requests.ts'
+import { OpenBao } from '../sources/openbao.ts'
+import type { DevIdSpec } from './devid-spec.ts'
+import { makeDevIdKey, openDevIdParent, unsized } from './spire-keys.ts'
+
+/** Where the key goes. */
+export interface DevIdKeyFiles {
+  readonly pubFile: string
+  readonly privFile: string
+}
+
+const TPM_TIMEOUT_MS = 20_000
+
+/**
+ * Makes a DevID and puts it in place.
+ *
+ * @param spec Its description.
+ * @param files Where the key goes.
+ * @param timeoutMs Limit of each question to OpenBao.
+ * @param signal The caller's.
+ * @returns The way back to the files before.
+ * @throws {OperatorError} `TK-ACT-REFUSED`: something is missing in the description. Any `TK-PKI-*`.
+ */
+export async function newDevId(
+  spec: DevIdSpec,
+  files: DevIdKeyFiles,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<{ back(): void }> {
+  const { address, ca_file: caFile, role, common_name: commonName } = spec
+  const { approle_role_id_file: roleIdFile, approle_secret_id_file: secretIdFile } = spec
+  if (
+    address === undefined ||
+    caFile === undefined ||
+    role === undefined ||
+    commonName === undefined ||
+    roleIdFile === undefined ||
+    secretIdFile === undefined
+  ) {
+    throw refusedBecause(`${spec.from}: set common_name, address, ca_file, role and both approle files to renew it`)
+  }
+  const place = { name: 'openbao', address, caFile, timeoutMs }
+  const login = {
+    kind: 'approle',
+    roleId: textOf(roleIdFile),
+    secretId: textOf(secretIdFile),
+    mount: 'approle',
+  } as const
+  const session = await OpenBao.login(place, login, signal)
+  const { key, csr } = await keyAndRequest(spec, commonName)
+  const wish = { mount: spec.mount, role, csr, commonName, dnsNames: [], ipAddresses: [], uris: [], ttl: spec.ttl }
+  const { certificate, issuers } = await session.sign(wish, signal)
+  const chain = [certificate, ...issuers].map((pem) => `${pem.trim()}\n`).join('')
+  return swapThree([
+    [files.pubFile, unsized(key.publicArea), 0o644],
+    [files.privFile, unsized(key.privateArea), 0o600],
+    [spec.cert_file, Buffer.from(chain), 0o644],
+  ])
+}
+
+async function keyAndRequest(
+  { tpm_path: path, key_type: type }: DevIdSpec,
+  commonName: string,
+): Promise<{ key: WrappedKey; csr: string }> {
+  const tpm = await Tpm.open({ path, timeoutMs: TPM_TIMEOUT_MS })
+  try {
+    const parent = await openDevIdParent(tpm, type)
+    try {
+      const key = await makeDevIdKey(tpm, parent.handle, type)
+      const handle = await loadSigningKey(tpm, parent.handle, key)
+      try {
+        return {
+          key,
+          csr: await newRequest({ commonName }, tpmSigner(tpm, handle, parseTpm2bPublic(key.publicArea).key)),
+        }
+      } finally {
+        await tpm.run(flushContext(handle))
+      }
+    } finally {
+      await tpm.run(flushContext(parent.handle))
+    }
+  } finally {
+    await tpm.close()
+  }
+}
+
+function tpmSigner(tpm: Tpm, handle: number, key: KeyObject): Signer {
+  const isRsa = key.asymmetricKeyType === 'rsa'
+  return {
+    publicKey: createPublicKey(key.export({ type: 'spki', format: 'pem' })).export({ type: 'spki', format: 'der' }),
+    algorithm: isRsa ? RSA_SHA256 : ECDSA_SHA256,
+    sign: (bytes) =>
+      signDigest(tpm, handle, createHash('sha256').update(bytes).digest(), isRsa ? 'rsassa' : 'ecdsa', 'sha256'),
+  }
+}
+
+type Part = readonly [file: string, bytes: Buffer, mode: number]
+
+// The certificate last: who reads in between finds the old one with a key that does not fit, and tries again.
+function swapThree(parts: readonly Part[]): { back(): void } {
+  const before = parts.map(([file]) => (existsSync(file) ? readFileSync(file) : undefined))
+  for (const [file, bytes, mode] of parts) writeFileSync(`${file}.new`, bytes, { mode })
+  for (const [file] of parts) renameSync(`${file}.new`, file)
+  return {
+    back: () => {
+      for (const [at, [file, , mode]] of parts.entries()) {
+        const old = before[at]
+        if (old === undefined) rmSync(file, { force: true })
+        else writeFileSync(file, old, { mode })
+      }
+    },
+  }
+}
+
+function textOf(file: string): string {
+  return readFileSync(file, 'utf8').trim()
+}

@@ -1,0 +1,75 @@
+/**
+ * `towerkeep restore`.
+ *
+ * @module
+ */
+import { attestedWithin, liftStep } from '../act/ban.ts'
+import { refusedBecause, requireHost, requireSources } from '../act/preconditions.ts'
+import type { VerbContext } from '../context.ts'
+import type { RESTORE } from '../flags/acting.ts'
+import { type FleetHost, gatherFleet } from '../fleet.ts'
+import { decidingReason } from '../judgement.ts'
+import { changeReport } from '../plan/change-report.ts'
+import { runOptions } from '../plan/from-flags.ts'
+import { type JournalEntry, readJournal } from '../plan/journal.ts'
+import { runPlan } from '../plan/run.ts'
+import { DoneButLook, type Plan } from '../plan/step.ts'
+import type { Report } from '../report.ts'
+import { openSources } from '../sources/open.ts'
+
+/**
+ * Lets a host come back that was banned, once Keylime vouches for it anew.
+ *
+ * @param context Flags, and the host.
+ * @returns The report.
+ * @throws {OperatorError} `TK-ACT-REFUSED`, exit 3: the gate refuses it, or its last success is older than the ban.
+ */
+export async function run({ flags, words, progress, signal }: VerbContext<typeof RESTORE>): Promise<Report> {
+  await using sources = await openSources({ configFile: flags.config }, flags.timeout)
+  const fleet = await gatherFleet(sources, signal)
+  requireSources(fleet, ['spire', 'verifier'])
+  const host = requireHost(fleet, words[0])
+  if (host.spire?.banned === true) requireProvedSince(host, bannedAt(readJournal(flags.journal), host))
+  const { spire } = sources
+  const plan: Plan = {
+    verb: 'restore',
+    subject: host.name,
+    onFailure: 'keep',
+    steps: spire.map((connection, at) => ({
+      ...liftStep(connection, host.spiffeId),
+      ...(at === spire.length - 1 && {
+        verify: async () => {
+          if (await attestedWithin(spire, host.spiffeId, { withinMs: flags.within, signal })) return
+          throw new DoneButLook(
+            `the ban is lifted, and ${host.name} has not attested within ${flags.within / 1000} s: start its SPIRE agent`,
+          )
+        },
+      }),
+    })),
+    undoCommand: `towerkeep revoke ${host.name}`,
+  }
+  const outcome = await runPlan(plan, runOptions(flags, { progress, signal }))
+  return changeReport(plan, outcome, { summary: { host: host.name, agent: host.spiffeId } })
+}
+
+function requireProvedSince(host: FleetHost, bannedSeconds: number | undefined): void {
+  const clause = host.decision === undefined ? undefined : decidingReason(host.decision)
+  if (host.standing !== 'admitted') {
+    throw refusedBecause(
+      `${host.name} would be refused at once: ${clause === undefined ? 'no verifier vouches for it' : `${clause.message} [${clause.code}]`}; mend that first`,
+    )
+  }
+  const last = host.record?.value.lastSuccessfulAttestation ?? 0
+  if (bannedSeconds !== undefined && last <= bannedSeconds) {
+    throw refusedBecause(
+      `${host.name} has passed no quote since it was banned at ${new Date(bannedSeconds * 1000).toISOString()}: wait for the next one`,
+    )
+  }
+}
+
+// When the host was banned by a command, seconds since the epoch; a ban by watch is in its own audit.
+function bannedAt(journal: readonly JournalEntry[], host: FleetHost): number | undefined {
+  const bans = journal.filter(({ verb, subject }) => verb === 'revoke' && subject === host.name)
+  const at = bans.at(-1)?.at
+  return at === undefined ? undefined : Math.floor(Date.parse(at) / 1000)
+}

@@ -1,0 +1,245 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CHANGE_DOCUMENTS, ENTRIES_DOCUMENT, POLICY_SHOW_DOCUMENT } from '../../../operator/schemas/acting.ts'
+import { fakeEntry } from '../../fakes/fake-spire-server.ts'
+import { type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
+
+let site: FakeSite
+let auth: string
+let ca: string
+beforeEach(async () => {
+  site = await startFakeSite({ nodes: 2 })
+  ;[auth = '', ca = ''] = site.keylime.nodes.map(({ agentId }) => agentId)
+  site.configure(`hosts = ["auth=${auth}", "ca=${ca}"]`)
+})
+afterEach(async () => site[Symbol.asyncDispose]())
+
+const journal = (): string => join(site.folder, 'journal')
+const spiffeId = (agentId: string): string => `spiffe://example.org/spire/agent/keylime/${agentId}`
+
+interface Done {
+  readonly exit: number
+  readonly summary: Readonly<Record<string, unknown>>
+  readonly items: readonly { readonly state?: string; readonly title?: string }[]
+  readonly stderr: string
+}
+
+async function act(...words: readonly string[]): Promise<Done> {
+  const ran = await towerkeep(
+    ...words,
+    '--config',
+    site.config,
+    '--journal',
+    journal(),
+    '--output',
+    'json',
+    '--timeout',
+    '3s',
+  )
+  const document = JSON.parse(ran.stdout) as Done & {
+    readonly schema: string
+    readonly error?: { readonly message: string }
+  }
+  const schema = CHANGE_DOCUMENTS[document.schema]
+  if (schema !== undefined) v.parse(schema, document)
+  return {
+    ...document,
+    summary: { ...document.summary, ...(document.error !== undefined && { error: document.error.message }) },
+    stderr: ran.stderr,
+  }
+}
+
+describe('revoke and restore', () => {
+  it('ban a host once somebody has confirmed it, and say how to take it back', async () => {
+    const asked = await act('revoke', 'auth')
+    expect([asked.exit, asked.summary['error']]).toEqual([3, expect.stringContaining('nobody can be asked here')])
+    const dry = await act('revoke', 'auth', '--dry-run')
+    expect([dry.exit, dry.summary['outcome'], site.spire.agents.get(spiffeId(auth))?.banned]).toEqual([
+      0,
+      'dry-run',
+      false,
+    ])
+    const done = await act('revoke', 'auth', '--yes', '--reason', 'stolen')
+    expect([done.exit, done.summary['undo'], done.summary['reason']]).toEqual([0, 'towerkeep restore auth', 'stolen'])
+    expect(site.spire.agents.get(spiffeId(auth))?.banned).toBe(true)
+    expect((await act('revoke', 'auth', '--yes')).summary['outcome']).toBe('nothing-to-do')
+  })
+
+  it('do not bring back a host that the gate refuses, or that proved nothing since', async () => {
+    await act('revoke', 'auth', '--yes')
+    site.keylime.verifier.set(auth, { operational_state: 9 })
+    const failed = await act('restore', 'auth', '--yes')
+    expect([failed.exit, failed.summary['error']]).toEqual([3, expect.stringContaining('KL-GATE-INVALID-QUOTE')])
+    site.keylime.verifier.set(auth, {
+      operational_state: 3,
+      last_successful_attestation: Math.floor(Date.now() / 1000) - 10,
+    })
+    const stale = await act('restore', 'auth', '--yes')
+    expect([stale.exit, stale.summary['error']]).toEqual([
+      3,
+      expect.stringContaining('has passed no quote since it was banned'),
+    ])
+    site.keylime.verifier.set(auth, { last_successful_attestation: Math.floor(Date.now() / 1000) + 5 })
+    const lifted = await act('restore', 'auth', '--yes', '--within', '1s')
+    expect([lifted.exit, site.spire.agents.has(spiffeId(auth))]).toEqual([1, false])
+    expect(JSON.stringify(lifted.summary['messages'])).toContain('has not attested within 1 s')
+  })
+
+  it('bring a ban back that an attestation in flight has undone [O12]', async () => {
+    const undo = setInterval(() => {
+      if (site.spire.agents.get(spiffeId(auth))?.banned !== true) return
+      clearInterval(undo)
+      site.spire.attest(auth)
+    }, 20)
+    const done = await act('revoke', 'auth', '--yes')
+    expect([done.exit, site.spire.agents.get(spiffeId(auth))?.banned]).toEqual([0, true])
+  })
+
+  it('rotate the authority in order, and ask for the name of the trust domain', async () => {
+    const done = await act('revoke', 'auth', '--break-glass', '--after', '500ms', '--yes')
+    expect([done.exit, done.items.map(({ state }) => state)]).toEqual([0, Array(7).fill('done')])
+    const calls = site.spire.calls
+      .map(({ method }) => method)
+      .filter((method) => method.includes('X509Authority') && !method.startsWith('Get'))
+    expect(calls).toEqual([
+      'PrepareX509Authority',
+      'ActivateX509Authority',
+      'TaintX509Authority',
+      'RevokeX509Authority',
+    ])
+    expect(done.stderr).toContain('hits all 2 agents and every SVID of the trust domain')
+  })
+
+  it('name hosts that are not there, and sources that are away', async () => {
+    const unknown = await act('revoke', 'nobody', '--yes')
+    expect([unknown.exit, unknown.summary['error']]).toEqual([64, 'nobody is no host; known are: auth, ca'])
+    site.spire.stop()
+    const away = await act('revoke', 'auth', '--yes')
+    expect([away.exit, away.summary['error']]).toEqual([
+      69,
+      expect.stringContaining('the spire does not answer, so nothing was done'),
+    ])
+  })
+})
+
+describe('entries', () => {
+  const gone = spiffeId('gone')
+  beforeEach(() => {
+    site.spire.entries.set('e1', fakeEntry('e1', 'spiffe://example.org/web', gone, ['unix:uid:0']))
+    site.spire.entries.set('e2', fakeEntry('e2', 'spiffe://example.org/db', spiffeId(ca), ['unix:uid:1']))
+  })
+
+  it('are listed with the hosts they reach', async () => {
+    const ran = await towerkeep('entries', 'list', '--config', site.config, '--output', 'json')
+    const { items, summary } = v.parse(ENTRIES_DOCUMENT, JSON.parse(ran.stdout))
+    expect(summary).toEqual({ entries: 2, orphans: 1 })
+    expect(items.map(({ spiffe_id: id, hosts, orphan }) => `${id} ${hosts.join()} ${orphan}`).toSorted()).toEqual([
+      'spiffe://example.org/db ca false',
+      'spiffe://example.org/web  true',
+    ])
+  })
+
+  it('move to the present ID of a host, and there is nothing to do the second time', async () => {
+    const done = await act('entries', 'reparent', 'gone', 'auth', '--yes')
+    expect([done.exit, done.summary['undo']]).toEqual([0, `towerkeep entries reparent ${spiffeId(auth)} ${gone}`])
+    expect(site.spire.entries.get('e1')?.parentId?.path).toBe(`/spire/agent/keylime/${auth}`)
+    expect((await act('entries', 'reparent', 'gone', 'auth', '--yes')).summary['outcome']).toBe('nothing-to-do')
+  })
+
+  it('may lie under an alias, which is made once', async () => {
+    const words = ['entries', 'alias', 'spiffe://example.org/node/auth', '--selector', 'keylime:agent-id:x', '--yes']
+    expect((await act(...words)).exit).toBe(0)
+    expect((await act(...words)).summary['outcome']).toBe('nothing-to-do')
+    expect((await act('entries', 'alias', 'spiffe://example.org/n', '--yes')).exit).toBe(64)
+  })
+})
+
+describe('gc', () => {
+  it('lists what is left over, deletes it with a way back, and never touches a healthy host', async () => {
+    expect((await act('gc')).exit).toBe(0)
+    site.spire.entries.set('e1', fakeEntry('e1', 'spiffe://example.org/web', spiffeId('gone'), ['unix:uid:0']))
+    const listed = await act('gc')
+    expect([listed.exit, listed.items.map(({ title }) => title)]).toEqual([
+      1,
+      ['spiffe://example.org/web: orphan-entry'],
+    ])
+    const deleted = await act('gc', '--delete', '--yes')
+    expect([deleted.exit, site.spire.entries.size, site.spire.agents.size]).toEqual([0, 0, 2])
+    const undo = readdirSync(journal()).find((name) => name.endsWith('.undo')) ?? ''
+    const undone = await act('gc', '--undo', join(journal(), undo), '--yes')
+    expect([undone.exit, undone.summary['messages']]).toEqual([0, []])
+    expect([...site.spire.entries.values()].map(({ spiffeId: id }) => id?.path)).toEqual(['/web'])
+    writeFileSync(join(journal(), 'bad.undo'), '{}')
+    expect((await act('gc', '--undo', join(journal(), 'bad.undo'))).exit).toBe(64)
+  })
+
+  it('refuses when a source is away', async () => {
+    await site.keylime.registrar.close()
+    const refused = await act('gc', '--delete', '--yes')
+    expect([refused.exit, refused.summary['error']]).toEqual([
+      69,
+      expect.stringContaining('the registrar does not answer'),
+    ])
+  })
+})
+
+describe('recover', () => {
+  it('refuses by itself what a command must not bring back, with advice', async () => {
+    site.keylime.verifier.set(auth, { operational_state: 9, last_event_id: 'pcr_validation.invalid_pcr_7' })
+    site.keylime.verifier.set(ca, { operational_state: 10 })
+    const refused = await act('recover', '--yes')
+    expect([refused.exit, refused.summary['refused']]).toEqual([3, 2])
+    expect(JSON.stringify(refused.summary['advice'])).toMatch(
+      /failed its measurements \(pcr_validation.invalid_pcr_7\).*was stopped by a person/,
+    )
+    expect((await act('recover', 'nobody')).exit).toBe(64)
+  })
+})
+
+describe('policy show', () => {
+  it('tells what is compared from what is only quoted, and fails for a policy that compares nothing [P01]', async () => {
+    site.keylime.verifier.set(auth, { tpm_policy: '{"mask": "0x90"}', has_runtime_policy: 0, has_mb_refstate: 0 })
+    const ran = await towerkeep('policy', 'lint', 'auth', '--config', site.config, '--output', 'json')
+    const { items, findings, exit } = v.parse(POLICY_SHOW_DOCUMENT, JSON.parse(ran.stdout))
+    expect([items[0]?.compared, items[0]?.only_quoted, findings[0]?.id, exit]).toEqual([
+      [],
+      [4, 7],
+      'TK-KL-WEAK-POLICY',
+      2,
+    ])
+  })
+})
+
+describe('pin', () => {
+  it('finds a plugin that is not the pinned one, mends it, and has nothing to do then [O20] [P16]', async () => {
+    const [conf, plugin] = [join(site.folder, 'server.conf'), join(site.folder, 'plugin')]
+    writeFileSync(plugin, 'one')
+    writeFileSync(
+      conf,
+      `plugins {\n  NodeAttestor "keylime" {\n    plugin_cmd = "${plugin}"\n    plugin_data {}\n  }\n}\n`,
+    )
+    const checked = await towerkeep('pin', conf, '--output', 'text')
+    expect([checked.exit, checked.stdout]).toEqual([2, expect.stringContaining('pinned is nothing')])
+    expect((await act('pin', '--write', conf, '--yes')).exit).toBe(0)
+    expect(readFileSync(conf, 'utf8')).toMatch(/plugin_cmd = .*\n {4}plugin_checksum = "[0-9a-f]{64}"\n/)
+    expect((await towerkeep('pin', conf)).exit).toBe(0)
+    writeFileSync(plugin, 'two')
+    expect((await towerkeep('pin', conf)).exit).toBe(2)
+    expect((await act('pin', '--write', conf, '--yes')).exit).toBe(0)
+    expect((await act('pin', '--write', conf, '--yes')).summary['outcome']).toBe('nothing-to-do')
+  })
+})
+
+describe('support', () => {
+  it('writes a file without secrets, and none that would hold one', async () => {
+    const out = join(site.folder, 'support.json')
+    const done = await act('support', '--out', out, '--yes')
+    expect([done.exit, existsSync(out)]).toEqual([0, true])
+    const text = readFileSync(out, 'utf8')
+    expect(text).toContain('"towerkeep/support/v1"')
+    expect(text).not.toMatch(/PRIVATE KEY/)
+    expect(done.stderr).toContain('in it: doctor.json')
+  })
+})
