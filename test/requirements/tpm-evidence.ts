@@ -98,4 +98,8 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
   },
   { id: 'tpm:e2e:no-leak', promise: 'nothing stays loaded in the TPM when the SPIRE agent ends' },
   { id: 'tpm:e2e:pcr', promise: 'a host whose PCR is not what its policy allows is refused by its own quote' },
+  {
+    id: 'tpm:e2e:relay',
+    promise: 'a quote relayed from another host with a trusted certificate is refused by accept_evidence = ["tpm"]',
+  },
 ]

@@ -103,7 +103,8 @@ async function lookAtNode(tell: Narrator, rig: Rig): Promise<void> {
   const certificates = files.filter((name) => /\.(?:crt|pem|key)$/.test(name))
   tell.say(`ss -ltnp: ${ports.length === 0 ? 'the Keylime agent listens nowhere' : ports.join('; ')}`)
   tell.say(`find: ${certificates.length === 0 ? 'no certificate and no key file' : certificates.join(', ')}`)
-  const selectors = (await rig.spireServer.agentShowText(rig.spiffeId)).match(/(?:evidence|mode|pcr):\S+/g) ?? []
+  const shown = await rig.spireServer.agentShowText(rig.spiffeId)
+  const selectors = [...shown.matchAll(/keylime:((?:evidence|mode|pcr):\S+)/g)].map(([, value = '']) => value)
   tell.say(`selectors of its own quote: ${selectors.join(' ')}`)
 }
 
