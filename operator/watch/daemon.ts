@@ -14,7 +14,7 @@ import { pause } from '../pause.ts'
 import type { OpenSources } from '../sources/open.ts'
 import { Actor, type CutOff } from './act.ts'
 import { Asking, type WatchSources } from './asking.ts'
-import type { WatchedHost } from './hosts.ts'
+import { spireView, type WatchedHost } from './hosts.ts'
 import { Looks } from './looks.ts'
 import { hasIdentity, WatchMetrics, type WatchNow } from './metrics.ts'
 import type { WatchSettings } from './settings.ts'
@@ -127,7 +127,7 @@ export class Daemon {
   /** Runs until the signal aborts. */
   async run(): Promise<void> {
     // First what SPIRE has, then the records: then the first round finds everything there is to act on.
-    await this.#asking.listSpire()
+    await this.#listSpire()
     await this.#round()
     if (this.isReady) this.#parts.log.info('all is watched', { hosts: this.watcher.hosts.all.length })
     await Promise.all([
@@ -137,7 +137,7 @@ export class Daemon {
       ),
       this.#every(
         () => SPIRE_EVERY_MS,
-        () => this.#asking.listSpire(),
+        () => this.#listSpire(),
       ),
       this.#everyFleet(),
     ])
@@ -158,7 +158,8 @@ export class Daemon {
   /** Tells whether an agent has anything to lose, before a ring is taken. */
   isWatched(agentId: AgentId): boolean {
     const host = this.watcher.hosts.find(agentId)
-    return host !== undefined && hasIdentity(host)
+    // One that SPIRE does not have may have attested since it was asked.
+    return host !== undefined && spireView(host) !== 'banned'
   }
 
   // What is wrong with the watching itself.
@@ -231,6 +232,14 @@ export class Daemon {
   async #round(): Promise<void> {
     await this.#asking.round()
     this.#parts.changed()
+  }
+
+  /** Lists SPIRE's agents; a host that attested after its bell rang gets its record read again. */
+  async #listSpire(): Promise<void> {
+    await this.#asking.listSpire()
+    for (const host of this.watcher.hosts.all) {
+      if (hasIdentity(host) && host.keylime.cause === 'verdict') this.looks.begin(host.agentId)
+    }
   }
 
   async #every(period: () => number, work: () => Promise<void>): Promise<void> {

@@ -43,6 +43,18 @@ describe('watch', () => {
     await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
   })
 
+  it('bans a host that attested just before its failure, which the bell was too early for', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const { agentId } = site.keylime.node()
+    site.spire.agents.clear()
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "60s"')
+    const verifier = await site.keylime.ca.issue('the-verifier')
+    site.keylime.verifier.set(agentId, FAILED)
+    site.spire.attest(agentId)
+    expect(await ringBell(daemon, site, { agentId, certificate: verifier })).toBe(202)
+    await expect.poll(() => isBanned(site, agentId), { timeout: 15_000 }).toBe(true)
+  })
+
   it('finds failures by polling alone, and those that were there before it started', async () => {
     await using site = await startFakeSite({ nodes: 2 })
     const [early, late] = site.keylime.nodes.map(({ agentId }) => agentId)
