@@ -9,6 +9,7 @@ import { readConfig, type ServerConfig } from './config.ts'
 import { AdmittedNodes } from './identity.ts'
 import { type KeylimeClients, openClients } from './reading/clients.ts'
 import { HeldNodes } from './reading/held-nodes.ts'
+import { requireKnownAnswers } from './self-test.ts'
 import { EkCaWatch } from './telemetry/ek-ca-watch.ts'
 import { AttestationMetrics } from './telemetry/metrics.ts'
 import { PolicyWatch } from './telemetry/policy-watch.ts'
@@ -48,6 +49,7 @@ export function newMemory(): Memory {
  * @param context Configure or Validate, log, the host's services.
  * @param memory Shared by all configurations of the process.
  * @returns Every problem and warning; the context when there is no problem and it is not only validated.
+ * @throws {RpcError} `INTERNAL`: the proof of quotes fails its known-answer test.
  */
 export function buildContext(
   request: ConfigRequest,
@@ -57,6 +59,7 @@ export function buildContext(
   const { problems, warnings, config } = readConfig(request)
   // Validate reads the files and opens nothing.
   if (config === undefined || context.mode === 'validate') return { problems, warnings }
+  requireKnownAnswers()
   logConfigured(config, context)
   return { problems, warnings, config: open(config, context, memory) }
 }

@@ -8,6 +8,11 @@ import type { Requirement } from './requirement.ts'
 /** These promises, in the order in which they are met. */
 export const SCALE: readonly Requirement[] = [
   {
+    id: 'scale:start:known-answers',
+    promise:
+      'Configure tests the proof of quotes with known answers, good and bad, for each kind of key, and refuses to judge nodes when one is wrong',
+  },
+  {
     id: 'scale:storm:self-check',
     promise:
       'nodes never seen that come all at once cost the verifier one identity check each; its self-check is shared, and made up for with each node later',
