@@ -157,7 +157,11 @@ describe('make build', () => {
     const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, { readonly dependencies?: Record<string, string> } | undefined>
     }
-    const dependencies = Object.keys(packages['']?.dependencies ?? {})
+    // The rooms are workspaces; what they need of each other is no package of another's.
+    const rooms = Object.keys(packages).filter((path) => !path.startsWith('node_modules/'))
+    const dependencies = rooms
+      .flatMap((path) => Object.keys(packages[path]?.dependencies ?? {}))
+      .filter((name) => !name.startsWith('@tower-of-omens/'))
     const needed = new Set(dependencies)
     // A set grows while it is walked.
     for (const name of needed) {
