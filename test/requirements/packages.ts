@@ -102,4 +102,10 @@ export const PACKAGES: readonly Requirement[] = [
   { id: 'tpm-keys:files:wrapped', promise: 'files of keys hold nothing secret, and are their owner alone to read' },
   { id: 'tpm-keys:files:damaged', promise: 'a damaged file costs its own key and no other' },
   { id: 'tpm-keys:configure:tpm', promise: 'a configuration whose TPM cannot be used is refused, with what to do' },
+  { id: 'keeper:spire:rotation', promise: 'beside a real SPIRE server the keeper follows a new CA within seconds' },
+  {
+    id: 'tpm-keys:spire:life',
+    promise:
+      'a real SPIRE agent attests, renews and restarts with its keys in the TPM, and a copy of its disk is no agent',
+  },
 ]
