@@ -21,14 +21,14 @@ import { withDeadline } from '@tower-of-omens/keylime'
 import { parsePayload } from '@tower-of-omens/keylime/evidence'
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
-import { askerOf, PROVED } from './caller.ts'
 import { ATTESTATION_LIMIT_MS, challengeNode, kindOf, provedPcrsOf } from './challenge.ts'
 import type { ServerConfig } from './config.ts'
 import type { AttestContext } from './context.ts'
+import { askerOf, PROVED } from './identity/caller.ts'
 import { identify, type NodeEvidence, type ProvedNode, prove, proveAgain, proveAnew } from './proof.ts'
-import { readTogether } from './read-together.ts'
 import { PLUGIN_NAME } from './schema.ts'
-import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing.ts'
+import { readTogether } from './standing/read-together.ts'
+import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing/standing.ts'
 
 /** What is known of an attestation, for its one log line, also when it fails. */
 export interface AttestationNotes {

@@ -23,7 +23,7 @@ import { loadTlsFiles, type TlsFiles } from '@tower-of-omens/keylime/tls-files'
 import { MAX_SPIFFE_ID_BYTES } from '@tower-of-omens/spire-sdk'
 import { type DecodedConfig, decodeConfig, inOrder, Problem } from '@tower-of-omens/spire-sdk/hcl'
 import type { HashAlg } from '@tower-of-omens/tpm'
-import { readEkCas } from './ek-cas.ts'
+import { readEkCas } from './identity/ek-cas.ts'
 import { type ServiceSettings, TLS_FILE_NAMES } from './reading/clients.ts'
 import { PLUGIN_NAME, SERVER_SCHEMA } from './schema.ts'
 

@@ -9,8 +9,8 @@ import { CallerGone, DeadlinePassed, failureReason, isKeylimeError, KeylimeError
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { RpcError } from '@tower-of-omens/spire-sdk'
 import { type AttestationNotes, attest } from './attest.ts'
-import { callerIp } from './caller.ts'
 import type { AttestContext } from './context.ts'
+import { callerIp } from './identity/caller.ts'
 import { codeOf, forUnproven, toRpcError } from './status.ts'
 import type { AttestResult } from './telemetry/metrics.ts'
 

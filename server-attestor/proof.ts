@@ -20,7 +20,7 @@ import {
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId, RpcError } from '@tower-of-omens/spire-sdk'
 import type { HashAlg } from '@tower-of-omens/tpm'
-import { type AdmittedNodes, identityOf, withRegisteredNode } from './identity.ts'
+import { type AdmittedNodes, identityOf, withRegisteredNode } from './identity/identity.ts'
 import type { Asker } from './reading/lanes.ts'
 import type { RegistrarRecords } from './reading/registrar-records.ts'
 import { PLUGIN_NAME } from './schema.ts'

@@ -8,11 +8,11 @@ import { AttestError, type GateRules, inWords, isPushMode, type Judgement, judge
 import { type AgentId, type Deadline, isKeylimeError, KeylimeError, withDeadline } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
-import { kindOf, provedPcrsOf } from './challenge.ts'
-import type { NodeEvidence, ProvedNode } from './proof.ts'
-import type { Verifier } from './reading/clients.ts'
-import type { HeldNodes } from './reading/held-nodes.ts'
-import type { ServiceGroup } from './reading/service-group.ts'
+import { kindOf, provedPcrsOf } from '../challenge.ts'
+import type { NodeEvidence, ProvedNode } from '../proof.ts'
+import type { Verifier } from '../reading/clients.ts'
+import type { HeldNodes } from '../reading/held-nodes.ts'
+import type { ServiceGroup } from '../reading/service-group.ts'
 
 /** What one verifier says of a node, and what the gate makes of it. */
 export interface KnownStanding {

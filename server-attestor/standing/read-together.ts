@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isFresh, type Proof, type ProofSource, type ProvedNode } from './proof.ts'
+import { isFresh, type Proof, type ProofSource, type ProvedNode } from '../proof.ts'
 import type { Standing } from './standing.ts'
 
 /** A node and how it stands, both by one proof. */

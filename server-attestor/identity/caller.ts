@@ -5,8 +5,8 @@
  */
 import type { AgentId } from '@tower-of-omens/keylime'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
+import type { Asker } from '../reading/lanes.ts'
 import type { AdmittedNodes } from './identity.ts'
-import type { Asker } from './reading/lanes.ts'
 
 /** One who has proved himself. */
 export const PROVED: Asker = { isKnown: true, caller: undefined }

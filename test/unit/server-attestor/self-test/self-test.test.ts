@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { KeylimeError } from '../../../plugins/keylime/basis/errors.ts'
-import { verifyQuote } from '../../../plugins/keylime/evidence/quote.ts'
-import { KNOWN_ANSWERS } from '../../../server-attestor/known-answers.ts'
-import { requireKnownAnswers } from '../../../server-attestor/self-test.ts'
+import { KeylimeError } from '../../../../plugins/keylime/basis/errors.ts'
+import { verifyQuote } from '../../../../plugins/keylime/evidence/quote.ts'
+import { KNOWN_ANSWERS } from '../../../../server-attestor/self-test/known-answers.ts'
+import { requireKnownAnswers } from '../../../../server-attestor/self-test/self-test.ts'
 
 const atOnce = (): number => 0
 /** A clock that lets the test run once. */
