@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import { matching } from './matching.ts'
 import { ServerPlugin } from './server-plugin.ts'
@@ -28,6 +28,7 @@ describe.skipIf(!isRoot)('a name with two addresses (skipped without root: needs
     const hosts = keylime.pki.write('hosts', '127.0.0.1 slow.example\n127.0.0.77 slow.example\n', 0o644)
     await using plugin = await ServerPlugin.start({ before: withFile(hosts, '/etc/hosts') })
     const child = spawn(process.execPath, ['-e', SLOW], { stdio: ['ignore', 'pipe', 'ignore'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
     const [line] = (await once(child.stdout, 'data')) as [Buffer]
     const port = Number(line)
     const fillers = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => undefined))
@@ -44,7 +45,6 @@ describe.skipIf(!isRoot)('a name with two addresses (skipped without root: needs
     // It was reached, and speaks HTTP.
     expect(await outcome).toEqual({ status: 'INTERNAL', message: matching(/slow\.example.* does not speak TLS/) })
     for (const filler of fillers) filler.destroy()
-    child.kill('SIGKILL')
   })
 })
 
