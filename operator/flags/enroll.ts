@@ -108,7 +108,7 @@ export const ENROLL_ACCEPT = defineVerb({
       help: 'An entry to make under the node; several may be given.',
     },
     within: { kind: 'duration', default: '60s', min: 1_000, max: 600_000, help: 'How long to wait for each thing.' },
-    'no-wait': { kind: 'switch', help: 'Do not wait for the first attestation.' },
+    unattested: { kind: 'switch', help: 'Do not wait for the first attestation.' },
     ...CHANGE_FLAGS,
     ...JOURNAL_FLAG,
   },

@@ -55,7 +55,7 @@ export const POLICY_BASELINE = defineVerb({
   flags: {
     pcr: { kind: 'text', value: 'PCRS', default: '0,4,7', help: 'Which PCRs.' },
     ...QUOTES,
-    'no-enrol': { kind: 'switch', help: 'Keep the baseline, and leave the enrolled policy as it is.' },
+    'keep-policy': { kind: 'switch', help: 'Keep the baseline, and leave the enrolled policy as it is.' },
     baselines: {
       kind: 'text',
       value: 'FOLDER',

@@ -68,7 +68,7 @@ export async function run(context: Context): Promise<Report> {
       registeredStep(accepting, keylime, sources, context),
       enrolStep(accepting, keylime, context),
       ...(server === undefined ? [] : entrySteps(server, spiffeId, context)),
-      ...(flags['no-wait'] ? [] : [attestStep(sources, spiffeId, context)]),
+      ...(flags.unattested ? [] : [attestStep(sources, spiffeId, context)]),
     ],
     undoCommand: `towerkeep gc ${accepting.host} --delete`,
   }

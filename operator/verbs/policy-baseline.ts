@@ -52,7 +52,7 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
           return Promise.resolve({ file })
         },
       },
-      ...(flags['no-enrol'] || host.record === undefined
+      ...(flags['keep-policy'] || host.record === undefined
         ? []
         : [reEnrolStep(host, keylime, { tpmPolicy: policyOf(proved.pcrs), withinMs: flags.within })]),
     ],

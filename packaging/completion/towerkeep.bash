@@ -61,7 +61,7 @@ _towerkeep() {
     'explain') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='code' ;;
     'enroll prepare') flags='--emit --ip --evidence --plugin --spire-address --spire-port --registrar-ip --registrar-port --ca-file --vault-address --vault-mount --vault-role --vault-token-file --cert-ttl --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'enroll apply') flags='--wrapped-secret-id --role-id --tpm-path --start --root --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='file' ;;
-    'enroll accept') flags='--agent-id --ek --policy --baseline --entry --within --no-wait --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'enroll accept') flags='--agent-id --ek --policy --baseline --entry --within --unattested --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'renew') flags='--all --force --certs --metrics-file --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'renew devid') flags='--force --devids --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'recover') flags='--reason --max --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
@@ -69,7 +69,7 @@ _towerkeep() {
     'restore') flags='--within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
     'policy show') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='host' ;;
     'policy lint') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='host' ;;
-    'policy baseline') flags='--pcr --quotes --no-enrol --baselines --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
+    'policy baseline') flags='--pcr --quotes --keep-policy --baselines --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
     'policy diff') flags='--output --config --timeout --color --quiet --verbose'; what='host' ;;
     'policy approve') flags='--window --end --due --windows --quotes --within --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='host' ;;
     'policy apply') flags='--dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='file' ;;

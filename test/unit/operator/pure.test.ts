@@ -3,6 +3,7 @@ import { assert, constantFrom, integer, option, property, record, string, uint8A
 import { describe, expect, it } from 'vitest'
 import { type Recovery, recoveryOf } from '../../../operator/act/recovering.ts'
 import { filesWithSecrets, nodeFiles } from '../../../operator/enroll/node-files.ts'
+import { flagsOf, VERBS } from '../../../operator/flags/verbs.ts'
 import type { FleetHost } from '../../../operator/fleet.ts'
 import { bootEvents, eventChanges, replayed } from '../../../operator/policy/boot-events.ts'
 import { packageChanges } from '../../../operator/policy/packages.ts'
@@ -195,6 +196,13 @@ describe('the files of a new node', () => {
     expect(files.get('/etc/towerkeep/certs.d/plugin.hcl')).toContain('issuer = "self"')
     expect(files.get('/etc/keylime/agent.conf')).toContain('plugin-next.crt')
     expect(filesWithSecrets(new Map([['/a', '-----BEGIN PRIVATE KEY-----']]))).toEqual(['/a'])
+  })
+})
+
+describe('flags', () => {
+  it('do not begin with no-, which the parser takes for the opposite of another', () => {
+    const names = VERBS.flatMap((verb) => Object.keys(flagsOf(verb)))
+    expect(names.filter((name) => name.startsWith('no-'))).toEqual([])
   })
 })
 
