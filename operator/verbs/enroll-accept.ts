@@ -155,7 +155,7 @@ function enrolStep(accepting: Accepting, keylime: KeylimeAdminSources, { flags, 
       const { record, agentId } = accepting
       if (verifier === undefined || record === undefined || !isAgentId(agentId))
         throw new Error('the registrar was not asked')
-      const tpmPolicy = wanted ?? (await provedPolicy(record, keylime, flags, accepting.host, signal))
+      const tpmPolicy = wanted ?? (await provedPolicy(record, keylime, flags, signal))
       try {
         await enrolNow(agentId, keylime, verifier, { tpmPolicy, withinMs: flags.within }, signal)
       } catch (error) {
@@ -175,10 +175,9 @@ async function provedPolicy(
   record: RegistrarRecord,
   keylime: KeylimeAdminSources,
   flags: Context['flags'],
-  host: string,
   signal: AbortSignal,
 ): Promise<TpmPolicyText> {
-  const agent = keylime.agent({ host: record.ip ?? '', port: record.port ?? 9002 }, host)
+  const agent = keylime.agent({ host: record.ip ?? '', port: record.port ?? 9002 })
   const { pcrs } = await provePcrs(agent, record, { pcrs: pcrNumbers(flags.baseline ?? ''), times: 3 }, signal)
   return policyOf(pcrs)
 }

@@ -32,4 +32,30 @@ export const ACTING: readonly Requirement[] = [
     alias: 'O20',
     promise: 'pin: a file that is not the pinned one is found, --write mends it',
   },
+  {
+    id: 'operator:doctor:breakers',
+    alias: 'O04',
+    promise: 'what nobody does, or is broken, is named by doctor as the only cause',
+  },
+  {
+    id: 'operator:doctor:healthy-tower',
+    alias: 'O05',
+    promise: 'healthy tower: doctor finds nothing, exit 0, within 10 s',
+  },
+  {
+    id: 'operator:recover:beyond-retries',
+    alias: 'O10',
+    promise:
+      'an absence beyond the retries: recover restores the host; one whose measurements failed stays; one that is polled is left alone',
+  },
+  {
+    id: 'operator:revoke:and-restore',
+    alias: 'O15',
+    promise: 'revoke: refused though Keylime is content; restore after a newer success, under the same ID',
+  },
+  {
+    id: 'operator:devid:throw-away',
+    alias: 'O21',
+    promise: 'a DevID certificate over a throw-away key is found, and renew devid makes one in the TPM',
+  },
 ]

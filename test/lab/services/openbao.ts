@@ -89,6 +89,9 @@ const Issued = v.object({
   data: v.object({ certificate: v.string(), private_key: v.string(), issuing_ca: v.string() }),
 })
 
+const RoleId = v.object({ data: v.object({ role_id: v.string() }) })
+const SecretId = v.object({ data: v.object({ secret_id: v.string() }) })
+
 /** One OpenBao server. Its unseal keys and token stay in memory. */
 export class OpenBao {
   readonly #place: OpenBaoPlace
@@ -96,6 +99,7 @@ export class OpenBao {
   #keys: readonly string[] = []
   #token = ''
   #intermediate = ''
+  #hasAppRole = false
 
   /**
    */
@@ -208,6 +212,25 @@ export class OpenBao {
       key: `${data.private_key}\n`,
       chain: `${data.certificate}\n${data.issuing_ca}\n`,
     }
+  }
+
+  /**
+   * Gives a host its AppRole, which may have certificates of one role signed and nothing else.
+   *
+   * @param host Name of the host and of its AppRole.
+   * @param role Of the PKI engine.
+   * @returns Its role-id and a secret-id.
+   */
+  async allowAppRole(host: string, role: Role): Promise<{ readonly roleId: string; readonly secretId: string }> {
+    if (!this.#hasAppRole) await this.#call('POST', 'sys/auth/approle', { type: 'approle' })
+    this.#hasAppRole = true
+    const policy = `path "pki_int/sign/${role}" {\n  capabilities = ["update"]\n}\n`
+    await this.#call('POST', `sys/policies/acl/renew-${host}`, { policy })
+    const limits = { token_policies: [`renew-${host}`], token_ttl: '5m', token_num_uses: 3 }
+    await this.#call('POST', `auth/approle/role/${host}`, limits)
+    const id = v.parse(RoleId, await this.#call('GET', `auth/approle/role/${host}/role-id`))
+    const secret = v.parse(SecretId, await this.#call('POST', `auth/approle/role/${host}/secret-id`, {}))
+    return { roleId: id.data.role_id, secretId: secret.data.secret_id }
   }
 
   async #waitForHealth(wanted: readonly number[], abort?: () => void): Promise<void> {

@@ -71,7 +71,19 @@ export async function startKeeper(tower: Tower, watch = 'mode = "ban"\n  poll = 
 export function runTowerkeep(tower: Tower, words: readonly string[], watch?: string): Promise<CommandResult> {
   const config = writeConfiguration(tower, watch)
   const [program, ...args] = tower.network.on('spire', [towerkeepProgram(), ...words, '--config', config])
-  return tryCommand(program, args, { timeoutMs: 60_000 })
+  return tryCommand(program, args, { timeoutMs: 120_000 })
+}
+
+/**
+ * Runs a verb of the tool on a host, which has no configuration of it and needs none.
+ *
+ * @param tower The tower.
+ * @param host Which host.
+ * @param words The command line.
+ */
+export function runTowerkeepOn(tower: Tower, host: string, words: readonly string[]): Promise<CommandResult> {
+  const [program, ...args] = tower.network.on(host, [towerkeepProgram(), ...words])
+  return tryCommand(program, args, { timeoutMs: 120_000 })
 }
 
 /**

@@ -174,7 +174,7 @@ describe('the files of a new node', () => {
     openbao: { address: 'https://bao:8200', mount: 'pki_int', role: 'keylime-agents', ttl: '24h' },
   } as const
 
-  it('are the same each time, hold no secret, and lead the list of their checksums', () => {
+  it('are the same each time, hold no secret, and lead the list of their checksums [T47]', () => {
     const files = nodeFiles(facts)
     expect([...files]).toEqual([...nodeFiles(facts)])
     expect(filesWithSecrets(files)).toEqual([])

@@ -1,0 +1,216 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import type { CommandResult } from '../../lab/processes/commands.ts'
+import { tamper } from '../../lab/tower/actions.ts'
+import { runTowerkeep, runTowerkeepOn, startKeeper } from '../../lab/tower/keeping.ts'
+import { Timeline } from '../../lab/tower/timeline.ts'
+import { onTower, svidGoes, svidReturns, useTower } from './scenario.ts'
+
+// One tower for all: raising it takes longer than any of these.
+const tower = useTower('twact', { patience: 'short', webhook: true })
+
+const journal = (): string => join(tower().dir, 'journal')
+
+interface Document {
+  readonly exit: number
+  readonly summary: Readonly<Record<string, unknown>>
+  readonly items: readonly Readonly<Record<string, unknown>>[]
+  readonly findings: readonly {
+    readonly id: string
+    readonly severity: string
+    readonly because: readonly string[]
+    readonly message: string
+    readonly subject: string
+  }[]
+}
+
+function documentOf({ stdout, stderr }: CommandResult): Document {
+  try {
+    return JSON.parse(stdout) as Document
+  } catch {
+    throw new Error(`no document: ${stdout.slice(0, 500)} ${stderr.slice(0, 500)}`)
+  }
+}
+
+/** Runs a verb that changes something, as the operator on host spire. */
+async function act(...words: readonly string[]): Promise<Document> {
+  const ran = await runTowerkeep(tower(), [...words, '--yes', '--journal', journal(), '--output', 'json'])
+  const document = documentOf(ran)
+  if (document.exit === 2) throw new Error(`${words.join(' ')}: ${JSON.stringify(document.summary)}`)
+  return document
+}
+
+async function read(...words: readonly string[]): Promise<Document> {
+  return documentOf(await runTowerkeep(tower(), [...words, '--output', 'json']))
+}
+
+/** IDs of root causes, without what is only said for information. */
+function causes({ findings }: Document): readonly string[] {
+  return [
+    ...new Set(
+      findings.filter(({ because, severity }) => because.length === 0 && severity !== 'info').map(({ id }) => id),
+    ),
+  ].toSorted()
+}
+
+const doctor = async (...words: readonly string[]): Promise<readonly string[]> =>
+  causes(await read('doctor', '--journal', journal(), ...words))
+const doctorOn = async (host: string, ...words: readonly string[]): Promise<readonly string[]> =>
+  causes(
+    documentOf(await runTowerkeepOn(tower(), host, ['doctor', '--journal', journal(), '--output', 'json', ...words])),
+  )
+
+onTower('towerkeep doctor on the tower', () => {
+  it('finds nothing on the healthy tower, on the server and on a node, within ten seconds [O05] [P24]', async () => {
+    const keeper = await startKeeper(tower())
+    const line = new Timeline('doctor on the healthy tower', ['O05'])
+    try {
+      const began = performance.now()
+      const server = await read('doctor', '--journal', journal())
+      expect(server.findings.filter(({ severity }) => severity !== 'info')).toEqual([])
+      expect([server.exit, performance.now() - began < 10_000]).toEqual([0, true])
+      line.mark(`${String(server.summary['checks'])} checks on host spire`)
+      const node = documentOf(
+        await runTowerkeepOn(tower(), 'auth', ['doctor', '--output', 'json', '--journal', journal()]),
+      )
+      expect(node.findings.filter(({ severity }) => severity !== 'info')).toEqual([])
+      line.mark('and on host auth')
+    } finally {
+      await keeper.stop()
+    }
+    line.end()
+  })
+
+  it('says who is to cut hosts off when nobody does [O04]', async () => {
+    expect(await doctor('spire')).toEqual(['TK-SPIRE-CUTOFF'])
+  })
+})
+
+onTower('towerkeep brings hosts back and takes them away', () => {
+  it('recovers a host that was away for too long, and never one whose measurements failed [O10] [T76] [P05]', async () => {
+    const line = new Timeline('recover after an absence beyond the retries', ['O10'])
+    const [away, tampered] = [tower().host('auth'), tower().host('ca')]
+    await away.stopKeylimeAgent()
+    await tamper(tampered)
+    await tower().keylime.admin.waitForState(away.agentId, 'failed', 60_000)
+    await tower().keylime.admin.waitForState(tampered.agentId, 'rejected', 60_000)
+    line.mark('auth is given up, ca has failed its measurements')
+    expect((await act('recover', '--within', '10s')).exit).toBe(3)
+    await away.startKeylimeAgent()
+    await delay(6_000)
+    const recovered = await act('recover')
+    line.mark('towerkeep recover')
+    expect([recovered.exit, recovered.summary['recovered'], recovered.summary['refused']]).toEqual([1, 1, 1])
+    expect(JSON.stringify(recovered.summary['advice'])).toContain('failed its measurements')
+    expect([3, 5]).toContain((await tower().keylime.admin.enrolled(away.agentId))?.operationalState)
+    expect((await tower().keylime.admin.enrolled(tampered.agentId))?.operationalState).toBe(9)
+    // A polled agent is left alone: nothing to do.
+    expect((await act('recover', 'auth')).summary['outcome']).toBe('nothing-to-do')
+    expect(await doctor('keylime')).toContain('TK-KL-BUDGET')
+    rmSync(journal(), { recursive: true, force: true })
+    await tampered.reboot()
+    await tower().keylime.admin.reactivate(tampered.agentId)
+    await tower().keylime.admin.waitForState(tampered.agentId, 'polled')
+    await svidReturns(tampered)
+    line.end()
+  })
+
+  it('revokes a healthy host, and restores it only after it has proved itself anew [O15] [T53]', async () => {
+    const host = tower().host('auth')
+    const line = new Timeline('revoke and restore', ['O15'])
+    expect((await act('revoke', 'auth', '--reason', 'test')).exit).toBe(0)
+    line.mark('banned, though Keylime is content')
+    await svidGoes(host, 30_000)
+    line.mark('its workloads have no identity any more')
+    expect((await act('revoke', 'auth')).summary['outcome']).toBe('nothing-to-do')
+    const early = await runTowerkeep(tower(), [
+      'restore',
+      'auth',
+      '--yes',
+      '--journal',
+      journal(),
+      '--within',
+      '60s',
+      '--output',
+      'json',
+    ])
+    if (early.code !== 0) await delay(3_000)
+    const restored = early.code === 0 ? documentOf(early) : await act('restore', 'auth', '--within', '60s')
+    expect(restored.exit).toBe(0)
+    await svidReturns(host)
+    expect((await tower().spire.agentShow(host.spiffeId))?.banned).toBe(false)
+    line.mark('back under the same SPIFFE ID')
+    await tamper(host)
+    await tower().keylime.admin.waitForState(host.agentId, 'rejected')
+    await tower().spire.ban(host.spiffeId)
+    const refused = await runTowerkeep(tower(), [
+      'restore',
+      'auth',
+      '--yes',
+      '--journal',
+      journal(),
+      '--output',
+      'json',
+    ])
+    expect([refused.code, refused.stdout]).toEqual([3, expect.stringContaining('KL-GATE-INVALID-QUOTE')])
+    await host.reboot()
+    await tower().keylime.admin.reactivate(host.agentId)
+    await tower().keylime.admin.waitForState(host.agentId, 'polled')
+    expect((await act('restore', 'auth', '--within', '60s')).exit).toBe(0)
+    await svidReturns(host)
+    line.end()
+  })
+})
+
+onTower('towerkeep keeps DevIDs', () => {
+  it('finds a DevID certificate over a throw-away key, and makes one in the TPM [O21] [T70] [P31]', async () => {
+    const line = new Timeline('renew devid', ['O21'])
+    const host = tower().host('ca')
+    const folder = join(tower().dir, 'devid')
+    const { roleId, secretId } = await tower().bao.allowAppRole('devid-ca', 'keylime-agents-rsa')
+    mkdirSync(join(folder, 'devid.d'), { recursive: true })
+    writeFileSync(join(folder, 'role-id'), roleId, { mode: 0o600 })
+    writeFileSync(join(folder, 'secret-id'), secretId, { mode: 0o600 })
+    const text = [
+      `cert_file = "${folder}/devid.crt"`,
+      `pub_file = "${folder}/devid.pub"`,
+      `priv_file = "${folder}/devid.priv"`,
+      `tpm_path = "${host.measured.tpm.path}"`,
+      'common_name = "ca.funlab.casa"',
+      `address = "${tower().bao.operator.address}"`,
+      `ca_file = "${host.files.chain}"`,
+      'role = "keylime-agents-rsa"',
+      `approle_role_id_file = "${folder}/role-id"`,
+      `approle_secret_id_file = "${folder}/secret-id"`,
+    ]
+    writeFileSync(join(folder, 'devid.d', 'ca.hcl'), text.join('\n'))
+    const devids = ['--devids', join(folder, 'devid.d')]
+    const renewDevId = async (): Promise<Document> =>
+      documentOf(
+        await runTowerkeepOn(tower(), 'ca', [
+          'renew',
+          'devid',
+          '--yes',
+          '--journal',
+          journal(),
+          '--output',
+          'json',
+          ...devids,
+        ]),
+      )
+    const made = await renewDevId()
+    expect([made.exit, made.summary['outcome'], made.summary['messages']]).toEqual([0, 'done', []])
+    expect(await doctorOn('ca', 'devid', ...devids)).toEqual([])
+    line.mark('a key of the TPM is certified')
+    expect((await renewDevId()).summary['outcome']).toBe('nothing-to-do')
+    const thrown = await tower().bao.issue({ role: 'keylime-agents-rsa', commonName: 'ca.funlab.casa', ttl: '1h' })
+    writeFileSync(join(folder, 'devid.crt'), thrown.chain)
+    expect(await doctorOn('ca', 'devid', ...devids)).toEqual(['TK-DEVID-KEY'])
+    line.mark('a certificate over another key is found')
+    expect((await renewDevId()).exit).toBe(0)
+    expect(await doctorOn('ca', 'devid', ...devids)).toEqual([])
+    line.end()
+  })
+})
