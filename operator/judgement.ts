@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Judgement, judge, type Reason } from '@tower-of-omens/gate'
+import { isPushMode, type Judgement, judge, type OwnEvidence, type Reason } from '@tower-of-omens/gate'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { AskedConfig } from '../server-attestor/config.ts'
 
@@ -11,7 +11,16 @@ import type { AskedConfig } from '../server-attestor/config.ts'
 export type PluginRules = Pick<AskedConfig, 'gate' | 'allowedHashAlgs'>
 
 /**
- * Judges a record as the plugin would.
+ * What a push-mode node would bring, taken to be good: whether it is, the plugin finds out at each attestation, with the
+ * registrar's keys. What is said here of such a node is what its record says.
+ */
+const PUSHED: OwnEvidence = {
+  kind: 'tpm',
+  judged: { kind: 'proved', types: ['tpm_quote', 'uefi_log', 'ima_log'], ageSeconds: 0 },
+}
+
+/**
+ * Judges a record as the plugin would, as far as the record alone decides.
  *
  * @param record The verifier's record.
  * @param plugin The plugin's configuration.
@@ -22,7 +31,7 @@ export function judgeAsPlugin(record: AgentRecord, plugin: PluginRules): Judgeme
   const [first = 'sha256'] = plugin.allowedHashAlgs
   // The quote that would come with an attestation is not here; the node may use any algorithm that both sides take.
   const hashAlg = plugin.allowedHashAlgs.find((name) => accepted.includes(name)) ?? first
-  return judge(record, hashAlg, plugin.gate)
+  return isPushMode(record) ? judge(record, hashAlg, plugin.gate, PUSHED) : judge(record, hashAlg, plugin.gate)
 }
 
 /** How a host stands, in one word. */
@@ -33,6 +42,7 @@ const VERDICTS: ReadonlySet<string> = new Set([
   'KL-GATE-INVALID-QUOTE',
   'KL-GATE-STOPPED',
   'KL-GATE-STATUS-FAIL',
+  'KL-GATE-PUSH-FAIL',
 ])
 const ABSENCES: ReadonlySet<string> = new Set(['KL-GATE-UNREACHABLE', 'KL-GATE-STALE', 'KL-GATE-STATUS-TIMEOUT'])
 const PENDING: ReadonlySet<string> = new Set([
@@ -40,6 +50,7 @@ const PENDING: ReadonlySet<string> = new Set([
   'KL-GATE-COUNT-ZERO',
   'KL-GATE-NEVER',
   'KL-GATE-STATUS-PENDING',
+  'KL-GATE-PUSH-EMPTY-POLICY',
 ])
 
 /**

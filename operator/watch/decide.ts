@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { attestationAge, type Decision } from '@tower-of-omens/gate'
+import { attestationAge, type Decision, isPushMode } from '@tower-of-omens/gate'
 import { agentState } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 
@@ -72,7 +72,7 @@ export function decide(facts: DecideFacts): Verdict {
 export function keylimeStanding(record: AgentRecord, decision: Decision): KeylimeStanding {
   if (decision.kind === 'admit') return { cause: 'none', isAdmitted: true }
   const meaning = agentState(record.operationalState)?.meaning
-  const isPushed = record.operationalState === null
+  const isPushed = isPushMode(record)
   const clauses = new Map<string, string>(decision.reasons.map(({ code, message }) => [code, message]))
   const because = (cause: CutOffCause, ...codes: readonly string[]): KeylimeStanding => {
     const code = codes.find((one) => clauses.has(one)) ?? decision.reasons[0].code
@@ -81,7 +81,8 @@ export function keylimeStanding(record: AgentRecord, decision: Decision): Keylim
   if (meaning === 'rejected' || meaning === 'stopped') {
     return because('verdict', 'KL-GATE-INVALID-QUOTE', 'KL-GATE-STOPPED')
   }
-  if (isPushed && record.attestationStatus === 'FAIL') return because('verdict', 'KL-GATE-STATUS-FAIL')
+  if (isPushed && record.attestationStatus === 'FAIL')
+    return because('verdict', 'KL-GATE-PUSH-FAIL', 'KL-GATE-STATUS-FAIL')
   if (meaning === 'failed') return because('absent', 'KL-GATE-UNREACHABLE', 'KL-GATE-FAILED')
   if (record.attestationStatus === 'TIMEOUT') return because('absent', 'KL-GATE-STATUS-TIMEOUT')
   // A host that was enrolled anew has no success yet; only one that had some can be stale.

@@ -102,4 +102,9 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
     id: 'tpm:e2e:relay',
     promise: 'a quote relayed from another host with a trusted certificate is refused by accept_evidence = ["tpm"]',
   },
+  {
+    id: 'tpm:push:watched',
+    promise:
+      'towerkeep reads push-mode records as the plugin does: a failed node is banned, a silent one evicted, a healthy one shown as such',
+  },
 ]

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { parseAgentId } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { array, assert, boolean, constantFrom, integer, nat, option, property, record } from 'fast-check'
@@ -5,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { judgeAsPlugin } from '../../../operator/judgement.ts'
 import { BRAKE_WINDOW_MS, Brake } from '../../../operator/watch/brake.ts'
 import { type DecideFacts, decide, EVICT_EVERY_MS, keylimeStanding } from '../../../operator/watch/decide.ts'
+import { parseAgentRecord } from '../../../plugins/keylime/api/v2/agent-record.ts'
 import { readAsked } from '../../../server-attestor/config.ts'
 
 const cause = constantFrom('verdict', 'absent', 'stale', 'gone')
@@ -110,6 +112,27 @@ describe('how a host stands', () => {
     ],
   ] as const)('is read from its record: %o is %s', (change, expected) => {
     expect(standing(change as Partial<AgentRecord>).cause).toBe(expected)
+  })
+
+  it.each([
+    ['v26-agent-pass', 'none'],
+    ['v26-agent-pending', 'none'],
+    ['v26-agent-empty-policy-pending', 'none'],
+    ['v26-agent-fail', 'verdict'],
+    ['v26-agent-fail-sticky-after-pass', 'verdict'],
+    ['v26-agent-timeout', 'absent'],
+    ['v26-agent-stopped', 'verdict'],
+  ] as const)('is read from what a push-mode verifier answered: %s is %s [tpm:push:watched]', (name, expected) => {
+    const file = new URL(`../../fixtures/keylime-push/${name}.json`, import.meta.url)
+    const answer = JSON.parse(readFileSync(file, 'utf8')) as {
+      readonly headers: { readonly Date: string }
+      readonly body: { readonly results: unknown }
+    }
+    const date = Date.parse(answer.headers.Date) / 1000
+    const recorded = parseAgentRecord(answer.body.results, agentId, { who: 'verifier', date })
+    const found = keylimeStanding(recorded, judgeAsPlugin(recorded, plugin))
+    expect(found.cause).toBe(expected)
+    expect(found.cause === 'none' && found.isAdmitted).toBe(name === 'v26-agent-pass')
   })
 
   it('is a reason to act only where the gate refuses, and then has a code of the gate', () => {
