@@ -24,7 +24,7 @@ export const ENROLL_PREPARE = defineVerb({
       kind: 'choice',
       choices: ['tpm', 'keylime-agent'],
       default: 'tpm',
-      help: 'tpm: the agent half quotes by itself and needs no certificate.',
+      help: 'With tpm the agent half quotes by itself and needs no certificate.',
     },
     plugin: {
       kind: 'text',

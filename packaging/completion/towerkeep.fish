@@ -43,7 +43,7 @@ complete -c towerkeep -n '__fish_seen_subcommand_from explain' -f -a '(towerkeep
 complete -c towerkeep -f -n '__fish_seen_subcommand_from enroll' -a prepare -d 'on the server - write the files that a new node needs, without any secret'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l emit -r -F -d 'Where to write.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l ip -x -d 'Address of the node, where the verifier reaches it.'
-complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l evidence -x -a 'tpm keylime-agent' -d 'tpm - the agent half quotes by itself and needs no certificate.'
+complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l evidence -x -a 'tpm keylime-agent' -d 'With tpm the agent half quotes by itself and needs no certificate.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l plugin -x -d 'The agent half on the node.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l spire-address -x -d 'Of the SPIRE server. Default - as the registrar.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l spire-port -x -d 'Default - bind_port of server.conf.'

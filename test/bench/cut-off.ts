@@ -31,14 +31,24 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { tower: { type: 'string' }, scale: { type: 'string' } } })
   const results: Results = existsSync(DATA) ? (JSON.parse(readFileSync(DATA, 'utf8')) as Results) : {}
   if (values.scale !== undefined) results.scale = await measureScale(Number(values.scale), tell)
-  if (values.tower !== undefined) results.tower = await onTower(Number(values.tower))
-  writeFileSync(DATA, `${JSON.stringify(results, null, 2)}\n`)
-  writeFileSync(PAGE, pageOf(results))
+  if (values.tower !== undefined)
+    results.tower = await onTower(Number(values.tower), (rounds) => save({ ...results, tower: rounds }))
+  save(results)
   tell(`wrote ${PAGE}`)
 }
 
-async function onTower(count: number): Promise<NonNullable<Results['tower']>> {
+function save(results: Results): void {
+  writeFileSync(DATA, `${JSON.stringify(results, null, 2)}\n`)
+  writeFileSync(PAGE, pageOf(results))
+}
+
+/** Plays the rounds; each is kept as it ends, since a tower may fall. */
+async function onTower(
+  count: number,
+  keep: (soFar: NonNullable<Results['tower']>) => void,
+): Promise<NonNullable<Results['tower']>> {
   const parts = { ...(await prepareParts(process.stderr)), ...(await requireTowerTools(process.stderr)) }
+  const spire = /spire-([\d.]+)/.exec(parts.spireBin)?.[1] ?? '?'
   const tower = await Tower.up({ parts, prefix: 'twcut', webhook: true, onPart: (what) => tell(what) })
   try {
     const keeper = await startKeeper(tower)
@@ -49,13 +59,14 @@ async function onTower(count: number): Promise<NonNullable<Results['tower']>> {
       if (host === undefined) break
       const one = await measureCutOff(tower, host)
       rounds.push(one)
+      keep({ spire, rounds })
       tell(
         `round ${round + 1}: issuance ${Math.round(one.issuanceMs)} ms, Workload API ${Math.round(one.workloadMs)} ms`,
       )
       await restoreHost(tower, host)
     }
     await keeper.stop()
-    return { spire: /spire-([\d.]+)/.exec(parts.spireBin)?.[1] ?? '?', rounds }
+    return { spire, rounds }
   } finally {
     await tower.down()
   }
