@@ -72,7 +72,7 @@ function towerPicture(): string {
 function tamperPicture(): string {
   const rows = cutOffs()
   const longest = Math.max(...rows.map(({ slow }) => slow))
-  const [left, right] = [190, WIDTH - 120]
+  const [left, right] = [190, WIDTH - 160]
   const x = (seconds: number): number => left + (seconds / longest) * (right - left)
   const bars = rows.flatMap(({ title, half, slow, words }, index) => {
     const y = 70 + index * 68
