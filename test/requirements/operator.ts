@@ -11,7 +11,7 @@ export const OPERATOR: readonly Requirement[] = [
     id: 'operator:status:follows-parts',
     alias: 'O01',
     promise:
-      "'status' on three hosts: kill a Keylime agent -> its row changes, exit 2, within 12 s; stop the verifier -> '?', exit 3, < 6 s; golden JSON",
+      "'status' on three hosts: kill a Keylime agent -> its row changes, exit 2, within 12 s; stop the verifier -> '?', exit 3; golden JSON",
   },
   {
     id: 'operator:status:json-numbers',
@@ -53,7 +53,7 @@ export const OPERATOR: readonly Requirement[] = [
     id: 'operator:watch:cut-off-in-seconds',
     alias: 'O11',
     promise:
-      'tampered PCR: issuance refused p99 <= 2.2 s, Workload API gone p99 <= 3.3 s in 30 rounds, histogram published; the host comes back under the same ID',
+      'tampered PCR: issuance refused and Workload API gone within seconds, others untouched, the host comes back under the same ID; thirty rounds published in docs/bench/cut-off.md',
   },
   {
     id: 'operator:serve:metrics-and-page',
@@ -81,5 +81,18 @@ export const OPERATOR: readonly Requirement[] = [
     id: 'operator:watch:survives-faults',
     alias: 'O27',
     promise: 'kill -9 between ban and verification: found and kept at the next start; full disk: acts, and says so',
+  },
+  {
+    id: 'operator:watch:thousand-hosts',
+    alias: 'O26',
+    promise: '1,000 hosts, one failure noticed -> banned <= 0.5 s p99, 50 at once <= 1 s, RSS <= 200 MB',
+    deferred:
+      'measured by node test/bench/cut-off.ts --scale and published in docs/bench/cut-off.md: no test asserts a time',
+  },
+  {
+    id: 'operator:start:quick',
+    alias: 'O24',
+    promise: '--help <= 100 ms p99 of 50 starts, status of three hosts <= 500 ms, completion of host names <= 100 ms',
+    deferred: 'a time on a machine that is shared says nothing in a test; it is to be measured on a quiet one',
   },
 ]
