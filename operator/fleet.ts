@@ -22,6 +22,8 @@ export interface FleetHost {
   readonly spiffeId: string
   /** Undefined: the registrar does not know it, or could not be asked. */
   readonly registered: Registration | undefined
+  /** The registrar knows it, and its record cannot be read. */
+  readonly isRegistrationBroken: boolean
   /** What a verifier says; undefined: none knows it, or none could be asked. */
   readonly record: { readonly verifier: string; readonly value: AgentRecord } | undefined
   /** A record that cannot be read. */
@@ -114,6 +116,8 @@ export async function gatherFleet(sources: FleetSources, signal: AbortSignal, no
       agentId,
       spiffeId: `${prefix}${agentId}`,
       registered: valueOf(registered)?.get(agentId),
+      isRegistrationBroken:
+        valueOf(registered)?.has(agentId) === true && valueOf(registered)?.get(agentId) === undefined,
       record: found === undefined || value === undefined ? undefined : { verifier: found.verifier, value },
       broken: found !== undefined && 'failed' in found.record ? found.record.failed : undefined,
       decision,

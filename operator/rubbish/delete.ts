@@ -1,20 +1,13 @@
 /**
- * The deletion of leftovers, and its undo.
+ * The deletion of leftovers.
  *
  * @module
  */
-import { isAgentId } from '@tower-of-omens/keylime'
+import { isAgentId, isKeylimeError } from '@tower-of-omens/keylime'
 import { unenrol } from '@tower-of-omens/keylime/admin'
-import {
-  createEntries,
-  deleteEntries,
-  evictAgent,
-  type SpireConnection,
-  type SpireEntry,
-} from '@tower-of-omens/spire-api'
+import { deleteEntries, evictAgent, type SpireConnection, type SpireEntry } from '@tower-of-omens/spire-api'
 import type { FleetHost } from '../fleet.ts'
 import type { Step } from '../plan/step.ts'
-import { policyText } from '../policy/windows.ts'
 import type { KeylimeAdminSources, VerifierPair } from '../sources/admin.ts'
 import type { Rubbish, RubbishPlace } from './kinds.ts'
 import type { UndoFile } from './undo-file.ts'
@@ -27,6 +20,8 @@ export interface Deleting {
   readonly spire: readonly SpireConnection[]
 }
 
+/** gRPC status of an entry that is gone already. */
+const NOT_FOUND = 5
 /** How long a verifier may take to stop polling an agent. */
 const UNENROL_MS = 60_000
 
@@ -41,20 +36,7 @@ const UNENROL_MS = 60_000
 export async function exported(found: readonly Rubbish[], deleting: Deleting, signal: AbortSignal): Promise<UndoFile> {
   const has = (place: RubbishPlace): readonly Rubbish[] => found.filter(({ places }) => places.includes(place))
   const hostOf = ({ id }: Rubbish): FleetHost | undefined => deleting.hosts.find(({ agentId }) => agentId === id)
-  const enrolments = await Promise.all(
-    has('verifier').map(async (one) => {
-      const record = hostOf(one)?.record?.value
-      const runtimePolicy =
-        record?.hasRuntimePolicy === true ? await runtimePolicyOf(deleting, one.id, signal) : undefined
-      return {
-        agentId: one.id,
-        ...(record?.ip !== undefined && { ip: record.ip }),
-        ...(record?.port !== undefined && { port: record.port }),
-        tpmPolicy: record?.tpmPolicy ?? '{}',
-        ...(runtimePolicy !== undefined && { runtimePolicy }),
-      }
-    }),
-  )
+  const enrolments = await Promise.all(has('verifier').map((one) => enrolmentOf(one.id, hostOf(one), deleting, signal)))
   const ids = new Set(has('spire-entry').map(({ id }) => id))
   return {
     schema: 'towerkeep/gc-undo/v1',
@@ -66,10 +48,51 @@ export async function exported(found: readonly Rubbish[], deleting: Deleting, si
   }
 }
 
-// The verifier keeps an agent's own runtime policy under the agent's ID.
-async function runtimePolicyOf({ keylime }: Deleting, id: string, signal: AbortSignal): Promise<string | undefined> {
+async function enrolmentOf(
+  agentId: string,
+  host: FleetHost | undefined,
+  deleting: Deleting,
+  signal: AbortSignal,
+): Promise<UndoFile['enrolments'][number]> {
+  const { registered } = host ?? {}
+  const record = host?.record?.value
+  const own = (kind: PolicyKind): Promise<string | undefined> => ownPolicy(kind, agentId, deleting, signal)
+  const runtimePolicy = record?.hasRuntimePolicy === true ? await own('runtimePolicies') : undefined
+  const measuredBootPolicy = record?.hasMbRefstate === true ? await own('measuredBootPolicies') : undefined
+  const lacks = [
+    ...(record === undefined ? ['TPM policy'] : []),
+    ...(record?.hasRuntimePolicy === true && runtimePolicy === undefined ? ['runtime policy'] : []),
+    ...(record?.hasMbRefstate === true && measuredBootPolicy === undefined ? ['measured-boot policy'] : []),
+  ]
+  return {
+    agentId,
+    ...(registered !== undefined && {
+      registration: {
+        ekTpm: registered.ekTpm.toString('base64'),
+        akTpm: registered.akTpm.toString('base64'),
+        ...(registered.mtlsCert !== undefined && { mtlsCert: registered.mtlsCert }),
+      },
+    }),
+    ...(record?.ip !== undefined && { ip: record.ip }),
+    ...(record?.port !== undefined && { port: record.port }),
+    tpmPolicy: record?.tpmPolicy ?? '{}',
+    ...(runtimePolicy !== undefined && { runtimePolicy }),
+    ...(measuredBootPolicy !== undefined && { measuredBootPolicy }),
+    lacks,
+  }
+}
+
+type PolicyKind = 'runtimePolicies' | 'measuredBootPolicies'
+
+// The verifier keeps an agent's own policies under the agent's ID; one that was enrolled by name is not found so.
+async function ownPolicy(
+  kind: PolicyKind,
+  id: string,
+  { keylime }: Deleting,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   for (const { admin } of keylime.verifiers) {
-    const found = await admin.runtimePolicies.get(id, { signal }).catch(() => undefined)
+    const found = await admin[kind].get(id, { signal }).catch(() => undefined)
     if (found !== undefined) return found.text
   }
   return undefined
@@ -97,7 +120,7 @@ async function deleteAt(place: RubbishPlace, { id }: Rubbish, deleting: Deleting
   const { keylime, spire, hosts } = deleting
   switch (place) {
     case 'spire-entry':
-      await Promise.all(spire.slice(0, 1).map((connection) => deleteEntries(connection, [id], { signal })))
+      await Promise.all(spire.slice(0, 1).map((connection) => deleteEntry(connection, id, signal)))
       return
     case 'spire-agent': {
       const spiffeId = hosts.find(({ agentId }) => agentId === id)?.spiffeId
@@ -110,7 +133,30 @@ async function deleteAt(place: RubbishPlace, { id }: Rubbish, deleting: Deleting
       return
     case 'registrar':
       if (!isAgentId(id)) return
-      for (const { admin } of keylime.registrars) await admin.delete(id, { signal }).catch(() => undefined)
+      for (const { admin } of keylime.registrars) await unlessUnknown(admin.delete(id, { signal }))
+  }
+}
+
+async function deleteEntry(connection: SpireConnection, id: string, signal: AbortSignal): Promise<void> {
+  const [result] = await deleteEntries(connection, [id], { signal })
+  if (result?.code !== 0 && result?.code !== NOT_FOUND) {
+    throw new Error(`SPIRE does not delete entry ${id}: ${result?.message}`)
+  }
+}
+
+/**
+ * Waits for an answer about an agent.
+ *
+ * @param asked The question.
+ * @returns The answer; undefined when the service does not know the agent.
+ * @throws {KeylimeError} Every other failure.
+ */
+export async function unlessUnknown<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) return undefined
+    throw error
   }
 }
 
@@ -126,61 +172,6 @@ export async function unenrolAt({ reader, admin }: VerifierPair, id: string, sig
   if (!isAgentId(id)) return false
   const limit = AbortSignal.any([signal, AbortSignal.timeout(UNENROL_MS)])
   return unenrol(id, { verifier: reader, admin, signal: limit })
-}
-
-/**
- * Plans the return of what a run deleted.
- *
- * @param undo From its undo file.
- * @param deleting Where it goes.
- * @returns Steps for entries and enrolments; registrations and agents come back by themselves.
- */
-export function undoSteps(undo: UndoFile, { keylime, spire }: Pick<Deleting, 'keylime' | 'spire'>): readonly Step[] {
-  const [server] = spire
-  const entries: readonly Step[] =
-    server === undefined || undo.entries.length === 0
-      ? []
-      : [
-          {
-            id: 'entries',
-            title: `make ${undo.entries.length} entries again`,
-            act: async (signal) => {
-              const results = await createEntries(server, undo.entries, { signal })
-              const failed = results.filter(({ code }) => code !== 0 && code !== 6)
-              if (failed.length > 0) throw new Error(`${failed.length} were refused: ${failed[0]?.message}`)
-              return { entries: results.length }
-            },
-          },
-        ]
-  return [...entries, ...undo.enrolments.map((one) => enrolAgain(one, keylime))]
-}
-
-function enrolAgain(one: UndoFile['enrolments'][number], { verifiers, registrars }: KeylimeAdminSources): Step {
-  return {
-    id: `enrol-${one.agentId}`,
-    title: `enrol ${one.agentId} again`,
-    act: async (signal) => {
-      const { agentId } = one
-      const [verifier, registrar] = [verifiers[0], registrars[0]]
-      if (!isAgentId(agentId) || verifier === undefined || registrar === undefined)
-        throw new Error('no verifier or registrar is known')
-      const registration = await registrar.admin.getRegistration(agentId, { signal })
-      const host = verifier.reader.name.replace(/^.* /, '')
-      const at = host.lastIndexOf(':')
-      await verifier.admin.enrol(
-        agentId,
-        {
-          registration,
-          ...(one.ip !== undefined && one.port !== undefined && { contact: { host: one.ip, port: one.port } }),
-          verifier: { host: host.slice(0, at), port: Number(host.slice(at + 1)) },
-          tpmPolicy: policyText(one.tpmPolicy),
-          ...(one.runtimePolicy !== undefined && { runtimePolicy: { text: one.runtimePolicy } }),
-        },
-        { signal },
-      )
-      return { agent: agentId }
-    },
-  }
 }
 
 function specOf({

@@ -72,7 +72,7 @@ function rubbishOfHost(host: FleetHost, stale: ReadonlySet<string>, { now }: Rub
   if (kind === undefined) return []
   const places: RubbishPlace[] = [
     ...(host.spire === undefined ? [] : (['spire-agent'] as const)),
-    ...(host.record === undefined && host.broken === undefined ? [] : (['verifier'] as const)),
+    ...(host.record === undefined ? [] : (['verifier'] as const)),
     ...(host.registered === undefined ? [] : (['registrar'] as const)),
   ]
   return places.length === 0 ? [] : [{ kind, id: host.agentId, name: host.name, places }]
@@ -80,7 +80,8 @@ function rubbishOfHost(host: FleetHost, stale: ReadonlySet<string>, { now }: Rub
 
 function kindOf(host: FleetHost, stale: ReadonlySet<string>, now: number): RubbishKind | undefined {
   const { record, registered, spire, standing } = host
-  if (standing === 'admitted' && !stale.has(host.agentId)) return undefined
+  // A record that cannot be read says nothing about its host.
+  if (standing === 'admitted' || host.broken !== undefined || host.isRegistrationBroken) return undefined
   if (host.agentId === DEFAULT_AGENT_UUID) return 'default-uuid'
   if (stale.has(host.agentId)) return 'shared-ek'
   if (record === undefined) return kindWithoutRecord(host, now)

@@ -23,12 +23,22 @@ const ENTRY = v.object({
   federatesWith: v.array(v.string()),
   expiresAt: v.number(),
 })
+/** What the registrar knew, since a registration goes too and comes back only when its Keylime agent starts. */
+const REGISTRATION = v.object({
+  ekTpm: v.string(),
+  akTpm: v.string(),
+  mtlsCert: v.optional(v.string()),
+})
 const ENROLMENT = v.object({
   agentId: v.string(),
+  registration: v.optional(REGISTRATION),
   ip: v.optional(v.string()),
   port: v.optional(v.number()),
   tpmPolicy: v.string(),
   runtimePolicy: v.optional(v.string()),
+  measuredBootPolicy: v.optional(v.string()),
+  /** Policies that it was enrolled with and that could not be read: without them it must not come back. */
+  lacks: v.optional(v.array(v.string()), []),
 })
 const UNDO = v.object({
   schema: v.literal('towerkeep/gc-undo/v1'),

@@ -457,7 +457,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'operator:gc:four-way',
     alias: 'T85',
     promise: 'GC four-way (P23): 12 seeded kinds of rubbish: exact report, nothing healthy deleted',
-    deferred: 'gc is shown for the kinds it meets with fake services; not yet for all twelve at once',
   },
   {
     id: 'config:policy:reload',

@@ -61,7 +61,6 @@ export const INCIDENTS: readonly Requirement[] = [
     id: 'incident:gc:misses-most',
     alias: 'P23',
     promise: 'GC misses most rubbish',
-    deferred: 'gc joins the four sources, shown with fake services; not yet for all twelve kinds at once',
   },
   {
     id: 'incident:health-check:lies',

@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { CHANGE_DOCUMENTS, ENTRIES_DOCUMENT, POLICY_SHOW_DOCUMENT } from '../../../operator/schemas/acting.ts'
+import { ENTRIES_DOCUMENT, POLICY_SHOW_DOCUMENT } from '../../../operator/schemas/acting.ts'
 import { fakeEntry } from '../../fakes/fake-spire-server.ts'
-import { type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
+import { actAt, type Done, type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
 
 let site: FakeSite
 let auth: string
@@ -19,37 +19,7 @@ afterEach(async () => site[Symbol.asyncDispose]())
 const journal = (): string => join(site.folder, 'journal')
 const spiffeId = (agentId: string): string => `spiffe://example.org/spire/agent/keylime/${agentId}`
 
-interface Done {
-  readonly exit: number
-  readonly summary: Readonly<Record<string, unknown>>
-  readonly items: readonly { readonly state?: string; readonly title?: string }[]
-  readonly stderr: string
-}
-
-async function act(...words: readonly string[]): Promise<Done> {
-  const ran = await towerkeep(
-    ...words,
-    '--config',
-    site.config,
-    '--journal',
-    journal(),
-    '--output',
-    'json',
-    '--timeout',
-    '3s',
-  )
-  const document = JSON.parse(ran.stdout) as Done & {
-    readonly schema: string
-    readonly error?: { readonly message: string }
-  }
-  const schema = CHANGE_DOCUMENTS[document.schema]
-  if (schema !== undefined) v.parse(schema, document)
-  return {
-    ...document,
-    summary: { ...document.summary, ...(document.error !== undefined && { error: document.error.message }) },
-    stderr: ran.stderr,
-  }
-}
+const act = (...words: readonly string[]): Promise<Done> => actAt(site, ...words)
 
 describe('revoke and restore', () => {
   it('ban a host once somebody has confirmed it, and say how to take it back', async () => {

@@ -44,6 +44,7 @@ describe('explain', () => {
           spiffeId: 'spiffe://example.org/spire/agent/keylime/node-1',
           registered: { agentId, akTpm: Buffer.alloc(1), ekTpm: Buffer.alloc(1) },
           record: { verifier: 'keylime verifier v:8881', value },
+          isRegistrationBroken: false,
           broken: undefined,
           decision,
           standing: standingOf(decision),

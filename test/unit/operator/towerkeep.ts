@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as v from 'valibot'
+import { CHANGE_DOCUMENTS } from '../../../operator/schemas/acting.ts'
 import { type FakeKeylime, type FakeKeylimeOptions, startFakeKeylime } from '../../fakes/fake-keylime.ts'
 import { FakeSpireServer } from '../../fakes/fake-spire-server.ts'
 
@@ -69,4 +71,31 @@ export async function startFakeSite(options: FakeKeylimeOptions = {}): Promise<F
     rmSync(folder, { recursive: true, force: true })
   }
   return { keylime, spire, config, folder, configure, [Symbol.asyncDispose]: close }
+}
+
+/** What a change printed as JSON. */
+export interface Done {
+  readonly exit: number
+  /** With the error's message as `error`, if there was one. */
+  readonly summary: Readonly<Record<string, unknown>>
+  readonly items: readonly { readonly id?: string; readonly state?: string; readonly title?: string }[]
+  readonly stderr: string
+}
+
+/** Runs a verb that changes something at a site, and holds what it prints to its schema. */
+export async function actAt(site: FakeSite, ...words: readonly string[]): Promise<Done> {
+  const journal = join(site.folder, 'journal')
+  const options = ['--config', site.config, '--journal', journal, '--output', 'json', '--timeout', '3s']
+  const ran = await towerkeep(...words, ...options)
+  const document = JSON.parse(ran.stdout) as Done & {
+    readonly schema: string
+    readonly error?: { readonly message: string }
+  }
+  const schema = CHANGE_DOCUMENTS[document.schema]
+  if (schema !== undefined) v.parse(schema, document)
+  return {
+    ...document,
+    summary: { ...document.summary, ...(document.error !== undefined && { error: document.error.message }) },
+    stderr: ran.stderr,
+  }
 }
