@@ -60,8 +60,8 @@ fuzz: $(DEPS) ## Feed at least 100,000 mutants to each parser
 bench: $(DEPS) dist/SHA256SUMS ## Measure speed and memory, beside the Go plugins when GO_PLUGIN_DIR is set
 	@node test/bench/run.ts
 
-conformance: $(DEPS) dist/SHA256SUMS ## Print the table of the 62 conformance cases
-	@node test/conformance/run.ts
+conformance: $(DEPS) dist/SHA256SUMS ## Print the table of the 62 conformance cases (TOFU=1 has OpenTofu judge too)
+	@node test/conformance/run.ts$(if $(TOFU), && TOFU=1 vitest run --project conformance test/conformance/opentofu)
 
 clean: ## Remove what was built in this folder (the cache outside it stays)
 	@rm -rf dist .tmp coverage

@@ -72,6 +72,28 @@ export const PACKAGES: readonly Requirement[] = [
   { id: 'openbao:database:rotate-root', promise: 'a database plugin changes the password of the root user' },
   { id: 'openbao:database:version', promise: 'OpenBao shows the version of a plugin, which speaks the newer protocol' },
   { id: 'openbao:database:refusal', promise: 'what a plugin says of a configuration reaches the caller' },
+  {
+    id: 'opentofu:values:unknown',
+    promise: 'OpenTofu validates and plans two pages, one of them with what is known only after the other is made',
+  },
+  { id: 'opentofu:resource:apply', promise: 'what was planned is made, and a second plan finds nothing to change' },
+  { id: 'opentofu:data:read', promise: 'OpenTofu reads a data source of a provider of ours' },
+  { id: 'opentofu:function:call', promise: 'OpenTofu calls a function of the provider and shows what it refuses' },
+  {
+    id: 'opentofu:diagnostic:attribute',
+    promise: "a provider's refusal is shown at the attribute's place in the file",
+  },
+  { id: 'opentofu:resource:drift', promise: 'a resource changed or removed by others is found and mended' },
+  { id: 'opentofu:resource:import', promise: 'a resource that was there is imported, and destroyed' },
+  { id: 'opentofu:life:throws', promise: 'what a handler throws is told to OpenTofu, and harms no other resource' },
+  { id: 'opentofu:life:killed', promise: 'a provider killed in an apply is reported, and the next apply works' },
+  { id: 'opentofu:connection:tls', promise: 'a provider is served with mutual TLS, and without it when told' },
+  { id: 'opentofu:output:stdout', promise: 'what a provider prints is in the log of OpenTofu' },
+  {
+    id: 'opentofu:life:interrupted',
+    promise: 'SIGINT to OpenTofu or to its whole group lets the provider be told to stop, and leaves no process',
+  },
+  { id: 'opentofu:life:reattach', promise: 'OpenTofu uses a provider that serves already, and leaves it running' },
   { id: 'sdk:proto:as-spire', promise: "our messages have the names, numbers and types of SPIRE's plugin SDK" },
   {
     id: 'keeper:files:follow-the-bundle',

