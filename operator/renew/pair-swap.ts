@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -23,6 +22,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { copyAttributes, syncFolder } from '../plan/replace-file.ts'
 
 /** What is put in place. */
 export interface NewPair {
@@ -151,8 +151,7 @@ function swapFiles(pair: NewPair, { certFile, keyFile }: PairFiles, first: First
 function writeLike(like: string, path: string, text: string, mode: number, { owner }: FirstAttributes): void {
   rmSync(path, { force: true })
   const known = existsSync(like)
-  // Owner, mode and access lists in one go, before there is anything to read; Node knows no access lists.
-  if (known) execFileSync('cp', ['--archive', '--dereference', '--attributes-only', '--', like, path])
+  if (known) copyAttributes(like, path)
   const file = openSync(path, known ? 'r+' : 'wx', 0o600)
   try {
     writeSync(file, text)
@@ -169,13 +168,4 @@ function likeFormer(former: string, folder: string): void {
   const { uid, gid, mode } = statSync(former)
   chownSync(folder, uid, gid)
   chmodSync(folder, mode & 0o7777)
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
 }

@@ -101,7 +101,7 @@ function spireConf(
   procFolder: string,
 ): SpireConf | SiteProblem | undefined {
   const process = processes.find((one) => one.program === program && one.words[0] === 'run')
-  const named = process === undefined ? undefined : namedConf(process)
+  const named = process === undefined ? undefined : spireConfOf(process)
   const usual = USUAL_CONF[program].map((file) => join(root, file))
   for (const file of named === undefined ? usual : [named]) {
     const read = readIfThere(file)
@@ -115,7 +115,13 @@ function spireConf(
   return undefined
 }
 
-function namedConf(process: SiteProcess): string {
+/**
+ * Finds the configuration that a running SPIRE was given.
+ *
+ * @param process A SPIRE server or agent that runs.
+ * @returns Absolute path.
+ */
+export function spireConfOf(process: SiteProcess): string {
   const flag = goFlag(process.words, 'config')
   const fallback = process.program === 'spire-server' ? 'conf/server/server.conf' : 'conf/agent/agent.conf'
   return pathOf(process, flag ?? fallback)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { sha256Of } from '../checks/plugin.ts'
 import type { VerbContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -11,6 +11,7 @@ import type { PIN } from '../flags/acting.ts'
 import { OperatorError } from '../operator-error.ts'
 import { changeReport } from '../plan/change-report.ts'
 import { runOptions } from '../plan/from-flags.ts'
+import { replaceFile } from '../plan/replace-file.ts'
 import { runPlan } from '../plan/run.ts'
 import type { Plan } from '../plan/step.ts'
 import type { Report } from '../report.ts'
@@ -104,21 +105,18 @@ function pinIn(file: string): Pinned {
   return { file, plugin, pinned: conf.text(...path, 'plugin_checksum')?.value.toLowerCase() ?? '', found }
 }
 
+const BLOCK =
+  /NodeAttestor["\s:[\]{]+"?keylime"?(?![\w-])[\s\S]*?(?=NodeAttestor|KeyManager|DataStore|WorkloadAttestor|UpstreamAuthority|Notifier|SVIDStore|BundlePublisher|CredentialComposer|$)/
+// At the beginning of a line or a block: what stands in a comment does not count.
+const CHECKSUM = /([\n{,]\s*"?plugin_checksum"?\s*[=:]\s*)"[^"]*"/
+const COMMAND = /([\n{])([ \t]*)(plugin_cmd\s*=\s*"[^"]*")/
+const JSON_COMMAND = /("plugin_cmd"\s*:\s*"[^"]*")/
+
 // Only the line changes; where there is none, it follows plugin_cmd. HCL and JSON differ in their quotes alone.
 function withChecksum(text: string, sum: string): string {
-  const block = /(NodeAttestor["\s:[\]{]+"?keylime"?[\s\S]*?)("?plugin_checksum"?\s*[=:]\s*)"[^"]*"/
-  const cmd = /(NodeAttestor["\s:[\]{]+"?keylime"?[\s\S]*?)(\n?)([ \t]*)(plugin_cmd\s*=\s*"[^"]*")/
-  const json = /(NodeAttestor["\s:[\]{]+"?keylime"?[\s\S]*?)("plugin_cmd"\s*:\s*"[^"]*")/
-  const own =
-    /NodeAttestor["\s:[\]{]+"?keylime"?[\s\S]*?(?=NodeAttestor|KeyManager|DataStore|WorkloadAttestor|$)/.exec(
-      text,
-    )?.[0] ?? ''
-  if (/plugin_checksum/.test(own)) return text.replace(block, `$1$2"${sum}"`)
-  if (cmd.test(text)) return text.replace(cmd, `$1$2$3$4\n$3plugin_checksum = "${sum}"`)
-  return text.replace(json, `$1$2, "plugin_checksum": "${sum}"`)
-}
-
-function replaceFile(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text)
-  renameSync(`${file}.new`, file)
+  return text.replace(BLOCK, (block) => {
+    if (CHECKSUM.test(block)) return block.replace(CHECKSUM, `$1"${sum}"`)
+    if (COMMAND.test(block)) return block.replace(COMMAND, `$1$2$3\n$2plugin_checksum = "${sum}"`)
+    return block.replace(JSON_COMMAND, `$1, "plugin_checksum": "${sum}"`)
+  })
 }

@@ -182,26 +182,6 @@ describe('policy show', () => {
   })
 })
 
-describe('pin', () => {
-  it('finds a plugin that is not the pinned one, mends it, and has nothing to do then [O20] [P16]', async () => {
-    const [conf, plugin] = [join(site.folder, 'server.conf'), join(site.folder, 'plugin')]
-    writeFileSync(plugin, 'one')
-    writeFileSync(
-      conf,
-      `plugins {\n  NodeAttestor "keylime" {\n    plugin_cmd = "${plugin}"\n    plugin_data {}\n  }\n}\n`,
-    )
-    const checked = await towerkeep('pin', conf, '--output', 'text')
-    expect([checked.exit, checked.stdout]).toEqual([2, expect.stringContaining('pinned is nothing')])
-    expect((await act('pin', '--write', conf, '--yes')).exit).toBe(0)
-    expect(readFileSync(conf, 'utf8')).toMatch(/plugin_cmd = .*\n {4}plugin_checksum = "[0-9a-f]{64}"\n/)
-    expect((await towerkeep('pin', conf)).exit).toBe(0)
-    writeFileSync(plugin, 'two')
-    expect((await towerkeep('pin', conf)).exit).toBe(2)
-    expect((await act('pin', '--write', conf, '--yes')).exit).toBe(0)
-    expect((await act('pin', '--write', conf, '--yes')).summary['outcome']).toBe('nothing-to-do')
-  })
-})
-
 describe('support', () => {
   it('writes a file without secrets, and none that would hold one', async () => {
     const out = join(site.folder, 'support.json')
