@@ -63,9 +63,11 @@ function missingNames(leaf: X509Certificate, spec: CertSpec): readonly string[] 
     ...spec.ip_addresses.filter((address) => isIP(address) === 0 || leaf.checkIP(address) === undefined),
     ...spec.uris.filter((uri) => !(leaf.subjectAltName ?? '').includes(`URI:${uri}`)),
   ]
-  return missing.length === 0
-    ? []
-    : [`the certificate lacks the names ${missing.join(', ')}: the role does not allow them`]
+  const why =
+    spec.issuer === 'step-ca'
+      ? 'step-ca keeps those of the certificate that it renews; get a first one with them'
+      : 'the role does not allow them'
+  return missing.length === 0 ? [] : [`the certificate lacks the names ${missing.join(', ')}: ${why}`]
 }
 
 function peerProblem(certificates: readonly X509Certificate[], { file, rule }: PeerTrust): readonly string[] {
