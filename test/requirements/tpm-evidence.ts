@@ -107,4 +107,18 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
     promise:
       'towerkeep reads push-mode records as the plugin does: a failed node is banned, a silent one evicted, a healthy one shown as such',
   },
+  {
+    id: 'tpm:tower:push',
+    promise: 'one host in push mode, with a verifier of its own, gets its identity beside hosts that are polled',
+  },
+  {
+    id: 'tpm:tower:push-bare',
+    promise: 'such a host has no open Keylime port, no key file and no certificate but those of two CAs',
+  },
+  { id: 'tpm:tower:push-seen', promise: 'towerkeep shows hosts of both modes admitted, out of both verifiers' },
+  {
+    id: 'tpm:tower:push-tampered',
+    promise:
+      'such a host that was tampered with is PERMISSION_DENIED at its next attestation, and no other host is touched',
+  },
 ]

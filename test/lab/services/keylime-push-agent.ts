@@ -90,7 +90,8 @@ export class KeylimePushAgent {
 
 function registeredId(log: string): string | undefined {
   const id = /Agent UUID(?:: | is )"?([A-Za-z0-9._-]+)|as agent identifier: ([0-9a-f]{64})/.exec(log)
-  return /registered|activated/i.test(log) ? (id?.[1] ?? id?.[2]) : undefined
+  // Before it is activated the registrar does not know it.
+  return /Registered; no port is open|\bactivated\b/.test(log) ? (id?.[1] ?? id?.[2]) : undefined
 }
 
 async function standIn(options: KeylimePushAgentOptions, keyFile: string): Promise<Omit<ProcessSpec, 'name'>> {

@@ -30,6 +30,8 @@ export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir' | 's
   readonly settings?: () => KeylimeConfOptions['settings']
   /** Folder of more Python packages. */
   readonly pythonPath?: string
+  /** Begins the names of their logs, where two run on one host; default: none. */
+  readonly name?: string
 }
 
 /** What a test may choose for services with a CA of their own. */
@@ -101,8 +103,9 @@ export class Keylime {
   async start(service: KeylimeService, change?: { readonly agentMtls: boolean }): Promise<void> {
     if (change !== undefined) this.#agentMtls = change.agentMtls
     this.#configure()
+    const { name } = this.#options
     const process = this.#starter.start({
-      name: service,
+      name: name === undefined ? service : `${name}-${service}`,
       command: join(this.#options.binDir, `keylime_${service}`),
       env: this.env,
       cwd: this.#stateDir,

@@ -32,13 +32,18 @@ export async function rebootAndHeal(tower: Tower, host: TowerHost): Promise<void
 }
 
 /**
- * Has the verifier begin anew with a host that it failed, and waits for a quote that passes.
+ * Has the verifier begin anew with a host that it failed, and waits for a quote that passes. In push mode a failure stays
+ * until the host is enrolled anew.
  *
  * @throws {RigError} The host's quotes still fail: what failed it has not been mended.
  */
 export async function heal(tower: Tower, host: TowerHost): Promise<void> {
   const { admin } = tower.keylimeOf(host)
   const before = await admin.enrolled(host.agentId)
+  if (host.mode === 'push') {
+    if (before !== undefined) await admin.unenrol(host.agentId)
+    return tower.enrol(host)
+  }
   if (before === undefined) throw new RigError(`${host.name} is not enrolled`)
   // After a power cut the TPM's clock is behind the last quote's, and every quote fails until it has passed it.
   const meaning = meaningOf(before)
@@ -60,15 +65,21 @@ export async function powerCut(host: TowerHost): Promise<void> {
   await host.reboot({ how: 'power cut' })
 }
 
-/** Lets the Keylime agent's certificate expire: a short one is issued, served, and waited out. */
+/**
+ * Lets the Keylime agent's certificate expire: a short one is issued, served, and waited out.
+ *
+ * @throws {RigError} The host is in push mode.
+ */
 export async function expire(host: TowerHost): Promise<void> {
+  if (host.mode === 'push') throw new RigError(`${host.name} is in push mode: it has no certificate that could expire`)
   await host.renewCertificates({ ttl: '3s' })
   const { validToDate } = new X509Certificate(readFileSync(host.files.agentCert))
   await delay(Math.max(0, validToDate.getTime() - Date.now()) + 1_000)
 }
 
-/** Renews a host's certificates; the Keylime agent reads them only when it starts. */
+/** Renews a host's certificates; the Keylime agent reads them only when it starts. In push mode there are none to renew. */
 export async function renew(tower: Tower, host: TowerHost): Promise<void> {
+  if (host.mode === 'push') return
   await host.renewCertificates()
   await heal(tower, host)
 }

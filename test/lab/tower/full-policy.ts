@@ -18,3 +18,6 @@ export const FULL_POLICY: EnrolmentPolicy = {
   runtimePolicy: { text: runtimePolicy([...GOOD_FILES, { path: 'boot_aggregate', digest: '0'.repeat(64) }]) },
   measuredBootPolicy: { text: '{"any": 1}' },
 }
+
+/** The same firmware PCRs and nothing else: the stand-in for the Keylime agent in push mode sends quotes alone. */
+export const PUSH_POLICY: EnrolmentPolicy = { tpmPolicy: { ...FULL_POLICY.tpmPolicy, mask: '0x91' } }

@@ -6,59 +6,23 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
-import type { Parts } from '../parts/parts.ts'
-import type { ProcessStarter } from '../processes/processes.ts'
 import { Supervised } from '../processes/supervised.ts'
 import { writeSelfSigned } from '../services/certificates.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
 import { KeylimeAgent } from '../services/keylime-agent.ts'
-import type { OpenBao } from '../services/openbao.ts'
-import { type IssuedPair, installPair, type RootCa } from '../services/pki.ts'
-import { agentData } from '../services/plugin-data.ts'
+import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
+import { type IssuedPair, installPair } from '../services/pki.ts'
+import { agentData, tpmData } from '../services/plugin-data.ts'
 import { SpireAgent } from '../services/spire-agent.ts'
 import type { BootStory } from './boot-log.ts'
 import { GOOD_BOOT } from './boot-log.ts'
-import { DOMAIN, KEYLIME_PORTS, SERVICES_IP } from './hosts.ts'
+import { type HostFiles, type HostOptions, hostFiles } from './host-files.ts'
+import { AGENT_PORT, type HostKeylimeAgent, startHostAgent } from './host-keylime.ts'
+import { DOMAIN } from './hosts.ts'
 import { MeasuredHost } from './measured-host.ts'
-import type { NetworkHost } from './network.ts'
 
 /** Port of the SPIRE server. */
 export const SPIRE_PORT = 8081
-
-const AGENT_PORT = 9002
-
-/** What a host needs from the tower around it. */
-export interface HostOptions {
-  readonly host: NetworkHost
-  /** Private folder of this host. */
-  readonly dir: string
-  readonly parts: Parts
-  readonly root: RootCa
-  readonly bao: OpenBao
-  /** Folder of the EK CA all TPMs share. */
-  readonly ekCaDir: string
-  /** Words a command so that it runs on this host. */
-  readonly on: (command: readonly [string, ...string[]]) => readonly [string, ...string[]]
-  readonly starter: ProcessStarter
-  /** Name that leads to the SPIRE servers. */
-  readonly serverName: string
-  /** ID the Keylime agent claims; default: the hash of its EK. */
-  readonly uuid?: string
-}
-
-/** Files of a host, as its services and its operator know them. */
-export interface HostFiles {
-  readonly certDir: string
-  readonly agentCert: string
-  readonly agentKey: string
-  readonly pluginCert: string
-  readonly pluginKey: string
-  /** The newest client certificate: the Keylime agent trusts it before the agent half shows it. */
-  readonly pluginNext: string
-  readonly chain: string
-  /** Bundle of the SPIRE server, as the SPIRE agent's configuration names it. */
-  readonly bundle: string
-}
 
 /** What can differ from one start of a host's agents to the next. */
 export interface SpireAgentChange {
@@ -81,21 +45,24 @@ export interface CertificateWish {
 export class TowerHost {
   readonly name: string
   readonly ip: string
+  /** Whether the verifier polls it, or it reports to the verifier in push mode. */
+  readonly mode: 'pull' | 'push'
   readonly files: HostFiles
   readonly measured: MeasuredHost
   readonly #options: HostOptions
-  #agent: KeylimeAgent | undefined
+  #agent: HostKeylimeAgent | undefined
   #spire: Supervised<SpireAgent> | undefined
 
   private constructor(options: HostOptions, files: HostFiles, measured: MeasuredHost) {
     this.name = options.host.name
     this.ip = options.host.ip
+    this.mode = options.mode
     this.files = files
     this.measured = measured
     this.#options = options
   }
 
-  /** Manufactures the TPM, boots the host and gives it its certificates; nothing is registered yet. */
+  /** Manufactures the TPM and boots the host; nothing is registered yet. */
   static async raise(options: HostOptions): Promise<TowerHost> {
     const files = hostFiles(options.dir)
     mkdirSync(files.certDir, { recursive: true, mode: 0o700 })
@@ -191,23 +158,11 @@ export class TowerHost {
    * @param change `mtls`: false for plain HTTP.
    */
   async startKeylimeAgent(change: { readonly mtls?: boolean } = {}): Promise<void> {
-    if (this.#agent !== undefined) return this.#agent.start(change)
-    const { dir, starter, parts, host } = this.#options
-    this.#agent = await KeylimeAgent.start(starter, {
-      dir: join(dir, 'keylime'),
-      tpm: this.measured.tpm,
-      registrar: { host: SERVICES_IP, port: KEYLIME_PORTS.registrar },
-      realAgent: parts.realAgent,
-      listen: '0.0.0.0',
-      contactIp: host.ip,
-      port: AGENT_PORT,
-      serverPair: { certFile: this.files.agentCert, keyFile: this.files.agentKey },
-      clientCaFiles: [this.files.chain, this.files.pluginCert, this.files.pluginNext],
-      ...change,
-      imaListFile: this.measured.imaListFile,
-      bootLogFile: this.measured.bootLogFile,
-      ...(this.#options.uuid === undefined ? {} : { uuid: this.#options.uuid }),
-    })
+    if (this.#agent instanceof KeylimeAgent) return this.#agent.start(change)
+    if (this.#agent !== undefined) return this.#agent.start()
+    if (this.mode === 'push') writeFileSync(this.files.root, this.#options.root.certificate())
+    const { files, measured } = this
+    this.#agent = await startHostAgent({ options: this.#options, files, measured }, change)
   }
 
   /** Ends the Keylime agent. */
@@ -222,7 +177,7 @@ export class TowerHost {
    */
   async startSpireAgent(bundleFile: string, change: SpireAgentChange = {}): Promise<void> {
     const { dir, starter, parts } = this.#options
-    const { bundle, chain, pluginCert, pluginKey } = this.files
+    const { bundle } = this.files
     copyFileSync(bundleFile, bundle)
     const agent = await SpireAgent.configure(starter, {
       dir: join(dir, 'spire'),
@@ -235,7 +190,7 @@ export class TowerHost {
       plugin: {
         command: change.plugin ?? parts.agentPlugin,
         data: {
-          ...agentData(AGENT_PORT, { ca: chain, cert: pluginCert, key: pluginKey }),
+          ...this.#evidenceData(),
           ...change.data,
         },
       },
@@ -276,23 +231,15 @@ export class TowerHost {
     this.#spire?.start()
   }
 
-  #keylimeAgent(): KeylimeAgent {
+  /** Gathers what the agent half must be told: in push mode nobody could be asked for a quote but the TPM. */
+  #evidenceData(): ConfObject {
+    if (this.#agent instanceof KeylimePushAgent) return tpmData(this.measured.tpm.path, this.#agent.keyFile)
+    const { chain, pluginCert, pluginKey } = this.files
+    return agentData(AGENT_PORT, { ca: chain, cert: pluginCert, key: pluginKey })
+  }
+
+  #keylimeAgent(): HostKeylimeAgent {
     if (this.#agent === undefined) throw new Error(`${this.name}: the Keylime agent was never started`)
     return this.#agent
-  }
-}
-
-function hostFiles(dir: string): HostFiles {
-  const certDir = join(dir, 'certs')
-  const file = (name: string): string => join(certDir, name)
-  return {
-    certDir,
-    agentCert: file('agent.crt'),
-    agentKey: file('agent.key'),
-    pluginCert: file('plugin.crt'),
-    pluginKey: file('plugin.key'),
-    pluginNext: file('plugin-next.crt'),
-    chain: file('ca-complete-chain.crt'),
-    bundle: join(dir, 'bundle.pem'),
   }
 }

@@ -15,6 +15,9 @@ export const SERVICES_IP = '10.10.2.62'
 /** Ports of Keylime's services, as Keylime has them by default. */
 export const KEYLIME_PORTS: KeylimePorts = { verifier: 8881, registrar: 8890, registrarTls: 8891 }
 
+/** Port of the verifier in push mode, beside the other one: a verifier has one mode. */
+export const PUSH_VERIFIER_PORT = 8882
+
 /** One place of services: a host, its address, and the names of what runs there. */
 export interface Site {
   readonly host: string

@@ -10,6 +10,7 @@ import { RigError } from '../processes/errors.ts'
 import { pollUntil } from '../processes/poll.ts'
 import type { RigProcess } from '../processes/processes.ts'
 import { BELL_PORT, KEYLIME_PORTS } from './hosts.ts'
+import { verifierAddresses } from './server-conf.ts'
 import type { ServiceSite } from './service-site.ts'
 import type { Tower } from './tower.ts'
 
@@ -99,7 +100,7 @@ function writeConfiguration(tower: Tower, watch = 'mode = "ban"'): string {
   const text = `keylime_ca_file = "${certificates.chain}"
 keylime_cert_file = "${cert}"
 keylime_key_file = "${key}"
-${sites.length > 1 ? addressesOf(sites) : ''}hosts = [${hosts.map(({ name, agentId }) => `"${name}=${agentId}"`).join(', ')}]
+${sites.length > 1 ? addressesOf(tower, sites) : ''}hosts = [${hosts.map(({ name, agentId }) => `"${name}=${agentId}"`).join(', ')}]
 watch {
   bell_address = "0.0.0.0:${BELL_PORT}"
   bell_cert_file = "${cert}"
@@ -116,8 +117,8 @@ watch {
   return file
 }
 
-function addressesOf(sites: readonly ServiceSite[]): string {
-  const verifiers = sites.map(({ site }) => `${site.names.verifier}:${KEYLIME_PORTS.verifier}`)
+function addressesOf(tower: Tower, sites: readonly ServiceSite[]): string {
+  const verifiers = verifierAddresses(tower.serverConf().options).map(({ host, port }) => `${host}:${port}`)
   const registrars = sites.map(({ site }) => `${site.names.registrar}:${KEYLIME_PORTS.registrarTls}`)
   const sockets = sites.map(({ spire }) => spire.socketPath)
   return `spire_sockets = ${JSON.stringify(sockets)}

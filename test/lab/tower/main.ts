@@ -12,6 +12,7 @@ import { prepareParts } from '../parts/prepare.ts'
 import { requireTowerTools } from '../parts/tower-programs.ts'
 import { RigError, reasonOf } from '../processes/errors.ts'
 import { askTower, controlSocket, serveControl, stands } from './control.ts'
+import { towerHosts } from './hosts.ts'
 import { startKeeper } from './keeping.ts'
 import { whyNoNamespaces } from './network.ts'
 import { renderStatus, towerStatus } from './status.ts'
@@ -35,6 +36,7 @@ const { values, positionals } = parseArgs({
     all: { type: 'boolean', default: false },
     'default-patience': { type: 'boolean', default: false },
     'two-sites': { type: 'boolean', default: false },
+    push: { type: 'string', multiple: true, default: [] },
     watch: { type: 'boolean', default: false },
   },
 })
@@ -49,6 +51,9 @@ function help(): number {
   say('  up [--hosts N] [--keep]    raise it; without --keep it stands until Ctrl-C\n')
   say('     --default-patience      the verifier waits a minute for a silent host, not six seconds\n')
   say('     --two-sites             two SPIRE servers, verifiers and registrars, on one PostgreSQL\n')
+  say(
+    '     --push HOST             in push mode: evidence from its TPM, no certificate, no open Keylime port; repeatable\n',
+  )
   say('     --watch                 towerkeep watch runs on host spire: a tampered host is cut off in seconds\n')
   say('  down                       take it down\n')
   say('  run HOST COMMAND…          run a command on a host\n')
@@ -65,6 +70,9 @@ async function standHere(): Promise<number> {
   const count = Number(values.hosts)
   if (!Number.isInteger(count) || count < 1 || count > 100)
     throw new RigError(`--hosts ${values.hosts}: expected 1 to 100`)
+  const names = towerHosts(count).map(({ name }) => name)
+  for (const host of values.push)
+    if (!names.includes(host)) throw new RigError(`--push ${host}: no such host; expected one of ${names.join(', ')}`)
   const parts = { ...(await prepareParts(process.stdout)), ...(await requireTowerTools(process.stdout)) }
   const { promise: ending, resolve: end } = Promise.withResolvers<void>()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end())
@@ -74,6 +82,7 @@ async function standHere(): Promise<number> {
     hosts: count,
     patience: values['default-patience'] ? 'default' : 'short',
     twoSites: values['two-sites'],
+    push: values.push,
     webhook: values.watch,
     onPart: (what, seconds) => say(`${seconds.toFixed(1).padStart(6)} s  ${what}\n`),
   })
@@ -107,6 +116,7 @@ async function takeDown(tower: Tower): Promise<string> {
 async function standElsewhere(): Promise<number> {
   const args = [import.meta.filename, 'up', '--hosts', values.hosts, '--prefix', values.prefix]
   for (const flag of ['default-patience', 'two-sites', 'watch'] as const) if (values[flag]) args.push(`--${flag}`)
+  for (const host of values.push) args.push('--push', host)
   const holder = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   // Its own pipe: a holder that kept ours would keep whoever waits for our output to end.
   holder.stderr.on('data', (text: Buffer) => process.stderr.write(text))

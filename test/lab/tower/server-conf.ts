@@ -5,10 +5,10 @@
  */
 import { join } from 'node:path'
 import type { ConfObject } from '../services/hcl-text.ts'
-import { serverData as addresses } from '../services/plugin-data.ts'
+import { serverData as addresses, type ServiceAddress } from '../services/plugin-data.ts'
 import type { SpireServerOptions } from '../services/spire-server.ts'
 import { SPIRE_PORT } from './host.ts'
-import { DOMAIN, FIRST_SITE, KEYLIME_PORTS, SECOND_SITE } from './hosts.ts'
+import { DOMAIN, FIRST_SITE, KEYLIME_PORTS, PUSH_VERIFIER_PORT, SECOND_SITE, SERVICE_NAMES } from './hosts.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
 
@@ -28,6 +28,22 @@ export function serverDataFile(spireDir: string): string {
 }
 
 /**
+ * Lists every verifier of a tower.
+ *
+ * @param options `twoSites` and `push`.
+ */
+export function verifierAddresses({
+  twoSites = false,
+  push = [],
+}: Pick<TowerOptions, 'twoSites' | 'push'>): readonly ServiceAddress[] {
+  const polling = (twoSites ? [FIRST_SITE, SECOND_SITE] : [FIRST_SITE]).map(({ names }) => ({
+    host: names.verifier,
+    port: KEYLIME_PORTS.verifier,
+  }))
+  return push.length === 0 ? polling : [...polling, { host: SERVICE_NAMES.verifier, port: PUSH_VERIFIER_PORT }]
+}
+
+/**
  * Gathers the server half's `plugin_data`.
  *
  * @param options Folder, certificates, what the tower asks for besides.
@@ -36,7 +52,7 @@ export function serverData({ dir, certificates, options }: ServerConfOptions, ch
   const sites = options.twoSites === true ? [FIRST_SITE, SECOND_SITE] : [FIRST_SITE]
   return {
     ...addresses(
-      sites.map(({ names }) => ({ host: names.verifier, port: KEYLIME_PORTS.verifier })),
+      verifierAddresses(options),
       sites.map(({ names }) => ({ host: names.registrar, port: KEYLIME_PORTS.registrarTls })),
       { ca: certificates.chain, cert: certificates.cert('plugin'), key: certificates.key('plugin') },
     ),

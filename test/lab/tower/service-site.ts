@@ -7,16 +7,19 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RigError } from '../processes/errors.ts'
 import type { ProcessStarter } from '../processes/processes.ts'
-import { Keylime } from '../services/keylime.ts'
+import { Keylime, type KeylimeOptions } from '../services/keylime.ts'
 import type { OpenBao } from '../services/openbao.ts'
 import type { RootCa } from '../services/pki.ts'
 import type { Postgresql } from '../services/postgresql.ts'
 import { SpireServer } from '../services/spire-server.ts'
-import { KEYLIME_PORTS, type Site } from './hosts.ts'
+import { FIRST_SITE, KEYLIME_PORTS, PUSH_VERIFIER_PORT, type Site } from './hosts.ts'
 import { keylimeSettings } from './keylime-settings.ts'
 import { type ServerConfOptions, serverOptions } from './server-conf.ts'
 import { ServiceCertificates } from './service-certificates.ts'
 import type { TowerOptions } from './tower-options.ts'
+
+/** How often a host in push mode reports. */
+const PUSH_INTERVAL_SECONDS = 5
 
 /** What a site needs of the tower around it. */
 export interface ServiceSiteOptions {
@@ -37,23 +40,38 @@ export class ServiceSite {
   readonly site: Site
   readonly certificates: ServiceCertificates
   readonly keylime: Keylime
+  /** The verifier in push mode, beside the same registrar; only on the first site, and where a host is in push mode. */
+  readonly pushKeylime: Keylime | undefined
   readonly #options: ServiceSiteOptions
   #database: Postgresql | undefined
   #spire: SpireServer | undefined
 
   /** @param options Site, folder, tower. */
   constructor(options: ServiceSiteOptions) {
-    const { site, dir, bao, starter, portal, tower } = options
+    const { site, dir, bao, tower } = options
     this.#options = options
     this.site = site
     const folder = join(dir, `keylime${site.suffix}`)
     this.certificates = new ServiceCertificates(join(folder, 'certs'), bao, site)
-    this.keylime = new Keylime(starter, {
-      dir: folder,
+    this.keylime = this.#configure({ dir: folder, ports: KEYLIME_PORTS })
+    const ports = { ...KEYLIME_PORTS, verifier: PUSH_VERIFIER_PORT }
+    const push = {
+      dir: `${folder}-push`,
+      ports,
+      mode: 'push',
+      quoteInterval: PUSH_INTERVAL_SECONDS,
+      name: 'push',
+    } as const
+    this.pushKeylime = site === FIRST_SITE && (tower.push ?? []).length > 0 ? this.#configure(push) : undefined
+  }
+
+  #configure(own: Pick<KeylimeOptions, 'dir' | 'ports' | 'mode' | 'quoteInterval' | 'name'>): Keylime {
+    const { site, starter, portal, tower } = this.#options
+    return new Keylime(starter, {
+      ...own,
       certDir: this.certificates.dir,
       administrator: { ca: 'ca-complete-chain.crt', cert: 'verifier.crt', key: 'verifier.key' },
       binDir: tower.parts.keylimeBin,
-      ports: KEYLIME_PORTS,
       hosts: site.names,
       portal,
       settings: () => keylimeSettings(this.certificates, site, tower, this.#database),
@@ -67,11 +85,15 @@ export class ServiceSite {
     return this.#spire
   }
 
-  /** Issues the certificates and starts verifier and registrar; the registrar on a shared database where there is one. */
+  /** Issues the certificates and starts verifiers and registrar; the registrar on a shared database where there is one. */
   async startKeylime(database?: Postgresql): Promise<void> {
     this.#database = database
     await this.certificates.issueAll(this.#options.root)
-    await Promise.all([this.keylime.start('verifier'), this.keylime.start('registrar')])
+    await Promise.all([
+      this.keylime.start('verifier'),
+      this.keylime.start('registrar'),
+      this.pushKeylime?.start('verifier'),
+    ])
   }
 
   /**

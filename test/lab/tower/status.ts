@@ -5,7 +5,7 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { attestationAge, type GateRules, judge } from '@tower-of-omens/gate'
+import { attestationAge, type GateRules, judge, type OwnEvidence } from '@tower-of-omens/gate'
 import { stateInWords } from '@tower-of-omens/keylime'
 import { lifeLeft, lifeOf } from '@tower-of-omens/keylime/tls-files'
 import { reasonOf } from '../processes/errors.ts'
@@ -26,7 +26,7 @@ export interface StatusRow {
   readonly spire: string
   /** When the agent's SVID ends. */
   readonly svid: string
-  /** Share of life left of the host's two certificates. */
+  /** Share of life left of the host's two certificates; `none` in push mode. */
   readonly certificates: string
   /** Whether everything is as it should be. */
   readonly ok: boolean
@@ -34,6 +34,9 @@ export interface StatusRow {
 
 /** The server half's own rules, without a wish of the operator's. */
 const RULES: GateRules = { requirePolicy: [], enforce: true }
+
+/** What a host in push mode would bring, taken to be good: the table shows what its record says. */
+const PUSHED: OwnEvidence = { kind: 'tpm', judged: { kind: 'proved', types: ['tpm_quote'], ageSeconds: 0 } }
 
 /**
  * Looks at every host.
@@ -63,15 +66,15 @@ export function renderStatus(rows: readonly StatusRow[]): string {
 
 async function rowOf(tower: Tower, host: TowerHost, now: number): Promise<StatusRow> {
   const [tpm, keylime, spire] = await Promise.all([tpmOf(host), keylimeOf(tower, host), spireOf(tower, host)])
-  const certificates = [host.files.agentCert, host.files.pluginCert].map((file) =>
-    lifeLeft(lifeOf(new X509Certificate(readFileSync(file))), now),
-  )
+  const files = host.mode === 'push' ? [] : [host.files.agentCert, host.files.pluginCert]
+  const certificates = files.map((file) => lifeLeft(lifeOf(new X509Certificate(readFileSync(file))), now))
   return {
     host: host.name,
     tpm,
     ...keylime,
     ...spire,
-    certificates: certificates.map((left) => (left <= 0 ? 'expired' : `${Math.round(left * 100)}%`)).join(' '),
+    certificates:
+      certificates.map((left) => (left <= 0 ? 'expired' : `${Math.round(left * 100)}%`)).join(' ') || 'none',
     ok: tpm === 'answers' && keylime.keylimeOk && spire.spireOk && certificates.every((left) => left > 0),
   }
 }
@@ -92,7 +95,7 @@ async function keylimeOf(
   try {
     const record = await tower.keylimeOf(host).admin.enrolled(host.agentId)
     if (record === undefined) return { keylime: 'not enrolled', fresh: '-', keylimeOk: false }
-    const decision = judge(record, 'sha256', RULES)
+    const decision = judge(record, 'sha256', RULES, host.mode === 'push' ? PUSHED : undefined)
     const why = decision.kind === 'admit' ? 'passes' : decision.reasons[0].code
     const age = attestationAge(record)
     return {

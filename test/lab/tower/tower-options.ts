@@ -36,6 +36,8 @@ export interface TowerOptions {
    * Adds a second site of services: SPIRE servers and registrars share a PostgreSQL, each verifier has half of the hosts.
    */
   readonly twoSites?: boolean
+  /** Names of the hosts in push mode: their Keylime agents report to a verifier of their own; default: none. */
+  readonly push?: readonly string[]
   /** Told about each part as it comes up. */
   readonly onPart?: (what: string, seconds: number) => void
 }

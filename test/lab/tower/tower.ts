@@ -17,7 +17,7 @@ import { OpenBao } from '../services/openbao.ts'
 import { installPair, RootCa } from '../services/pki.ts'
 import { Postgresql } from '../services/postgresql.ts'
 import type { SpireServer } from '../services/spire-server.ts'
-import { FULL_POLICY } from './full-policy.ts'
+import { FULL_POLICY, PUSH_POLICY } from './full-policy.ts'
 import { TowerHost } from './host.ts'
 import {
   DOMAIN,
@@ -117,8 +117,12 @@ export class Tower {
     return this.#database
   }
 
-  /** Finds the Keylime whose verifier polls a host: of two sites, each has every other host. */
+  /**
+   * Finds the Keylime whose verifier judges a host: in push mode the one that it reports to; of two sites, each polls every
+   * other host.
+   */
   keylimeOf(host: TowerHost): Keylime {
+    if (host.mode === 'push' && this.first.pushKeylime !== undefined) return this.first.pushKeylime
     const index = [...this.hosts.keys()].indexOf(host.name)
     return (index % 2 === 1 ? this.second : undefined)?.keylime ?? this.keylime
   }
@@ -182,10 +186,18 @@ export class Tower {
     this.hosts.delete(name)
   }
 
-  /** Gives a host its certificates and starts its Keylime agent, which registers. */
+  /** Gives a host its certificates, where it needs any, and starts its Keylime agent, which registers. */
   async register(host: TowerHost): Promise<void> {
-    await host.issueCertificates()
+    if (host.mode === 'pull') await host.issueCertificates()
     await host.startKeylimeAgent()
+  }
+
+  /** Enrols a host at its verifier, with the policy of its mode, and waits for the first quote that passes. */
+  async enrol(host: TowerHost): Promise<void> {
+    const { admin } = this.keylimeOf(host)
+    if (host.mode === 'push') await admin.enrol(host.agentId, PUSH_POLICY, 'none')
+    else await admin.enrol(host.agentId, FULL_POLICY)
+    await admin.waitForQuotes(host.agentId)
   }
 
   /** Creates the entry of a host's workload, which runs as root, with a life of a minute. */
@@ -290,6 +302,7 @@ export class Tower {
     const raised = this.#tpmQueue.then(async () => {
       const host = await TowerHost.raise({
         host: description,
+        mode: this.#options.push?.includes(description.name) === true ? 'push' : 'pull',
         dir: join(this.dir, 'hosts', description.name),
         parts: standIn ? { ...this.#options.parts, realAgent: undefined } : this.#options.parts,
         root: this.root,
@@ -311,10 +324,7 @@ export class Tower {
   /** Registers, enrols and attests one host. */
   async admit(host: TowerHost): Promise<void> {
     await this.register(host)
-    const { admin } = this.keylimeOf(host)
-    await admin.enrol(host.agentId, FULL_POLICY)
-    await this.createWorkload(host)
-    await admin.waitForQuotes(host.agentId)
+    await Promise.all([this.enrol(host), this.createWorkload(host)])
     await host.startSpireAgent(this.bundleFile)
     await host.spire.target.healthy()
     this.#done(`${host.name}: attested as ${host.spiffeId}`)

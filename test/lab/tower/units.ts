@@ -22,7 +22,7 @@ export const UNIT_VERBS = ['start', 'stop', 'restart', 'status'] as const
  * Does something to a service of a host.
  *
  * @param name `keylime_agent` or `spire-agent`; on host `spire` also `keylime_verifier`, `keylime_registrar`,
- *   `spire-server`.
+ *   `spire-server`, and `keylime_verifier-push` where a host is in push mode.
  * @throws {RigError} No such verb, or no such unit on this host.
  */
 export async function actOnUnit(tower: Tower, host: TowerHost, verb: string, name: string): Promise<string> {
@@ -61,15 +61,17 @@ function spireAgent(tower: Tower, host: TowerHost): Unit {
 }
 
 function services(tower: Tower): readonly (readonly [string, Unit])[] {
-  const keylime = (name: 'verifier' | 'registrar'): Unit => ({
-    start: () => tower.keylime.start(name),
-    stop: () => tower.keylime.stop(name),
+  const keylime = (name: 'verifier' | 'registrar', of = tower.keylime): Unit => ({
+    start: () => of.start(name),
+    stop: () => of.stop(name),
     state: () => 'done',
   })
+  const { pushKeylime } = tower.first
   const server: Unit = { start: () => tower.spire.start(), stop: () => tower.spire.stop(), state: () => 'done' }
   return [
     ['keylime_verifier', keylime('verifier')],
     ['keylime_registrar', keylime('registrar')],
     ['spire-server', server],
+    ...(pushKeylime === undefined ? [] : [['keylime_verifier-push', keylime('verifier', pushKeylime)] as const]),
   ]
 }

@@ -1,0 +1,61 @@
+/**
+ * The Keylime agent of a host, in the host's mode.
+ *
+ * @module
+ */
+import { join } from 'node:path'
+import { KeylimeAgent } from '../services/keylime-agent.ts'
+import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
+import type { HostFiles, HostOptions } from './host-files.ts'
+import { KEYLIME_PORTS, PUSH_VERIFIER_PORT, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
+import type { MeasuredHost } from './measured-host.ts'
+
+/** Port of a Keylime agent in pull mode. */
+export const AGENT_PORT = 9002
+
+/** The Keylime agent of either mode. */
+export type HostKeylimeAgent = KeylimeAgent | KeylimePushAgent
+
+/** What one starts with. */
+export interface AgentSurroundings {
+  readonly options: HostOptions
+  readonly files: HostFiles
+  readonly measured: MeasuredHost
+}
+
+/**
+ * Starts the agent of a host for the first time: it registers.
+ *
+ * @param change `mtls`: false for plain HTTP, in pull mode.
+ */
+export function startHostAgent(
+  { options, files, measured }: AgentSurroundings,
+  change: { readonly mtls?: boolean },
+): Promise<HostKeylimeAgent> {
+  const { dir, starter, parts, host, uuid } = options
+  const shared = {
+    dir: join(dir, 'keylime'),
+    tpm: measured.tpm,
+    registrar: { host: SERVICES_IP, port: KEYLIME_PORTS.registrar },
+    ...(uuid === undefined ? {} : { uuid }),
+  }
+  if (options.mode === 'push')
+    return KeylimePushAgent.start(starter, {
+      ...shared,
+      verifier: { host: SERVICE_NAMES.verifier, port: PUSH_VERIFIER_PORT },
+      verifierCaFile: files.root,
+      realAgent: parts.realPushAgent,
+    })
+  return KeylimeAgent.start(starter, {
+    ...shared,
+    realAgent: parts.realAgent,
+    listen: '0.0.0.0',
+    contactIp: host.ip,
+    port: AGENT_PORT,
+    serverPair: { certFile: files.agentCert, keyFile: files.agentKey },
+    clientCaFiles: [files.chain, files.pluginCert, files.pluginNext],
+    ...change,
+    imaListFile: measured.imaListFile,
+    bootLogFile: measured.bootLogFile,
+  })
+}
