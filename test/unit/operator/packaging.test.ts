@@ -98,7 +98,7 @@ describe('the files of the package', () => {
 })
 
 /** Hooks and reloads of the operator's; cp, which keeps access lists; setpriv, to read as another user. */
-const STARTERS = ['/watch/notify.ts', '/renew/commands.ts', '/renew/pair-swap.ts', '/node/access.ts']
+const STARTERS = ['/watch/notify.ts', '/renew/commands.ts', '/plan/replace-file.ts', '/node/access.ts']
 
 describe('the sources of the tool', () => {
   it('open no database, use no SSH, and start no other program for state [O25]', () => {
