@@ -136,6 +136,9 @@ function credentialStep(
       const [spec] = readCertSpecs(join(folder, 'certs.d')).filter(({ issuer }) => issuer === 'openbao')
       if (spec?.address === undefined || spec.ca_file === undefined)
         throw new Error(`${files.size} files name no OpenBao`)
+      // Before the token is used up, which can be done once.
+      if (roleId === undefined && !existsSync(roleFile))
+        throw new OperatorError('TK-USAGE', `${roleFile} is not there: give --role-id beside --wrapped-secret-id`)
       const place = { name: 'openbao', address: spec.address, caFile: spec.ca_file, timeoutMs }
       const secret =
         wrappedSecretId === undefined ? undefined : await OpenBao.unwrapSecretId(place, wrappedSecretId, signal)

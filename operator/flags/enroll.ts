@@ -81,7 +81,7 @@ export const ENROLL_APPLY = defineVerb({
     ...CHANGE_FLAGS,
     ...JOURNAL_FLAG,
   },
-  examples: [['towerkeep enroll apply node7 --start --wrapped-secret-id hvs...', 'on node7']],
+  examples: [['towerkeep enroll apply node7 --start --role-id 0a1b... --wrapped-secret-id hvs...', 'on node7']],
 })
 
 /** `towerkeep enroll accept`. */

@@ -62,9 +62,14 @@ export async function run(context: Context): Promise<Report> {
   }
   const outcome = await runPlan(plan, runOptions(flags, { progress, signal }))
   const wrapped =
-    flags['dry-run'] || flags['vault-token-file'] === undefined ? undefined : await wrappedSecretId(host, context)
+    flags['dry-run'] || flags['vault-token-file'] === undefined
+      ? undefined
+      : await wrappedSecretId(host, context, sources)
   // On the terminal and nowhere else: it opens the host's credential once, within ten minutes.
-  const lines = wrapped === undefined ? [] : [`on ${host}: towerkeep enroll apply DIR --wrapped-secret-id ${wrapped}`]
+  const lines =
+    wrapped === undefined
+      ? []
+      : [`on ${host}: towerkeep enroll apply FOLDER --role-id ROLE-ID --wrapped-secret-id ${wrapped}`]
   return changeReport(plan, outcome, { summary: { host, files: [...files.keys()] }, lines })
 }
 
@@ -102,16 +107,24 @@ async function factsOf(host: string, sources: OpenSources, { flags, signal }: Co
   }
 }
 
-async function wrappedSecretId(host: string, { flags, signal }: Context): Promise<string> {
-  const token = readFileSync(flags['vault-token-file'] ?? '', 'utf8').trim()
+async function wrappedSecretId(host: string, { flags, signal }: Context, { services }: OpenSources): Promise<string> {
+  const token = tokenIn(flags['vault-token-file'] ?? '')
   const place = {
     name: 'openbao',
     address: flags['vault-address'],
-    caFile: flags['ca-file'] ?? '',
+    caFile: flags['ca-file'] ?? services.keylimeTls?.value.caFile ?? '',
     timeoutMs: flags.timeout,
   }
   const session = await OpenBao.login(place, { kind: 'token', token }, signal)
   return session.wrapSecretId('approle', host.split('.')[0] ?? host, WRAP_SECONDS, signal)
+}
+
+function tokenIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    throw new OperatorError('TK-USAGE', `--vault-token-file ${file}: cannot be read`, { cause })
+  }
 }
 
 function isSame(file: string, text: string): boolean {
