@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -216,7 +217,10 @@ func fileData(t *T) {
 	write("BAD")
 	spire.Reconfigure(context.Background())
 	t.observe("broken: %s", spire.log.levelOf("Failed to reconfigure plugin"))
-	t.observe("CONFIGURED with %v", spire.log.values("CONFIGURED", "config"))
+	// The plugin's log comes by another way than its answers, and may come later.
+	configured := func() []string { return spire.log.values("CONFIGURED", "config") }
+	within(2*time.Second, func() bool { return len(configured()) >= 3 })
+	t.observe("CONFIGURED with %v", configured())
 }
 
 func unsupported(t *T) {
