@@ -417,6 +417,49 @@ describe('doctor on the hosts', () => {
   })
 })
 
+describe('doctor --prove', () => {
+  it('finds nothing where nothing is wrong: the verifier and the other hosts refuse what this host can show', async () => {
+    expect(causesIn(await machine.doctor({ prove: true }))).toEqual([])
+  })
+
+  it('finds an agent certificate that the verifier takes for an administrator, by its answer alone [P08]', async () => {
+    const pair = await machine.site.keylime.ca.issue('agent')
+    await withBroken(
+      [`${CERTS}/agent.crt`, `${CERTS}/agent.key`],
+      () => {
+        machine.write(`${CERTS}/agent.crt`, pair.chainPem)
+        machine.write(`${CERTS}/agent.key`, pair.keyPem())
+      },
+      async () => {
+        const findings = await machine.doctor({ prove: true })
+        const proved = findings.filter(({ evidence }) => evidence?.['proved'] === true)
+        expect(proved.map(({ id, message }) => [id, message])).toEqual([
+          ['TK-CERT-ADMIN', expect.stringMatching(/^the verifier 127\.0\.0\.1:\d+ accepts it as a client$/)],
+        ])
+      },
+    )
+  })
+
+  it('finds a pair of this host that another host takes too, and names that host [P09]', async () => {
+    const [, other] = machine.agents
+    const pair = await other?.clientCa.issue('plugin.auth', { eku: ['clientAuth'] })
+    await withBroken(
+      ['/etc/spire/plugin.crt', '/etc/spire/plugin.key'],
+      () => {
+        machine.write('/etc/spire/plugin.crt', pair?.pem ?? '')
+        machine.write('/etc/spire/plugin.key', pair?.keyPem() ?? '')
+      },
+      async () => {
+        expect((await machine.doctor()).map(({ id }) => id)).not.toContain('TK-NET-CROSS')
+        const crossed = (await machine.doctor({ prove: true })).filter(({ id }) => id === 'TK-NET-CROSS')
+        expect(crossed.map(({ message }) => message)).toEqual([
+          expect.stringMatching(new RegExp(`at 127\\.0\\.0\\.1:${other?.port} accepts .*plugin\\.crt of this host$`)),
+        ])
+      },
+    )
+  })
+})
+
 describe('the checks', () => {
   it('name every finding they can make, and each finding of the catalogue is made by one or by watch', () => {
     const named = new Set(CHECKS.flatMap(({ finds }) => finds))

@@ -5,6 +5,7 @@ import { runChecks } from '../../../operator/checks/run-checks.ts'
 import { gatherView, type View } from '../../../operator/checks/view.ts'
 import type { Finding } from '../../../operator/findings/finding.ts'
 import { openSources } from '../../../operator/sources/open.ts'
+import type { FakeNodeAgent } from '../../fakes/fake-keylime.ts'
 import { newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
 import { type FakeSite, startFakeSite } from './towerkeep.ts'
 
@@ -23,8 +24,10 @@ export interface FakeMachine extends AsyncDisposable {
   /** Puts a process into its /proc. */
   run(pid: number, words: readonly string[]): void
   view(): Promise<View>
+  /** The Keylime agents of the two nodes. */
+  readonly agents: readonly FakeNodeAgent[]
   /** Runs doctor on it. */
-  doctor(): Promise<readonly Finding[]>
+  doctor(options?: { readonly prove?: boolean }): Promise<readonly Finding[]>
 }
 
 /**
@@ -213,10 +216,11 @@ trusted_client_ca = "[${chain}, ${at('/etc/spire/plugin.crt')}]"
     edit,
     run,
     view,
-    doctor: async () => {
+    agents: [agent, other],
+    doctor: async ({ prove = false } = {}) => {
       const seen = await view()
       try {
-        const runs = await runChecks(seen, { areas: [], prove: false, deadlineMs: 10_000 })
+        const runs = await runChecks(seen, { areas: [], prove, deadlineMs: 10_000 })
         return runs.flatMap(({ findings }) => findings).filter(({ severity }) => severity !== 'info')
       } finally {
         await seen[Symbol.asyncDispose]()
