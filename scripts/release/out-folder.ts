@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 /** Names of everything a release leaves in its folder. */
 export const RELEASE_FILES: RegExp =
-  /^(?:(?:keylime-attestor-(?:server|agent)|towerkeep)(?:-x64|-arm64)?(?:\.cjs)?|[\w.+-]+\.(?:deb|tgz)|LICENSES\.txt|SHA256SUMS|sbom\.cdx\.json|bundled-modules\.json|npm|\.sea-[\w-]+)$/
+  /^(?:(?:keylime-attestor-(?:server|agent)|towerkeep|bundle-publisher-keeper|key-manager-tpm)(?:-x64|-arm64)?(?:\.cjs)?|[\w.+-]+\.(?:deb|tgz|oci\.tar|oci\.SHA256SUMS)|LICENSES\.txt|SHA256SUMS|sbom\.cdx\.json|bundled-modules\.json|npm|image|\.sea-[\w-]+)$/
 
 /**
  * Empties a folder for a build, or makes it.
