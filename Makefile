@@ -5,7 +5,7 @@ DEPS := node_modules/.package-lock.json
 SOURCES := $(shell find plugins server-attestor agent-attestor bundle-publisher-keeper key-manager-tpm -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tpm test-tower tower gen gen-check docs build release pack lint format fuzz bench soak conformance clean
+.PHONY: help demo test test-tpm test-tower tower gen gen-check docs build release image pack lint format fuzz bench soak conformance clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -36,8 +36,11 @@ docs: $(DEPS) ## Write the generated tables of docs/ and README.md
 
 build: dist/SHA256SUMS ## Build dist/: one executable file for each half
 
-release: $(DEPS) ## Build everything that is shipped: executables, .deb, licences, bill of materials, sums
+release: $(DEPS) ## Build everything that is shipped: executables, .deb, image, licences, bill of materials, sums
 	@node scripts/release.ts
+
+image: $(DEPS) dist/SHA256SUMS ## Build dist/image: the OCI image for SPIRE's official images (docs/image.md)
+	@node scripts/image.ts
 
 pack: $(DEPS) ## Build the npm packages into dist/npm: one folder and one tarball each
 	@node scripts/pack.ts

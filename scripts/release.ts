@@ -1,6 +1,6 @@
 /**
- * Builds a release in dist/: executables for x64 and arm64, the `.cjs` forms, Debian and npm packages, licences, a bill
- * of materials and SHA256SUMS over all of it. The same tree gives the same bytes on any machine.
+ * Builds a release in dist/: executables for x64 and arm64, the `.cjs` forms, Debian and npm packages, an image, licences,
+ * a bill of materials and SHA256SUMS over all of it. The same tree gives the same bytes on any machine.
  *
  * Usage: node scripts/release.ts [--out DIR]   builds
  *        node scripts/release.ts --tag         tags the commit with its version and its entry of CHANGELOG.md
@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { billOfMaterials, bundledLicences } from './release/bill-of-materials.ts'
 import { notesOf, tagRelease } from './release/changelog.ts'
 import { buildDebs } from './release/deb.ts'
+import { releaseImage } from './release/image/image.ts'
 import { root } from './release/lockfile.ts'
 import { versionsOf } from './release/node-parts.ts'
 import { packAll } from './release/npm-packages.ts'
@@ -41,6 +42,7 @@ function buildRelease(dist: string): void {
   const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
   writeFileSync(join(dist, 'LICENSES.txt'), bundledLicences(bundled))
   for (const arch of ['x64', 'arm64']) buildDebs(dist, arch)
+  releaseImage(dist)
   for (const { tarball } of packAll(join(dist, 'npm'))) renameSync(tarball, join(dist, basename(tarball)))
   rmSync(join(dist, 'npm'), { recursive: true })
   const shipped = readdirSync(dist).filter((name) => !name.endsWith('.json') && name !== 'SHA256SUMS')

@@ -16,8 +16,8 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { projectVersion, root } from './lockfile.ts'
 
-/** Time stamp of every file in the package, seconds since 1970: a build must not depend on when it ran. */
-const SOURCE_DATE_EPOCH = 1_767_225_600
+/** Time stamp of every file in a package and in the image, seconds since 1970: a build must not depend on when it ran. */
+export const SOURCE_DATE_EPOCH = 1_767_225_600
 
 const DEBIAN_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 

@@ -38,6 +38,19 @@ export const PACKAGES: readonly Requirement[] = [
   { id: 'pkg:bundle:reproducible', promise: 'bundling the same plugin twice gives the same bytes' },
   { id: 'pkg:executable:version', promise: '--version prints name and version, and nothing else' },
   { id: 'pkg:executable:slim', promise: 'executables carry no debug sections' },
+  {
+    id: 'pkg:image:empty-root',
+    promise: 'with nothing but the files of the image in the root, both attestors start by their own path',
+  },
+  { id: 'pkg:image:reproducible', promise: 'two builds of the image have the same digest' },
+  {
+    id: 'pkg:image:layout',
+    promise: 'the image is a layout that holds what its digests say, and the sums of its own files',
+  },
+  {
+    id: 'pkg:image:helm-values',
+    promise: 'the example for Helm mounts and starts what the image holds, with settings that the attestors accept',
+  },
   { id: 'go-plugin:start:hint', promise: 'a person who starts a plugin reads what its author wants said' },
   { id: 'go-plugin:start:version', promise: 'a plugin whose author gave it a version answers --version' },
   {
