@@ -37,8 +37,9 @@ export function reparentStep(connection: SpireConnection, from: string, to: stri
       const entries = await listEntries(connection, { parentId: from, signal })
       const ids = entries.map(({ id }) => id)
       const results = await reparentEntries(connection, ids, to, { signal })
+      // Each succeeds or fails alone; those that moved go back when one did not.
+      moved.push(...ids.filter((_, at) => results[at]?.code === 0))
       requireAll(results)
-      moved.push(...ids)
       return { entries: ids.length, ids: ids.slice(0, 20).join(' ') }
     },
     verify: async (signal) => {
@@ -46,7 +47,7 @@ export function reparentStep(connection: SpireConnection, from: string, to: stri
       if (left.length > 0) throw new Error(`${left.length} entries are still under ${from}`)
     },
     undo: async () => {
-      if (moved.length > 0) await reparentEntries(connection, moved, from)
+      if (moved.length > 0) requireAll(await reparentEntries(connection, moved, from))
     },
   }
 }

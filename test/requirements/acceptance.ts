@@ -446,7 +446,7 @@ export const ACCEPTANCE: readonly Requirement[] = [
     alias: 'T83',
     promise: `UUID churn (P06): 'uuid="auto"' restart → 'doctor' names it; 'entries reparent' repairs`,
     deferred:
-      'doctor names it and entries reparent moves the entries, each shown against fake services; not yet shown on the tower',
+      'doctor names it and entries reparent repairs it, shown in one run against fake services; not yet with a real Keylime agent on the tower',
   },
   {
     id: 'attest:agent-id:default-twice',

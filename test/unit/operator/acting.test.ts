@@ -111,13 +111,6 @@ describe('entries', () => {
     ])
   })
 
-  it('move to the present ID of a host, and there is nothing to do the second time', async () => {
-    const done = await act('entries', 'reparent', 'gone', 'auth', '--yes')
-    expect([done.exit, done.summary['undo']]).toEqual([0, `towerkeep entries reparent ${spiffeId(auth)} ${gone}`])
-    expect(site.spire.entries.get('e1')?.parentId?.path).toBe(`/spire/agent/keylime/${auth}`)
-    expect((await act('entries', 'reparent', 'gone', 'auth', '--yes')).summary['outcome']).toBe('nothing-to-do')
-  })
-
   it('may lie under an alias, which is made once', async () => {
     const words = ['entries', 'alias', 'spiffe://example.org/node/auth', '--selector', 'keylime:agent-id:x', '--yes']
     expect((await act(...words)).exit).toBe(0)
