@@ -132,7 +132,7 @@ describe('a real Keylime', () => {
     expect(
       await refusal({ role, port: keylime.ports.registrar, files: own, timeoutMs: 1_000 }, RegistrarClient),
     ).toMatch(
-      /^KEYLIME_TIMEOUT: .*the TLS handshake was not done; a port that serves plain HTTP waits like this: .*a registrar serves plain HTTP on 8890 and TLS on 8891/,
+      /^KEYLIME_TIMEOUT: .*the TLS handshake was not done; .*look at the MTU.*, and a port that serves plain HTTP: .*a registrar serves plain HTTP on 8890 and TLS on 8891/,
     )
     expect(await refusal({ role, port: keylime.ports.registrar }, RegistrarClient)).toMatch(
       /^KEYLIME_BAD_RESPONSE: .*its plain HTTP port \(8890\) answers so/,
