@@ -1,6 +1,7 @@
 /** What is inside the executables: a CycloneDX bill of materials and the licence texts that must travel along. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { imageLibraries } from './image/parts.ts'
 import { lockedPackage, projectVersion, root } from './lockfile.ts'
 import { nodeParts } from './node-parts.ts'
 
@@ -38,6 +39,7 @@ export function billOfMaterials(
     },
     components: [
       ...libraries.map((name) => component(name)),
+      ...imageLibraries().map((one) => ({ type: 'library', 'bom-ref': one.purl, ...one })),
       ...parts,
       ...[...executables].map(([name, sha256]) => ({
         type: 'file',

@@ -147,6 +147,13 @@ describe('the bill of materials', () => {
     expect(new Set(parts.map((part) => part['bom-ref'])).size).toBe(parts.length)
   })
 
+  it('names the libraries of the image as a scanner for known holes looks for them [release:bom:image-libraries]', () => {
+    const bom = JSON.parse(billOfMaterials(bundled, new Map(), {})) as { components: { name: string; purl?: string }[] }
+    const debian = bom.components.filter(({ purl }) => purl?.startsWith('pkg:deb/debian/'))
+    expect(debian.map(({ name }) => name)).toEqual(['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1'])
+    expect(debian[1]?.purl).toMatch(/^pkg:deb\/debian\/libstdc%2B%2B6@[\w.%-]+\?arch=amd64&distro=debian-12$/)
+  })
+
   it('comes with the licence text of every bundled package', () => {
     const text = bundledLicences(bundled)
     for (const name of bundled) expect(text).toContain(`\n${name} `)

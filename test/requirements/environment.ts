@@ -74,6 +74,10 @@ export const ENVIRONMENT: readonly Requirement[] = [
     promise: 'The bill of materials names the Node.js of both processors and its parts by CPE and package URL',
   },
   {
+    id: 'release:bom:image-libraries',
+    promise: "The bill of materials names the image's libraries by package URL",
+  },
+  {
     id: 'release:node:hashed',
     promise: 'A cached Node.js goes into no executable before its package was hashed again',
   },

@@ -73,6 +73,19 @@ export function debianPackages(): readonly string[] {
   return DEBIAN.map(({ name, version }) => `${name}=${version}`)
 }
 
+/** Lists the packages whose code is in the image, by the package URL that a scanner for known holes looks for. */
+export function imageLibraries(): readonly {
+  readonly name: string
+  readonly version: string
+  readonly purl: string
+}[] {
+  return DEBIAN.filter(({ libraries }) => libraries.length > 0).map(({ name, version }) => ({
+    name,
+    version,
+    purl: `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=amd64&distro=debian-12`,
+  }))
+}
+
 /**
  * Unpacks the packages, fetching what the cache lacks.
  *
