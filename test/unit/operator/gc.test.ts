@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FleetHost, gatherFleet } from '../../../operator/fleet.ts'
 import { RUBBISH_KINDS } from '../../../operator/rubbish/kinds.ts'
+import { openKeylimeAdmin } from '../../../operator/sources/admin.ts'
 import { openSources } from '../../../operator/sources/open.ts'
 import { DEFAULT_AGENT_UUID } from '../../../plugins/keylime/basis/ids.ts'
 import type { Agent } from '../../../plugins/spire-api/gen/spire/api/types/agent.ts'
@@ -20,7 +21,8 @@ const act = (...words: readonly string[]): Promise<Done> => actAt(site, 'gc', ..
 
 const UNREACHABLE = { operational_state: 7, last_event_id: 'internal.verifier.not_reachable' }
 const NEVER = { attestation_count: 0, last_received_quote: 0, last_successful_attestation: 0 }
-const POLICY = '{"mask": "0x80", "7": ["0a"]}'
+// Numbers come first when it is written anew.
+const POLICY = '{"7": ["0a"], "mask": "0x80"}'
 
 /** Keeps of a node what its leftover has, and removes the rest. */
 function leave(one: FakeNode, kept: { record?: AgentFields; registered?: boolean; agent?: Partial<Agent> }): void {
@@ -129,6 +131,22 @@ beforeEach(async () => {
 })
 afterEach(async () => site[Symbol.asyncDispose]())
 
+/** Keeps a runtime policy at the verifier under an agent's ID, as its enrolment with a text does. */
+async function keepRuntimePolicy(agentId: string): Promise<void> {
+  await using sources = await openSources({ configFile: site.config }, 3_000)
+  await using keylime = openKeylimeAdmin(sources.services, 3_000)
+  await keylime.verifiers[0]?.admin.runtimePolicies.create({ name: agentId, text: '{"digests":{}}' })
+  site.keylime.verifier.set(agentId, { has_runtime_policy: 1 })
+}
+
+/** Tells with which policies an agent is enrolled. */
+async function enrolledWith(agentId: string): Promise<readonly unknown[]> {
+  await using sources = await openSources({ configFile: site.config }, 3_000)
+  const { hosts } = await gatherFleet(sources, new AbortController().signal)
+  const record = hosts.find((host) => host.agentId === agentId)?.record?.value
+  return [record?.tpmPolicy?.replaceAll(/\s/g, ''), record?.hasRuntimePolicy]
+}
+
 describe('gc with a leftover of each kind', () => {
   it('reports exactly those, each under its kind, and nothing of a host that lives [T85] [P23]', async () => {
     expect(new Set(seeded.values())).toEqual(new Set(Object.keys(RUBBISH_KINDS)))
@@ -139,6 +157,7 @@ describe('gc with a leftover of each kind', () => {
   })
 
   it('deletes those alone, and brings back what can come back from the undo file', async () => {
+    await keepRuntimePolicy(id(5))
     const deleted = await act('--delete', '--yes')
     expect([deleted.exit, deleted.items.map(({ state }) => state)]).toEqual([0, Array(12).fill('done')])
     expect(await holdings()).toEqual(before)
@@ -159,6 +178,7 @@ describe('gc with a leftover of each kind', () => {
     expect(after.entries).toEqual([...before.entries, '/hosts/none', '/orphan'].toSorted())
     const back = [id(5), id(7), OF_ANOTHER_TPM, DEFAULT_AGENT_UUID]
     expect(after.verifier).toEqual([...before.verifier, ...back].toSorted())
+    expect(await enrolledWith(id(5))).toEqual([POLICY.replaceAll(/\s/g, ''), true])
     const again = await act('--undo', join(folder, undo), '--yes')
     expect(again.items.filter(({ state }) => state === 'already')).toHaveLength(back.length)
   })
