@@ -13,7 +13,8 @@ interface Run {
 }
 
 function startDemo(): Run {
-  const { KEYLIME_AGENT: _real, ...env } = process.env
+  // MODE is the test runner's here; to the demo it would be Keylime's.
+  const { KEYLIME_AGENT: _real, MODE: _runner, ...env } = process.env
   const child = spawn(process.execPath, [DEMO], { stdio: ['ignore', 'pipe', 'pipe'], env })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
