@@ -34,12 +34,14 @@ describe('the runbooks', () => {
   })
 
   it('are found from every code that a message carries [T50]', () => {
-    const rows = [...read('runbooks.md').matchAll(/^\| (`KL-[^|]+) \| \[[^\]]+\]\((runbooks\/[^)]+)\)/gm)]
+    const rows = [...read('runbooks.md').matchAll(/^\| (`KL-[^|]+) \| \[[^\]]+\]\(([^)]+)\)/gm)]
     const patterns = rows.flatMap(([, codes = '']) =>
       [...codes.matchAll(/`(KL-[A-Z-]+\*?)`/g)].map(([, code = '']) => new RegExp(`^${code.replace('*', '.*')}$`)),
     )
     expect(rows.length).toBeGreaterThan(3)
-    expect(rows.map(([, , page = '']) => page).filter((page) => !PAGES.includes(page))).toEqual([])
+    expect(rows.map(([, , page = '']) => page).filter((page) => ![...PAGES, 'tpm-evidence.md'].includes(page))).toEqual(
+      [],
+    )
     const codes = Object.keys(CATALOGUE)
     expect(codes.filter((code) => !patterns.some((pattern) => pattern.test(code)))).toEqual([])
     expect(patterns.filter((pattern) => !codes.some((code) => pattern.test(code)))).toEqual([])
