@@ -24,7 +24,7 @@ import { METRICS } from '../../server-attestor/telemetry/metrics.ts'
 import type { Section } from './fill-sections.ts'
 import { numbersSection } from './numbers.ts'
 
-/** Holds every section by the key of its marker. */
+/** Every section by the key of its marker. */
 export const SECTIONS: Readonly<Record<string, Section>> = {
   numbers: numbersSection,
   'server-keys': () => renderReference(SERVER_SCHEMA),

@@ -1,5 +1,5 @@
 /**
- * Holds what the hosts observed against what the cases expect.
+ * The comparison of what the hosts observed with what the cases expect.
  *
  * @module
  */

@@ -21,7 +21,7 @@ export interface FakeAgentOptions extends FakeServerOptions {
   readonly versions?: readonly string[]
 }
 
-/** Is a running fake agent. */
+/** A running fake agent. */
 export interface FakeAgent extends FakeServer {
   readonly agentId: string
   readonly tpm: SoftwareTpm

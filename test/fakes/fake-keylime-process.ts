@@ -13,7 +13,7 @@ interface Address {
   readonly port: number
 }
 
-/** Is the line that the process prints when it is ready. */
+/** The line that the process prints when it is ready. */
 export interface FakeKeylimeReady {
   readonly verifiers: readonly Address[]
   readonly registrar: Address
@@ -33,7 +33,7 @@ export interface FakeKeylimeStats {
   readonly agents: readonly FakeStats[]
 }
 
-/** Is a running process. */
+/** A running process. */
 export interface FakeKeylimeProcess {
   readonly ready: FakeKeylimeReady
   readonly nodes: readonly FakeNode[]

@@ -39,7 +39,7 @@ export interface FakeKeylimeOptions {
 /** Says values of an HCL configuration. */
 export type HclValues = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
-/** Is a running installation. */
+/** A running installation. */
 export interface FakeKeylime extends AsyncDisposable {
   readonly pki: TestPki
   /** CA of verifier, registrar and their clients, as Keylime's `cv_ca`. */
@@ -65,7 +65,7 @@ export interface FakeKeylime extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Is a node's running Keylime agent with the files that reach it. */
+/** A node's running Keylime agent with the files that reach it. */
 export interface FakeNodeAgent extends FakeAgent {
   readonly caFile: string
   readonly clientCertFile: string

@@ -4,7 +4,7 @@ import { type KeyKind, keyPem, testKeyFromPem } from './pki-keys.ts'
 import { type QuoteKnobs, SoftwareTpm } from './software-tpm.ts'
 import type { BankHash } from './tpm-bytes.ts'
 
-/** Is a node that can answer a challenge. */
+/** A node that can answer a challenge. */
 export interface FakeNode {
   readonly agentId: string
   readonly tpm: SoftwareTpm
@@ -14,7 +14,7 @@ export interface FakeNode {
   respond(challenge: Uint8Array, knobs?: QuoteKnobs): Buffer
 }
 
-/** Holds what another process needs to play the same nodes. */
+/** What another process needs to play the same nodes. */
 export interface FakeNodeKeys {
   readonly hash: BankHash
   readonly tpms: readonly Readonly<

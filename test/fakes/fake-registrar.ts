@@ -11,7 +11,7 @@ import type { FakeAnswer } from './faults.ts'
 import { EMPTY_HTML, KEYLIME_RELEASES, type KeylimeRelease, splitVersion } from './keylime-release.ts'
 import { indentedPythonJson } from './python-json.ts'
 
-/** Is a registrar's record by its wire names, in the real one's order. */
+/** A registrar's record by its wire names, in the real one's order. */
 export interface RegisteredAgent {
   readonly agent_id: string
   readonly ek_tpm: string
@@ -30,7 +30,7 @@ export interface FakeRegistrarOptions extends FakeServerOptions {
   readonly versions?: readonly string[]
 }
 
-/** Is a running fake registrar. */
+/** A running fake registrar. */
 export interface FakeRegistrar extends FakeServer {
   /** Registers an agent under its ID; fields left out are those of a local agent without EK certificate. */
   register(agent: Pick<RegisteredAgent, 'agent_id' | 'ek_tpm' | 'aik_tpm'> & Partial<RegisteredAgent>): void

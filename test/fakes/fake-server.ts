@@ -9,7 +9,7 @@ import { answerWrongly, type FakeAnswer, type Fault } from './faults.ts'
 import { newPacer } from './pacing.ts'
 import { pickyListener } from './picky-listener.ts'
 
-/** Holds the certificates of a fake server; all PEM. */
+/** The certificates of a fake server; all PEM. */
 export interface FakeTls {
   readonly cert: string
   readonly key: string
@@ -35,7 +35,7 @@ export interface FakeServerOptions {
   readonly paced?: boolean
 }
 
-/** Is a request as the routes see it. */
+/** A request as the routes see it. */
 export interface FakeRequest {
   readonly method: string
   readonly path: string
@@ -68,7 +68,7 @@ export interface FakeStats {
   inFlightMax: number
 }
 
-/** Is a running fake server. */
+/** A running fake server. */
 export interface FakeServer {
   readonly host: string
   readonly port: number

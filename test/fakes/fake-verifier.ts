@@ -31,7 +31,7 @@ export interface FakeVerifierOptions extends Omit<FakeServerOptions, 'tls'> {
   readonly pushMode?: boolean
 }
 
-/** Is a running fake verifier. */
+/** A running fake verifier. */
 export interface FakeVerifier extends FakeServer {
   /** Enrols an agent, attested a second ago unless its fields say otherwise. */
   enrol(agentId: string, akTpm: Buffer, fields?: AgentFields): void

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Is an answer before it is sent. */
+/** An answer before it is sent. */
 export interface FakeAnswer {
   readonly status: number
   /** Left out for an answer without a body's type. */

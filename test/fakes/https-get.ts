@@ -3,7 +3,7 @@
 import { request as plainRequest } from 'node:http'
 import { type Agent, request } from 'node:https'
 
-/** Is an answer as it came over the wire. */
+/** An answer as it came over the wire. */
 export interface HttpAnswer {
   readonly status: number
   readonly contentType: string | undefined

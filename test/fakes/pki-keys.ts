@@ -7,7 +7,7 @@ export type KeyKind = 'ec-p256' | 'ec-p384' | 'ec-p521' | 'rsa-2048' | 'rsa-3072
 /** Names the PEM forms of a private key; `encrypted` is PKCS#8 under the passphrase given. */
 export type KeyFormat = 'pkcs8' | 'sec1' | 'pkcs1' | 'encrypted' | 'encrypted-legacy'
 
-/** Holds one private key as Node and as WebCrypto know it. */
+/** One private key as Node and as WebCrypto know it. */
 export interface TestKey {
   readonly kind: KeyKind
   readonly privateKey: KeyObject

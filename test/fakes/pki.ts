@@ -47,7 +47,7 @@ export interface CertificateOptions {
   readonly extensions?: readonly Extension[]
 }
 
-/** Holds one certificate with its key. */
+/** One certificate with its key. */
 export interface IssuedCertificate {
   readonly pem: string
   /** The leaf and the intermediates above it, without the root. */
@@ -57,7 +57,7 @@ export interface IssuedCertificate {
   keyPem(format?: KeyFormat, passphrase?: string): string
 }
 
-/** Is a certificate that can sign others. */
+/** A certificate that can sign others. */
 export interface TestCa extends IssuedCertificate {
   /** Issues a leaf; default subject `CN=<name>`, names `localhost`, `127.0.0.1`, `::1`. */
   issue(name: string, options?: CertificateOptions): Promise<IssuedCertificate>
@@ -65,7 +65,7 @@ export interface TestCa extends IssuedCertificate {
   intermediate(name: string, options?: CertificateOptions): Promise<TestCa>
 }
 
-/** Holds the folder of one test and makes its certificates. */
+/** The folder of one test, and the maker of its certificates. */
 export interface TestPki extends Disposable {
   readonly folder: string
   /** Makes a root; asking twice for one name gives two roots of that name with different keys. */

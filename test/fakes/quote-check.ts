@@ -2,7 +2,7 @@
 import { createPublicKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
 import { type BankHash, digest, HASH_IDS } from './tpm-bytes.ts'
 
-/** Is what `/verify/identity` says about a quote. */
+/** What `/verify/identity` says about a quote. */
 export type QuoteVerdict = { readonly valid: 1 } | { readonly valid: 0; readonly reason: string }
 
 const HASHES = new Map<number, BankHash>(Object.entries(HASH_IDS).map(([name, id]) => [id, name as BankHash]))

@@ -1,7 +1,7 @@
 // Answers recorded from a real Keylime, one file a request.
 import { readFileSync } from 'node:fs'
 
-/** Holds one recorded exchange. */
+/** One recorded exchange. */
 export interface Recorded {
   readonly request: string
   readonly status: number

@@ -55,7 +55,7 @@ export interface QuoteKnobs extends Partial<AttestFields> {
 
 let nextSlot = 100
 
-/** Is one TPM with its keys; everything it makes verifies unless a knob says otherwise. */
+/** One TPM with its keys; everything it makes verifies unless a knob says otherwise. */
 export class SoftwareTpm {
   readonly hash: BankHash
   readonly ek: TestKey

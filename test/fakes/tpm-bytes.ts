@@ -100,7 +100,7 @@ export function endorsementHandle(): Buffer {
   return u32(0x4000_000b)
 }
 
-/** Holds every field of a quote's TPMS_ATTEST that a test may want wrong. */
+/** Every field of a quote's TPMS_ATTEST that a test may want wrong. */
 export interface AttestFields {
   readonly magic: number
   readonly type: number

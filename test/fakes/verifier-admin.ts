@@ -4,13 +4,13 @@ import type { FakeAnswer } from './faults.ts'
 import { pythonJson } from './python-json.ts'
 import type { AgentFields } from './verifier-agent.ts'
 
-/** Is an agent as a fake verifier keeps it. */
+/** An agent as a fake verifier keeps it. */
 export interface Enrolled {
   akTpm: Buffer
   fields: AgentFields
 }
 
-/** Holds what the administrator's requests change. */
+/** What the administrator's requests change. */
 export interface AdminState {
   readonly agents: Map<string, Enrolled>
   /** Runtime policies and measured-boot references by folder and name. */

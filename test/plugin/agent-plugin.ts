@@ -14,7 +14,7 @@ import {
 } from '../../plugins/spire-sdk/testing/index.ts'
 import { HalfProcess, launchHalf, outcomeOf } from './half-process.ts'
 
-/** Is what SPIRE gets from one aided attestation: payload and answer, or a status with its message. */
+/** What SPIRE gets from one aided attestation: payload and answer, or a status with its message. */
 export interface AidOutcome {
   readonly status: keyof typeof status
   readonly message: string

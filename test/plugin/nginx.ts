@@ -14,7 +14,7 @@ const PROGRAM = nginxProgram()
 /** Whether nginx is installed here, or was fetched by the set-up. */
 export const hasNginx = PROGRAM !== undefined
 
-/** Is a running nginx. */
+/** A running nginx. */
 export interface Nginx extends AsyncDisposable {
   readonly port: number
   /** Reads its configuration again, as `systemctl reload nginx` does after a certificate renewal. */

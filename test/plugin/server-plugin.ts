@@ -28,7 +28,7 @@ export interface Behaviour {
   readonly from?: string
 }
 
-/** Is one metric as the plugin sent it to its host. */
+/** One metric as the plugin sent it to its host. */
 export interface MetricCall {
   readonly method: string
   readonly key: string

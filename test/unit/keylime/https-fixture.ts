@@ -11,7 +11,7 @@ import type { TlsFiles } from '../../../plugins/keylime/tls-files/file-names.ts'
 import { loadTlsFiles, type TlsMaterial } from '../../../plugins/keylime/tls-files/tls-files.ts'
 import { fixedTls } from '../../../plugins/keylime/tls-files/tls-watch.ts'
 
-/** Is a running server. */
+/** A running server. */
 export interface TestServer extends AsyncDisposable {
   readonly port: number
   readonly sockets: ReadonlySet<Socket>

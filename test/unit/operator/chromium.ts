@@ -8,7 +8,7 @@ import { join } from 'node:path'
 /** Names the browser's program; undefined where there is none. */
 export const CHROMIUM = ['chromium', 'chromium-browser'].find((name) => spawnSync(name, ['--version']).status === 0)
 
-/** Is an open page. */
+/** An open page. */
 export interface Page extends AsyncDisposable {
   /** Gives the document as it is now. */
   dom(): Promise<string>

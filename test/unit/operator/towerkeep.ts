@@ -33,7 +33,7 @@ export async function towerkeep(...words: readonly string[]): Promise<Ran> {
   return { exit: code ?? -1, stdout, stderr }
 }
 
-/** Is a site that the tool can be pointed to. */
+/** A site that the tool can be pointed to. */
 export interface FakeSite extends AsyncDisposable {
   readonly keylime: FakeKeylime
   readonly spire: FakeSpireServer

@@ -10,7 +10,7 @@ import type { FakeSite } from './towerkeep.ts'
 
 const MAIN = join(import.meta.dirname, '../../../operator/main.ts')
 
-/** Is a running daemon. */
+/** A running daemon. */
 export interface WatchDaemon extends AsyncDisposable {
   readonly process: ChildProcess
   readonly bellPort: number

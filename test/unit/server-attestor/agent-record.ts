@@ -1,7 +1,7 @@
 /** Agent records for tests: a healthy node, and what differs from it. */
 import type { AgentRecord } from '../../../plugins/keylime/api/v2/agent-record.ts'
 
-/** Is the verifier's time in these records, epoch seconds. */
+/** The verifier's time in these records, epoch seconds. */
 export const NOW_S = 1_795_472_522
 
 /**

@@ -9,14 +9,14 @@ import { serverPlugin } from '../../../server-attestor/plugin.ts'
 import type { FakeNode } from '../../fakes/fake-node.ts'
 import type { QuoteKnobs } from '../../fakes/software-tpm.ts'
 
-/** Is one log line. */
+/** One log line. */
 export interface LogLine {
   readonly level: string
   readonly message: string
   readonly fields: HclogFields
 }
 
-/** Is the outcome of one attestation. */
+/** The outcome of one attestation. */
 export interface InProcessOutcome {
   readonly status: string
   readonly message: string
@@ -32,7 +32,7 @@ export interface Scene {
   readonly callerIp?: string
 }
 
-/** Is a configured server half. */
+/** A configured server half. */
 export interface InProcess extends AsyncDisposable {
   readonly lines: LogLine[]
   readonly warnings: readonly string[]

@@ -4,13 +4,13 @@ import { recordedResults } from '../../fakes/recorded.ts'
 const registrar = recordedResults('registrar-agent')
 const answer = recordedResults('agent-quote')
 
-/** Is the nonce the recorded quote was made for. */
+/** The nonce the recorded quote was made for. */
 export const RECORDED_NONCE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
-/** Is the recorded quote string. */
+/** The recorded quote string. */
 export const RECORDED_QUOTE = String(answer.quote)
-/** Is the public key PEM beside the recorded quote. */
+/** The public key PEM beside the recorded quote. */
 export const RECORDED_PUBKEY = String(answer.pubkey)
-/** Is the recorded registrar record in the form the registrar client gives. */
+/** The recorded registrar record in the form the registrar client gives. */
 export const RECORDED_RECORD = {
   agentId: String(registrar.agent_id),
   akTpm: Buffer.from(String(registrar.aik_tpm), 'base64'),
@@ -24,7 +24,7 @@ const [attest, signature, pcrs] = RECORDED_QUOTE.slice(1)
 if (attest === undefined || signature === undefined || pcrs === undefined)
   throw new Error('recorded quote lacks a part')
 
-/** Holds the three parts of the recorded quote. */
+/** The three parts of the recorded quote. */
 export const RECORDED_PARTS = { attest, signature, pcrs }
 
 /** Joins three parts to a quote string. */
