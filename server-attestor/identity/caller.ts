@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isIP } from 'node:net'
 import type { AgentId } from '@tower-of-omens/keylime'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import type { Asker } from '../reading/lanes.ts'
@@ -15,11 +16,12 @@ export const PROVED: Asker = { isKnown: true, caller: undefined }
  * Reads where a call comes from; SPIRE 1.15.2 and newer say so.
  *
  * @param stream The attestation's.
- * @returns An address of at most 64 characters, or undefined.
+ * @returns An address, without a port; undefined when there is none, or something else: it goes into logs and queues.
  */
 export function callerIp({ metadata }: Pick<AttestStream, 'metadata'>): string | undefined {
-  const ip = metadata.get('x-forwarded-client-ip')
-  return ip === undefined || ip === '' ? undefined : ip.slice(0, 64)
+  const said = metadata.get('x-forwarded-client-ip') ?? ''
+  const address = isIP(said) === 0 ? /^\[?([^[\]]{1,64}?)\]?:\d{1,5}$/.exec(said)?.[1] : said
+  return address === undefined || address.length > 64 || isIP(address) === 0 ? undefined : address
 }
 
 /**
