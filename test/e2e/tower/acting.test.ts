@@ -2,65 +2,16 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import type { CommandResult } from '../../lab/processes/commands.ts'
 import { tamper } from '../../lab/tower/actions.ts'
-import { runTowerkeep, runTowerkeepOn, startKeeper } from '../../lab/tower/keeping.ts'
+import { runTowerkeepOn, startKeeper } from '../../lab/tower/keeping.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { onTower, svidGoes, svidReturns, useTower } from './scenario.ts'
+import { documentOf, type VerbDocument, verbsOf } from './verbs.ts'
 
 // One tower for all: raising it takes longer than any of these.
 const tower = useTower('twact', { patience: 'short', webhook: true })
 
-const journal = (): string => join(tower().dir, 'journal')
-
-interface Document {
-  readonly exit: number
-  readonly summary: Readonly<Record<string, unknown>>
-  readonly items: readonly Readonly<Record<string, unknown>>[]
-  readonly findings: readonly {
-    readonly id: string
-    readonly severity: string
-    readonly because: readonly string[]
-    readonly message: string
-    readonly subject: string
-  }[]
-}
-
-function documentOf({ stdout, stderr }: CommandResult): Document {
-  try {
-    return JSON.parse(stdout) as Document
-  } catch {
-    throw new Error(`no document: ${stdout.slice(0, 500)} ${stderr.slice(0, 500)}`)
-  }
-}
-
-/** Runs a verb that changes something, as the operator on host spire. */
-async function act(...words: readonly string[]): Promise<Document> {
-  const ran = await runTowerkeep(tower(), [...words, '--yes', '--journal', journal(), '--output', 'json'])
-  const document = documentOf(ran)
-  if (document.exit === 2) throw new Error(`${words.join(' ')}: ${JSON.stringify(document.summary)}`)
-  return document
-}
-
-async function read(...words: readonly string[]): Promise<Document> {
-  return documentOf(await runTowerkeep(tower(), [...words, '--output', 'json']))
-}
-
-/** IDs of root causes, without what is only said for information. */
-function causes({ findings }: Document): readonly string[] {
-  return [
-    ...new Set(
-      findings.filter(({ because, severity }) => because.length === 0 && severity !== 'info').map(({ id }) => id),
-    ),
-  ].toSorted()
-}
-
-const doctor = async (...words: readonly string[]): Promise<readonly string[]> =>
-  causes(await read('doctor', '--journal', journal(), ...words))
-const doctorOn = async (host: string, ...words: readonly string[]): Promise<readonly string[]> =>
-  causes(
-    documentOf(await runTowerkeepOn(tower(), host, ['doctor', '--journal', journal(), '--output', 'json', ...words])),
-  )
+const { act, attempt, attemptOn, doctor, doctorOn, journal, read } = verbsOf(tower)
 
 onTower('towerkeep doctor on the tower', () => {
   it('finds nothing on the healthy tower, on the server and on a node, within ten seconds [O05] [P24]', async () => {
@@ -125,17 +76,7 @@ onTower('towerkeep brings hosts back and takes them away', () => {
     await svidGoes(host, 30_000)
     line.mark('its workloads have no identity any more')
     expect((await act('revoke', 'auth')).summary['outcome']).toBe('nothing-to-do')
-    const early = await runTowerkeep(tower(), [
-      'restore',
-      'auth',
-      '--yes',
-      '--journal',
-      journal(),
-      '--within',
-      '60s',
-      '--output',
-      'json',
-    ])
+    const early = await attempt('restore', 'auth', '--within', '60s')
     if (early.code !== 0) await delay(3_000)
     const restored = early.code === 0 ? documentOf(early) : await act('restore', 'auth', '--within', '60s')
     expect(restored.exit).toBe(0)
@@ -145,15 +86,7 @@ onTower('towerkeep brings hosts back and takes them away', () => {
     await tamper(host)
     await tower().keylime.admin.waitForState(host.agentId, 'rejected')
     await tower().spire.ban(host.spiffeId)
-    const refused = await runTowerkeep(tower(), [
-      'restore',
-      'auth',
-      '--yes',
-      '--journal',
-      journal(),
-      '--output',
-      'json',
-    ])
+    const refused = await attempt('restore', 'auth')
     expect([refused.code, refused.stdout]).toEqual([3, expect.stringContaining('KL-GATE-INVALID-QUOTE')])
     await host.reboot()
     await tower().keylime.admin.reactivate(host.agentId)
@@ -187,19 +120,7 @@ onTower('towerkeep keeps DevIDs', () => {
     ]
     writeFileSync(join(folder, 'devid.d', 'ca.hcl'), text.join('\n'))
     const devids = ['--devids', join(folder, 'devid.d')]
-    const renewDevId = async (): Promise<Document> =>
-      documentOf(
-        await runTowerkeepOn(tower(), 'ca', [
-          'renew',
-          'devid',
-          '--yes',
-          '--journal',
-          journal(),
-          '--output',
-          'json',
-          ...devids,
-        ]),
-      )
+    const renewDevId = async (): Promise<VerbDocument> => documentOf(await attemptOn('ca', 'renew', 'devid', ...devids))
     const made = await renewDevId()
     expect([made.exit, made.summary['outcome'], made.summary['messages']]).toEqual([0, 'done', []])
     expect(await doctorOn('ca', 'devid', ...devids)).toEqual([])
