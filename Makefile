@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 DEPS := node_modules/.package-lock.json
-SOURCES := $(shell find plugins server-attestor agent-attestor bundle-publisher-keeper key-manager-tpm -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
+SOURCES := $(shell find plugins server-attestor agent-attestor operator bundle-publisher-keeper key-manager-tpm -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-tpm test-tower tower gen gen-check docs build release image pack lint format fuzz bench soak conformance clean

@@ -14,6 +14,7 @@ import { type OpenSources, openSources } from '../sources/open.ts'
 import type { WatchSources } from '../watch/asking.ts'
 import { type Bell, hangBell } from '../watch/bell.ts'
 import { Daemon } from '../watch/daemon.ts'
+import { FleetLooks } from '../watch/fleet-looks.ts'
 import { newLog } from '../watch/log.ts'
 import { notifySystemd, watchdogMs } from '../watch/notify.ts'
 import { adminRoutes, httpRoutes, readRoutes } from '../watch/routes.ts'
@@ -98,7 +99,8 @@ async function openServers(
   settings: WatchSettings,
   listeners: Listeners,
 ): Promise<readonly Serving[]> {
-  const parts = { daemon, build, spire: sources.spire, keyFile: sources.services.keylimeTls?.value.keyFile }
+  const looks = new FleetLooks(() => daemon.lookAtAll())
+  const parts = { daemon, looks, build, spire: sources.spire, keyFile: sources.services.keylimeTls?.value.keyFile }
   const { read_socket: read, admin_socket: admin } = settings.values
   return [
     await serveHttp(settings.http, httpRoutes(parts), listeners),

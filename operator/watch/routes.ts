@@ -7,10 +7,11 @@ import { createHash, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { evictAgent, type SpireConnection } from '@tower-of-omens/spire-api'
 import type { Build } from '../context.ts'
-import { type Fleet, hostsNamed } from '../fleet.ts'
+import { hostsNamed } from '../fleet.ts'
 import { envelopeOf } from '../report.ts'
 import { type StatusReport, statusReport } from '../status/report.ts'
 import type { Daemon } from './daemon.ts'
+import type { FleetLooks } from './fleet-looks.ts'
 import { hasIdentity } from './metrics.ts'
 import { fragmentOf, PAGE_POLICY, PAGE_SCRIPT, PAGE_STYLE, type PageFacts, pageOf } from './page.ts'
 import type { Routes, Served } from './serve.ts'
@@ -18,14 +19,17 @@ import type { Routes, Served } from './serve.ts'
 /** What the routes need. */
 export interface RouteParts {
   readonly daemon: Daemon
+  readonly looks: FleetLooks
   readonly build: Build
   readonly spire: readonly SpireConnection[]
   /** Key that signs the list of those who are cut off; undefined: it is not signed. */
   readonly keyFile: string | undefined
 }
 
-/** How old what the page shows may be. */
-const FRESH_MS = 2_000
+/** How old what the page shows may be: many may look at it. */
+const PAGE_MS = 2_000
+/** How old what a person is told may be: what he did before he asked is in it. */
+const PERSON_MS = 0
 
 /**
  * Makes the routes of page, metrics and health.
@@ -35,14 +39,13 @@ const FRESH_MS = 2_000
  */
 export function httpRoutes(parts: RouteParts): Routes {
   const { daemon } = parts
-  const status = statusOf(parts)
-  const facts = async (): Promise<PageFacts> => pageFacts(daemon, await status())
+  const facts = async (): Promise<PageFacts> => pageFacts(daemon, await statusOf(parts, PAGE_MS))
   return {
     'GET /': async () => html(pageOf(await facts())),
     'GET /fragment': async () => html(fragmentOf(await facts())),
     'GET /page.css': () => ({ status: 200, type: 'text/css', body: PAGE_STYLE }),
     'GET /page.js': () => ({ status: 200, type: 'text/javascript', body: PAGE_SCRIPT }),
-    'GET /status.json': async () => document(await status(), parts),
+    'GET /status.json': async () => document(await statusOf(parts, PAGE_MS), parts),
     'GET /denied.json': () => denied(parts),
     'GET /metrics': async () => {
       daemon.refreshMetrics()
@@ -63,14 +66,13 @@ export function httpRoutes(parts: RouteParts): Routes {
  * @returns The routes.
  */
 export function readRoutes(parts: RouteParts): Routes {
-  const status = statusOf(parts)
   return {
     'GET /status': async (query) => {
       const maxAge = Number(query.get('max_age_ms') ?? Number.NaN)
       const words = query.getAll('host')
       const failOn = query.get('fail_on') === 'crit' ? 'crit' : 'warn'
       const question = { words, failOn, ...(Number.isFinite(maxAge) && { maxAgeMs: maxAge }) } as const
-      return document(await status(question), parts)
+      return document(await statusOf(parts, PERSON_MS, question), parts)
     },
   }
 }
@@ -117,27 +119,31 @@ function whyNotRestore({ keylime, record, latch }: ReturnType<Daemon['watcher'][
   return latch !== undefined && last <= latch.since ? 'its last success is older than the ban' : undefined
 }
 
-/** Reports from one look at everything, which holds for two seconds. */
-function statusOf({
-  daemon,
-}: RouteParts): (question?: {
-  words: readonly string[]
-  maxAgeMs?: number
-  failOn?: 'warn' | 'crit'
-}) => Promise<StatusReport> {
-  let asked: { readonly at: number; readonly fleet: Promise<Fleet> } | undefined
-  return async (question = { words: [] }) => {
-    if (asked === undefined || performance.now() - asked.at > FRESH_MS) {
-      asked = { at: performance.now(), fleet: daemon.lookAtAll() }
-    }
-    const report = statusReport(await asked.fleet, question, Date.now(), 0)
-    return { ...report, findings: [...report.findings, ...daemon.findings()] }
-  }
+interface StatusQuestion {
+  readonly words: readonly string[]
+  readonly maxAgeMs?: number
+  readonly failOn?: 'warn' | 'crit'
 }
 
-function pageFacts(daemon: Daemon, report: StatusReport): PageFacts {
+/** A report, and when its look ended: what it says is of that moment. */
+interface DatedReport {
+  readonly report: StatusReport
+  readonly at: Date
+}
+
+async function statusOf(
+  { daemon, looks }: RouteParts,
+  ageMs: number,
+  question: StatusQuestion = { words: [] },
+): Promise<DatedReport> {
+  const { at, fleet } = await looks.atMost(ageMs)
+  const report = statusReport(fleet, question, at.getTime(), 0)
+  return { report: { ...report, findings: [...report.findings, ...daemon.findings()] }, at }
+}
+
+function pageFacts(daemon: Daemon, { report, at }: DatedReport): PageFacts {
   return {
-    at: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    at: at.toISOString().replace(/\.\d+Z$/, 'Z'),
     mode: daemon.watcher.mode,
     isReady: daemon.isReady,
     isBraked: daemon.watcher.isBraked,
@@ -148,8 +154,8 @@ function pageFacts(daemon: Daemon, report: StatusReport): PageFacts {
   }
 }
 
-function document(report: StatusReport, { build }: RouteParts): Served {
-  return json(200, envelopeOf(report, { ...build, at: new Date(), seconds: 0 }))
+function document({ report, at }: DatedReport, { build }: RouteParts): Served {
+  return json(200, envelopeOf(report, { ...build, at, seconds: 0 }))
 }
 
 // For peers that want to refuse a host before its SVIDs end: who is cut off, and since when.

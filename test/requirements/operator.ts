@@ -45,6 +45,10 @@ export const OPERATOR: readonly Requirement[] = [
     promise: 'SPIRE server away: the cut-off is kept, tried each second, and done when it is back',
   },
   {
+    id: 'watch:status:after-question',
+    promise: 'status through the daemon shows what happened before it was asked, and says of which moment it is',
+  },
+  {
     id: 'operator:frozen-state:same-code',
     alias: 'O03',
     promise: "a host that the gate refuses: status critical, and the same code as in the plugin's refusal",

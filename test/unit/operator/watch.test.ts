@@ -224,6 +224,10 @@ describe('what the daemon serves', () => {
     expect(ran.stdout).toContain('admit')
     expect(ran.stdout).toContain('TK-WATCH-OBSERVE')
     expect(ran.exit).toBe(0)
+    // However new the last look is: what happened before the question is in the answer.
+    site.keylime.verifier.set(agentId, FAILED)
+    const failed = await towerkeep('status', agentId, '--config', config)
+    expect([failed.exit, failed.stdout]).toEqual([2, expect.stringContaining('KL-GATE-INVALID-QUOTE')])
     await daemon.stop()
     expect((await towerkeep('status', agentId, '--config', config)).exit).toBe(3)
   })
