@@ -18,14 +18,14 @@ import {
 } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { withDeadline } from '@tower-of-omens/keylime'
-import { parsePayload } from '@tower-of-omens/keylime/evidence'
+import { type Evidence, parsePayload } from '@tower-of-omens/keylime/evidence'
 import type { AgentAttributes, AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
 import { ATTESTATION_LIMIT_MS, challengeNode, kindOf, provedPcrsOf } from './challenge.ts'
 import type { ServerConfig } from './config.ts'
 import type { AttestContext } from './context.ts'
 import { askerOf, PROVED } from './identity/caller.ts'
-import { identify, type NodeEvidence, type ProvedNode, prove, proveAgain, proveAnew } from './proof.ts'
+import { identify, type ProvedNode, prove, proveAgain, proveAnew } from './proof.ts'
 import { PLUGIN_NAME } from './schema.ts'
 import { readTogether } from './standing/read-together.ts'
 import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing/standing.ts'
@@ -163,7 +163,7 @@ function remember(
 function attributesOf(
   { registered, identity }: ProvedNode,
   { record, decision }: KnownStanding,
-  evidence: NodeEvidence,
+  evidence: Evidence,
   { trustDomain, pcrSelectors }: ServerConfig,
 ): AgentAttributes {
   const { agentId } = registered
@@ -186,7 +186,7 @@ function attributesOf(
   }
 }
 
-function chosenPcrs(evidence: NodeEvidence, chosen: readonly number[]): ProvedPcrs | undefined {
+function chosenPcrs(evidence: Evidence, chosen: readonly number[]): ProvedPcrs | undefined {
   const proved = provedPcrsOf(evidence)
   return proved && { ...proved, values: new Map([...proved.values].filter(([pcr]) => chosen.includes(pcr))) }
 }

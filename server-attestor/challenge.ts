@@ -8,6 +8,7 @@ import { type Deadline, untilAborted } from '@tower-of-omens/keylime'
 import {
   type Challenge,
   type ChallengeResponse,
+  type Evidence,
   encodeChallenge,
   newNonce,
   type Payload,
@@ -16,7 +17,6 @@ import {
 } from '@tower-of-omens/keylime/evidence'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import type { ServerConfig } from './config.ts'
-import type { NodeEvidence } from './proof.ts'
 import { issueTask } from './tpm-task.ts'
 
 /** The limit of one attestation from the challenge on, `wait_for_attestation` not included. */
@@ -38,7 +38,7 @@ export async function challengeNode(
   config: ServerConfig,
   stream: AttestStream,
   deadline: Deadline,
-): Promise<NodeEvidence> {
+): Promise<Evidence> {
   const { acceptEvidence, trustDomain, pcrBank } = config
   const keys = acceptEvidence.includes('tpm') ? payload.keys : undefined
   const kind: EvidenceKind = keys === undefined ? 'keylime-agent' : 'tpm'
@@ -68,7 +68,7 @@ async function ask(challenge: Challenge, stream: AttestStream, deadline: Deadlin
 }
 
 /** Tells where evidence comes from. @param evidence Any. @returns Its kind. */
-export function kindOf({ bound }: NodeEvidence): EvidenceKind {
+export function kindOf({ bound }: Evidence): EvidenceKind {
   return bound === undefined ? 'keylime-agent' : 'tpm'
 }
 
@@ -78,7 +78,7 @@ export function kindOf({ bound }: NodeEvidence): EvidenceKind {
  * @param evidence Proved.
  * @returns The values by PCR; undefined: a Keylime agent's identity quote, which covers PCR 16 alone.
  */
-export function provedPcrsOf({ bound, quote }: NodeEvidence): ProvedPcrs | undefined {
+export function provedPcrsOf({ bound, quote }: Evidence): ProvedPcrs | undefined {
   if (bound === undefined) return undefined
   const { selection, values } = parseQuote(quote).pcrs
   return {

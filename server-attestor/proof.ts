@@ -9,7 +9,6 @@ import type { AgentId } from '@tower-of-omens/keylime'
 import { KeylimeError } from '@tower-of-omens/keylime'
 import type { RegistrarRecord } from '@tower-of-omens/keylime/api'
 import {
-  type BoundTask,
   checkBoundQuote,
   checkQuoteBinding,
   type Evidence,
@@ -24,13 +23,6 @@ import { type AdmittedNodes, identityOf, withRegisteredNode } from './identity/i
 import type { Asker } from './reading/lanes.ts'
 import type { RegistrarRecords } from './reading/registrar-records.ts'
 import { PLUGIN_NAME } from './schema.ts'
-
-/** Evidence whose agent ID was parsed. */
-export type NodeEvidence = Evidence & {
-  readonly agentId: AgentId
-  /** What a node that quotes by itself was asked; then the nonce is base64 of what it signed. */
-  readonly bound?: BoundTask | undefined
-}
 
 /** What proves a quote. */
 export interface Proof {
@@ -81,7 +73,7 @@ const FRESH_MS = 5_000
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of a registrar.
  */
 export async function prove(
-  evidence: NodeEvidence,
+  evidence: Evidence,
   source: ProofSource,
   asker: Asker,
   signal: AbortSignal,
@@ -110,7 +102,7 @@ export async function prove(
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, or a failure of a registrar.
  */
 export async function proveAnew(
-  evidence: NodeEvidence,
+  evidence: Evidence,
   source: ProofSource,
   asker: Asker,
   signal: AbortSignal,
@@ -150,7 +142,7 @@ export function isFresh({ readAt }: Proof, { registrar }: Pick<ProofSource, 'reg
  *   began to disagree, and the verifier has to be asked anew. Or a failure of a registrar.
  */
 export async function proveAgain(
-  evidence: NodeEvidence,
+  evidence: Evidence,
   { contested }: Proof,
   source: ProofSource,
   asker: Asker,
@@ -164,7 +156,7 @@ export async function proveAgain(
 }
 
 function failureWith(
-  evidence: NodeEvidence,
+  evidence: Evidence,
   record: RegistrarRecord,
   accepted: Pick<ProofSource, 'allowedHashAlgs'>,
 ): KeylimeError | undefined {

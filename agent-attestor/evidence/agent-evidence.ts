@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Challenge, ChallengeResponse, ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
+import type { Challenge, ChallengeResponse, Payload } from '@tower-of-omens/keylime/evidence'
 import type { IdentitySource, KeylimeAgent } from './claimed-identity.ts'
 import type { EvidenceSource } from './evidence-source.ts'
 
@@ -25,7 +25,7 @@ export class AgentEvidence implements EvidenceSource {
     return this.#keylimeAgent.name
   }
 
-  claim(signal: AbortSignal): Promise<ClaimedIdentity> {
+  claim(signal: AbortSignal): Promise<Payload<string>> {
     return this.#identity.get(signal)
   }
 

@@ -6,7 +6,7 @@
 
 import { type AgentId, KeylimeError, SharedWork } from '@tower-of-omens/keylime'
 import type { KeylimeAgentClient } from '@tower-of-omens/keylime/api'
-import type { ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
+import type { Payload } from '@tower-of-omens/keylime/evidence'
 import { newNonce } from '@tower-of-omens/keylime/evidence'
 import { NodeError } from '../node-error.ts'
 
@@ -17,7 +17,7 @@ export type KeylimeAgent = Pick<KeylimeAgentClient, 'name' | 'hasInfo' | 'getInf
 export class IdentitySource {
   readonly #keylimeAgent: KeylimeAgent
   readonly #pinnedId: AgentId | undefined
-  readonly #asking: SharedWork<ClaimedIdentity>
+  readonly #asking: SharedWork<Payload<string>>
 
   /**
    * @param keylimeAgent The node's Keylime agent.
@@ -37,11 +37,11 @@ export class IdentitySource {
    * @throws {NodeError} Another ID than the pinned one, or none told and none pinned.
    * @throws {KeylimeError} The Keylime agent cannot answer. `KEYLIME_CANCELLED`: the signal aborted.
    */
-  get(signal: AbortSignal): Promise<ClaimedIdentity> {
+  get(signal: AbortSignal): Promise<Payload<string>> {
     return this.#asking.join(signal)
   }
 
-  async #ask(signal: AbortSignal): Promise<ClaimedIdentity> {
+  async #ask(signal: AbortSignal): Promise<Payload<string>> {
     const [keylimeAgent, pinnedId] = [this.#keylimeAgent, this.#pinnedId]
     if (await keylimeAgent.hasInfo({ signal })) {
       const { agentId, hashAlg } = await keylimeAgent.getInfo({ signal })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Challenge, ChallengeResponse, ClaimedIdentity } from '@tower-of-omens/keylime/evidence'
+import type { Challenge, ChallengeResponse, Payload } from '@tower-of-omens/keylime/evidence'
 
 /** A source of evidence for one configuration. */
 export interface EvidenceSource {
@@ -16,7 +16,7 @@ export interface EvidenceSource {
    * @returns What the payload says.
    * @throws {NodeError} @throws {KeylimeError} It cannot be told; `status.ts` maps each.
    */
-  claim(signal: AbortSignal): Promise<ClaimedIdentity>
+  claim(signal: AbortSignal): Promise<Payload<string>>
   /**
    * Has the TPM quote.
    *

@@ -9,7 +9,7 @@ import {
   boundNonce,
   type Challenge,
   type ChallengeResponse,
-  type ClaimedIdentity,
+  type Payload,
   type TpmTask,
 } from '@tower-of-omens/keylime/evidence'
 import type { Logger } from '@tower-of-omens/spire-sdk'
@@ -47,7 +47,7 @@ export class TpmEvidence implements EvidenceSource {
     this.#kept = new Kept(() => AttestationKey.open(options))
   }
 
-  async claim(signal: AbortSignal): Promise<ClaimedIdentity> {
+  async claim(signal: AbortSignal): Promise<Payload<string>> {
     return await untilGone(signal, this.#claim())
   }
 
@@ -66,7 +66,7 @@ export class TpmEvidence implements EvidenceSource {
     await this.#kept.close()
   }
 
-  async #claim(): Promise<ClaimedIdentity> {
+  async #claim(): Promise<Payload<string>> {
     const { ek, data } = await this.#current()
     return {
       agentId: this.#options.pinnedId ?? parseAgentId(data.ekHash),

@@ -7,12 +7,12 @@ import { createHash } from 'node:crypto'
 import { attestError } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { BoundedMap, Limiter, oneLine, untilAborted } from '@tower-of-omens/keylime'
-import type { IdentityQuestion, Opinion } from '@tower-of-omens/keylime/api'
-import { newNonce } from '@tower-of-omens/keylime/evidence'
+import type { Opinion } from '@tower-of-omens/keylime/api'
+import { type Evidence, newNonce } from '@tower-of-omens/keylime/evidence'
 
 /** The part of a verifier's client that is used here. */
 export interface OpinionSource {
-  verifyIdentity(question: IdentityQuestion, options: { readonly signal: AbortSignal }): Promise<Opinion>
+  verifyIdentity(evidence: Evidence, options: { readonly signal: AbortSignal }): Promise<Opinion>
 }
 
 /** Opinions remembered for one verifier: two fleets of 5,000 nodes. */
@@ -77,7 +77,7 @@ export class SecondOpinion {
    * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
    */
   async confirm(
-    evidence: IdentityQuestion,
+    evidence: Evidence,
     akTpm: Uint8Array,
     options: { readonly signal: AbortSignal; readonly afresh?: boolean },
   ): Promise<void> {
@@ -134,7 +134,7 @@ export class SecondOpinion {
   }
 
   /** Makes the self-check that a storm put off, as soon as nobody waits. */
-  async #makeUpFor(evidence: IdentityQuestion, akTpm: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #makeUpFor(evidence: Evidence, akTpm: Uint8Array, signal: AbortSignal): Promise<void> {
     const opinion = this.#standing.get(evidence.agentId)
     if (opinion === undefined || opinion.isChecked || this.#isStorm()) return
     opinion.isChecked = true
@@ -166,7 +166,7 @@ export class SecondOpinion {
 
   /** Asks one question or both. @returns Whether the self-check was made. */
   async #ask(
-    evidence: IdentityQuestion,
+    evidence: Evidence,
     akTpm: Uint8Array,
     options: { readonly signal: AbortSignal; readonly mayShare?: boolean },
   ): Promise<boolean> {
@@ -184,11 +184,7 @@ export class SecondOpinion {
     return true
   }
 
-  async #check(
-    evidence: IdentityQuestion,
-    akTpm: Uint8Array,
-    options: { readonly signal: AbortSignal },
-  ): Promise<void> {
+  async #check(evidence: Evidence, akTpm: Uint8Array, options: { readonly signal: AbortSignal }): Promise<void> {
     const check = await this.#source.verifyIdentity({ ...evidence, nonce: newNonce() }, options)
     if (check.valid) {
       this.#lastCheck = Number.NEGATIVE_INFINITY

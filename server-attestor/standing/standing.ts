@@ -7,9 +7,10 @@
 import { AttestError, type GateRules, inWords, isPushMode, type Judgement, judge } from '@tower-of-omens/gate'
 import { type AgentId, type Deadline, isKeylimeError, KeylimeError, withDeadline } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
+import type { Evidence } from '@tower-of-omens/keylime/evidence'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { kindOf, provedPcrsOf } from '../challenge.ts'
-import type { NodeEvidence, ProvedNode } from '../proof.ts'
+import type { ProvedNode } from '../proof.ts'
 import type { Verifier } from '../reading/clients.ts'
 import type { HeldNodes } from '../reading/held-nodes.ts'
 import type { ServiceGroup } from '../reading/service-group.ts'
@@ -67,7 +68,7 @@ const LOOK_LIMIT_MS = 30_000
  * @throws {KeylimeError} No verifier could answer in time. Of reason `queue-full`: too many wait.
  */
 export async function standingOf(
-  evidence: NodeEvidence,
+  evidence: Evidence,
   node: ProvedNode,
   { verifiers, rules }: StandingSource,
   { signal }: Deadline,
@@ -85,7 +86,7 @@ export async function standingOf(
 /** Asks one verifier both at once. A verdict in either answer stands when the other fails: nobody else is asked then. */
 async function askVerifier(
   verifier: Verifier,
-  evidence: NodeEvidence,
+  evidence: Evidence,
   { registered, contested }: ProvedNode,
   rules: GateRules,
   signal: AbortSignal,
@@ -111,7 +112,7 @@ async function askVerifier(
 }
 
 // Only a push-mode verifier keeps what it judged, and it matters only where nothing else refuses.
-function isWorthReading(record: AgentRecord, evidence: NodeEvidence): boolean {
+function isWorthReading(record: AgentRecord, evidence: Evidence): boolean {
   return isPushMode(record) && kindOf(evidence) === 'tpm' && record.attestationStatus === 'PASS'
 }
 

@@ -1,7 +1,7 @@
 // The HCL reader beside Go's own, hashicorp/hcl v1.0.1-vault-7: same answer, or a difference that is named.
 import { describe, expect, it } from 'vitest'
 import { decodeConfig, defineSchema, HclError, type HclObject, parseHcl } from '../../plugins/spire-sdk/hcl/index.ts'
-import { mutantOf } from '../fuzz/target.ts'
+import { mutantOf } from '../fuzz/fuzz-target.ts'
 import { HCL_CORPUS, HCL_PIECES } from './hcl/corpus.ts'
 import { type Difference, PRINTED_DIFFERENCES, TREE_DIFFERENCES, VALUE_DIFFERENCES } from './hcl/differences.ts'
 import { GoRefuses, type GoValue, goShape } from './hcl/go-shape.ts'

@@ -5,7 +5,7 @@
  */
 import { decodeConfig, defineSchema, HclError, parseHcl } from '../../plugins/spire-sdk/hcl/index.ts'
 import { HCL_CORPUS, HCL_PIECES } from '../conformance/hcl/corpus.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 const schema = defineSchema({
   text: { kind: 'string', pattern: /[a-z]*/, help: 'h' },

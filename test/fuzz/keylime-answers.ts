@@ -10,7 +10,7 @@ import { parseAgentRecord } from '../../plugins/keylime/api/v2/agent-record.ts'
 import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
 import { parseAgentId } from '../../plugins/keylime/basis/ids.ts'
 import { recorded } from '../fakes/recorded.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 const who = 'keylime verifier 127.0.0.1:8881'
 const agentId = parseAgentId('node-1')

@@ -14,7 +14,7 @@ import {
 } from '../../plugins/keylime/evidence/messages.ts'
 import { newFakeNode } from '../fakes/fake-node.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 const node = newFakeNode('node-1', new SoftwareTpm({ slot: 0 }))
 const challenge = encodeChallenge({ nonce: 'A'.repeat(32) })

@@ -7,7 +7,7 @@ import { readCertificates } from '../../plugins/keylime/tls-files/certificates.t
 import { readPrivateKey } from '../../plugins/keylime/tls-files/key-files.ts'
 import 'reflect-metadata'
 import { newTestPki } from '../fakes/pki.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 async function files(): Promise<Buffer[]> {
   using pki = newTestPki()

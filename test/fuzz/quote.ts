@@ -7,7 +7,7 @@ import { KeylimeError } from '../../plugins/keylime/basis/errors.ts'
 import { parseAgentId } from '../../plugins/keylime/basis/ids.ts'
 import { verifyQuote } from '../../plugins/keylime/evidence/quote.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 const nonce = 'A'.repeat(32)
 const agentId = parseAgentId('node-1')

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { type FuzzTarget, mutantOf } from './target.ts'
+import { type FuzzTarget, mutantOf } from './fuzz-target.ts'
 import { TARGETS } from './targets.ts'
 
 /** What the worker is told. */

@@ -3,12 +3,13 @@
  *
  * @module
  */
+
+import type { FuzzTarget } from './fuzz-target.ts'
 import { hcl } from './hcl.ts'
 import { keylimeAnswers } from './keylime-answers.ts'
 import { keylimeMessages } from './keylime-messages.ts'
 import { pem } from './pem.ts'
 import { quote } from './quote.ts'
-import type { FuzzTarget } from './target.ts'
 import { tpm } from './tpm.ts'
 import { tpmResponses } from './tpm-responses.ts'
 

@@ -14,7 +14,7 @@ import { policySecretOfEndorsement, startPolicySession } from '../../plugins/tpm
 import { sign } from '../../plugins/tpm/commands/signing.ts'
 import { akTemplate, ekTemplate } from '../../plugins/tpm/commands/templates.ts'
 import { TpmError } from '../../plugins/tpm/tpm-error.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 const trace = JSON.parse(
   readFileSync(new URL('../fixtures/tpm/tpm2-tools-trace.json', import.meta.url), 'utf8'),

@@ -10,7 +10,7 @@ import { parseTpm2bPublic } from '../../plugins/tpm/public.ts'
 import { parseSignature } from '../../plugins/tpm/signature.ts'
 import { TpmError } from '../../plugins/tpm/tpm-error.ts'
 import { SoftwareTpm } from '../fakes/software-tpm.ts'
-import type { FuzzTarget } from './target.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
 
 const NONCE = 'A'.repeat(32)
 

@@ -4,8 +4,8 @@
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads'
+import { type FuzzTarget, mutantOf } from './fuzz-target.ts'
 import type { Finding, FuzzOrder, FuzzReport } from './run.ts'
-import { type FuzzTarget, mutantOf } from './target.ts'
 import { TARGETS } from './targets.ts'
 
 const MAX_FINDINGS = 20

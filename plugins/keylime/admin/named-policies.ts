@@ -7,7 +7,7 @@ import * as v from 'valibot'
 import type { CallOptions, KeylimeApi } from '../api/keylime-api.ts'
 import { parseShape } from '../api/shape.ts'
 import type { ApiVersion } from '../api/v2/versions.ts'
-import type { HttpMethod } from '../https/exchange.ts'
+import type { HttpMethod } from '../https/http-request.ts'
 
 /** One policy. */
 export interface NamedPolicy {

@@ -10,9 +10,9 @@
 import type { KeylimeError } from '../basis/errors.ts'
 import { type FailureReason, newFailure } from '../basis/failures.ts'
 import { excerpt } from '../basis/printable.ts'
-import type { HttpAnswer } from '../https/exchange.ts'
+import type { HttpAnswer } from '../https/http-request.ts'
+import { clientInWords } from '../https/peer.ts'
 import { isPage, pageInWords, refusedByProxy } from '../https/proxy-pages.ts'
-import { clientInWords } from '../https/target.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 import { isDeeperThan, isObject, kindOf, tryJson } from './json.ts'
 

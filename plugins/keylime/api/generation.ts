@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HttpAnswer } from '../https/exchange.ts'
+import type { HttpAnswer } from '../https/http-request.ts'
 import type { Call } from './envelope.ts'
 
 /** One generation of the API, such as 2.x; its records and paths stand in the folder that bears its number. */

@@ -6,8 +6,8 @@
 
 import { newFailure } from '../basis/failures.ts'
 import { SharedWork } from '../basis/shared-work.ts'
-import type { HttpAnswer, HttpMethod } from '../https/exchange.ts'
 import type { HttpsOrigin } from '../https/http.ts'
+import type { HttpAnswer, HttpMethod } from '../https/http-request.ts'
 import type { Call } from './envelope.ts'
 import { type Generation, isAtLeast } from './generation.ts'
 

@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot'
 import { type AgentId, isAgentId } from '../basis/ids.ts'
+import type { Evidence } from '../evidence/evidence.ts'
 import type { HttpsOrigin } from '../https/http.ts'
 import { isObject } from './json.ts'
 import { type CallOptions, KeylimeApi } from './keylime-api.ts'
@@ -25,15 +26,6 @@ export const BULK_MS_PER_AGENT = 2
 
 /** Bound on a bulk answer whatever is expected. */
 export const BULK_MAX_BYTES = 256 * 1024 * 1024
-
-/** The evidence of one identity quote. */
-export interface IdentityQuestion {
-  readonly agentId: AgentId
-  /** Keylime's quote string. */
-  readonly quote: string
-  readonly nonce: string
-  readonly hashAlg: string
-}
 
 /** The verifier's opinion of a quote. */
 export interface Opinion {
@@ -146,14 +138,14 @@ export class VerifierClient {
   /**
    * Asks whether a quote is one of this agent's AK over this nonce.
    *
-   * @param question Agent, quote, nonce, hash algorithm.
+   * @param evidence The quote, and what it was asked for.
    * @param options `signal`: the caller's.
    * @returns The opinion.
    * @throws {KeylimeError} `KEYLIME_API_UNSUPPORTED`: the verifier is older than 7.11 (API 2.2). Others as {@link KeylimeApi.call}.
    * @see keylime 9b1f6e6a, docs/rest_apis/2_5/verifier.rst, `GET /v2.5/verify/identity`
    */
-  async verifyIdentity(question: IdentityQuestion, options: CallOptions = {}): Promise<Opinion> {
-    const { agentId, quote, nonce, hashAlg } = question
+  async verifyIdentity(evidence: Evidence, options: CallOptions = {}): Promise<Opinion> {
+    const { agentId, quote, nonce, hashAlg } = evidence
     const query = [
       ['agent_uuid', agentId],
       ['hash_alg', hashAlg],

@@ -8,20 +8,10 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 import { describeSelections, type HashAlg, pcrDigestOf } from '@tower-of-omens/tpm'
-import { type Evidence, type ParsedQuote, parseQuote, requireSigner, signatureMismatch } from './quote.ts'
+import type { BoundTask, Evidence } from './evidence.ts'
+import { type ParsedQuote, parseQuote, requireSigner, signatureMismatch } from './quote.ts'
 import type { RegisteredRecord } from './registered-keys.ts'
 import { rejectedQuote } from './rejected-quote.ts'
-import type { ClaimedKeys } from './tpm-messages.ts'
-
-/** What a quote of a node that quotes by itself must be. */
-export interface BoundTask {
-  /** The keys it claimed; proved by the registrar's record and by the credential alone. */
-  readonly keys: ClaimedKeys
-  /** From {@link boundNonce}. */
-  readonly extraData: Uint8Array
-  readonly bank: HashAlg
-  readonly pcrs: readonly number[]
-}
 
 /**
  * Checks all that needs no record: hashes, what was signed, the PCRs, the values behind the signed digest.

@@ -6,14 +6,14 @@
 
 export { type AgentData, DEFAULT_AGENT_DATA, parseAgentData } from './agent-data.ts'
 export { type Binding, boundNonce } from './bound-nonce.ts'
-export { type BoundTask, checkBoundQuote, verifyBoundQuote } from './bound-quote.ts'
+export { checkBoundQuote, verifyBoundQuote } from './bound-quote.ts'
 export { type AnchorDates, anchorDates, type EkAnchors, loadEkAnchors } from './ek-anchors.ts'
 export { type EkChain, type EkFault, judgeEkChain } from './ek-chain.ts'
+export type { BoundTask, Evidence } from './evidence.ts'
 export { type JudgedQuote, verifyJudgedQuote } from './judged-quote.ts'
 export {
   type Challenge,
   type ChallengeResponse,
-  type ClaimedIdentity,
   encodeChallenge,
   encodeChallengeResponse,
   encodePayload,
@@ -23,6 +23,6 @@ export {
   parsePayload,
 } from './messages.ts'
 export { newNonce } from './nonce.ts'
-export { checkQuoteBinding, type Evidence, parseQuote, verifyQuote } from './quote.ts'
+export { checkQuoteBinding, parseQuote, verifyQuote } from './quote.ts'
 export { registeredKeys } from './registered-keys.ts'
 export type { ClaimedKeys, TpmTask } from './tpm-messages.ts'

@@ -21,18 +21,16 @@ import {
 
 export { MAX_MESSAGE_BYTES } from './message-fields.ts'
 
-/** Which Keylime agent a node claims to be, in its own words. */
-export interface ClaimedIdentity {
+/**
+ * Opening of an attestation: which Keylime agent this node claims to be. Nothing in it is proved.
+ *
+ * @template Hash Name of the hash: the agent half sends on what its Keylime agent says, and the server half judges it.
+ */
+export interface Payload<Hash extends string = HashAlg> {
   readonly agentId: AgentId
-  /** As the Keylime agent names it; the server half judges it. */
-  readonly hashAlg: string
+  readonly hashAlg: Hash
   /** Keys of a node that quotes by itself; absent where its Keylime agent quotes. */
   readonly keys?: ClaimedKeys | undefined
-}
-
-/** Opening of an attestation: which Keylime agent this node claims to be. Nothing in it is proved. */
-export interface Payload extends ClaimedIdentity {
-  readonly hashAlg: HashAlg
 }
 
 /** Demand for a quote over a fresh nonce. */
@@ -49,8 +47,8 @@ export interface ChallengeResponse {
   readonly pubkey?: string | undefined
 }
 
-/** Encodes a payload. @param identity Its fields. @returns JSON bytes. */
-export function encodePayload({ agentId, hashAlg, keys }: ClaimedIdentity): Buffer {
+/** Encodes a payload. @param payload Its fields. @returns JSON bytes. */
+export function encodePayload({ agentId, hashAlg, keys }: Payload<string>): Buffer {
   return encodeMessage('payload', { AgentID: agentId, HashAlg: hashAlg, ...payloadFields(keys) })
 }
 

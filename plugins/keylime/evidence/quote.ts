@@ -23,6 +23,7 @@ import {
   verifySignature,
 } from '@tower-of-omens/tpm'
 import { KeylimeError } from '../basis/errors.ts'
+import type { Evidence } from './evidence.ts'
 import { type RegisteredRecord, registeredKeys } from './registered-keys.ts'
 import { rejectedQuote } from './rejected-quote.ts'
 
@@ -43,15 +44,6 @@ export interface QuoteBinding {
   readonly hashAlg: HashAlg
   readonly allowedHashAlgs: readonly HashAlg[]
   /** The agent's public key PEM, when it was sent. */
-  readonly pubkey?: string | undefined
-}
-
-/** Everything one attestation brought. */
-export interface Evidence {
-  readonly agentId: string
-  readonly hashAlg: HashAlg
-  readonly nonce: string
-  readonly quote: string
   readonly pubkey?: string | undefined
 }
 

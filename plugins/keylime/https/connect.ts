@@ -10,8 +10,8 @@ import type { HostPort } from '../basis/host-port.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { Connection, ConnectionPhase } from './connection.ts'
 import { explainConnectFailure } from './network-failures.ts'
+import type { Peer } from './peer.ts'
 import { describeNoPeer, presentedBy, whyNotNamed } from './peer-certificates.ts'
-import type { Target } from './target.ts'
 
 /** Maker of the connections of one pool, which remembers each. */
 export interface Connector {
@@ -36,7 +36,7 @@ export type Dial = (address: HostPort) => Promise<net.Socket>
 
 /** What every connection of a pool has in common. */
 export interface ConnectorOptions {
-  readonly target: Target
+  readonly peer: Peer
   /** Absent: TCP from here. */
   readonly dial?: Dial | undefined
   /** Absent for plain HTTP. */
@@ -83,7 +83,7 @@ function newSessions(): Sessions {
 /**
  * Makes the connector of one pool. TLS sessions are kept within it, so new material never resumes an old identity.
  *
- * @param options The target and its material.
+ * @param options The peer and its material.
  * @returns The connector.
  */
 export function newConnector(options: ConnectorOptions): Connector {
@@ -188,7 +188,7 @@ function dialInTime(
   options: ConnectorOptions,
   done: (...result: [null, net.Socket] | [KeylimeError, null]) => void,
 ): void {
-  const { host, port } = options.target
+  const { host, port } = options.peer
   const fail = (error: unknown): void => done(explainConnectFailure(asError(error), options), null)
   let late = false
   const timer = setTimeout(() => {
@@ -212,10 +212,10 @@ function dialInTime(
 
 function connectionOn(
   raw: net.Socket | undefined,
-  { target, material, timeoutMs }: ConnectorOptions,
+  { peer, material, timeoutMs }: ConnectorOptions,
   { ticket, hello }: { readonly ticket: Buffer | undefined; readonly hello: Hello },
 ): Connection {
-  const { host, port } = target
+  const { host, port } = peer
   // Of a name with several addresses each gets its time: by default Node.js gives up a slow one after half a second.
   const dialled = { host, port, autoSelectFamilyAttemptTimeout: Math.ceil(timeoutMs / ADDRESSES_IN_TIME) }
   const facts = { began: performance.now(), resumed: false, presented: [] }
@@ -232,8 +232,8 @@ function connectionOn(
     ALPNProtocols: ['http/1.1'],
     ...(ticket !== undefined && { session: ticket }),
     // SNI must not be an address; the name checked is the expected one whatever was dialled.
-    servername: net.isIP(target.expectedName) === 0 ? target.expectedName : '',
-    checkServerIdentity: () => whyNotNamed(connection.presented[0], target.expectedName),
+    servername: net.isIP(peer.expectedName) === 0 ? peer.expectedName : '',
+    checkServerIdentity: () => whyNotNamed(connection.presented[0], peer.expectedName),
   })
   describeNoPeer(socket)
   socket.setNoDelay(true).setKeepAlive(true, 60_000)

@@ -9,7 +9,7 @@ import { formatHostPort } from '../basis/host-port.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { TlsSource } from '../tls-files/tls-watch.ts'
 import { type Connector, type Dial, newConnector } from './connect.ts'
-import type { Target } from './target.ts'
+import type { Peer } from './peer.ts'
 
 // Below the 5 s after which a Keylime agent (actix) closes an idle connection.
 const KEEP_ALIVE_MS = 4_000
@@ -24,7 +24,7 @@ export interface PoolInUse {
 
 /** Options that every pool of one service has in common. */
 export interface ConnectionPoolOptions {
-  readonly target: Target
+  readonly peer: Peer
   /** Absent for plain HTTP. */
   readonly tls: TlsSource | undefined
   /** Absent: TCP from here. */
@@ -80,9 +80,9 @@ export class ConnectionPool {
   }
 
   #newPool(PoolClass: typeof Pool, material: TlsMaterial | undefined): PoolInUse {
-    const { target, dial, timeoutMs, maxConnections } = this.#options
-    const connector = newConnector({ target, dial, timeoutMs, ...(material !== undefined && { material }) })
-    const pool = new PoolClass(`${target.tls ? 'https' : 'http'}://${formatHostPort(target)}`, {
+    const { peer, dial, timeoutMs, maxConnections } = this.#options
+    const connector = newConnector({ peer, dial, timeoutMs, ...(material !== undefined && { material }) })
+    const pool = new PoolClass(`${peer.tls ? 'https' : 'http'}://${formatHostPort(peer)}`, {
       connect: connector.connect,
       connections: maxConnections,
       pipelining: 1,

@@ -4,18 +4,18 @@
  * @module
  */
 import type { FailureReason } from '../basis/failures.ts'
-import type { Target } from './target.ts'
+import type { Peer } from './peer.ts'
 
 /**
  * Explains an answer that could not be read as HTTP.
  *
  * @param code Code of the error.
  * @param error The error of undici.
- * @param target The service.
+ * @param peer The service.
  * @returns What it is called, and the sentence after the service's name; undefined when the failure is another.
  */
-export function explainHttp(code: string, error: Error, target: Target): readonly [FailureReason, string] | undefined {
-  if (error.name === 'HTTPParserError') return explainParser(error, target)
+export function explainHttp(code: string, error: Error, peer: Peer): readonly [FailureReason, string] | undefined {
+  if (error.name === 'HTTPParserError') return explainParser(error, peer)
   if (code === 'UND_ERR_HEADERS_OVERFLOW') {
     return ['answer-too-large', 'answers with more than 16 KiB of HTTP headers; look at what a proxy before it adds']
   }
@@ -28,7 +28,7 @@ export function explainHttp(code: string, error: Error, target: Target): readonl
   return undefined
 }
 
-function explainParser(error: Error, { tls, port, settings }: Target): readonly [FailureReason, string] {
+function explainParser(error: Error, { tls, port, settings }: Peer): readonly [FailureReason, string] {
   if (!tls && beginsTls(error)) {
     const key = settings.useTls
     const hint = key === undefined ? 'it may be a TLS port' : `if it is a TLS port, set ${key} = true`

@@ -12,11 +12,17 @@ import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 import type { TlsSource } from '../tls-files/tls-watch.ts'
 import type { Dial } from './connect.ts'
 import { ConnectionPool, type PoolInUse } from './connection-pool.ts'
-import { type Exchange, type ExchangeProgress, type HttpAnswer, type HttpMethod, sendExchange } from './exchange.ts'
+import {
+  type HttpAnswer,
+  type HttpMethod,
+  type HttpRequest,
+  type RequestProgress,
+  sendRequest,
+} from './http-request.ts'
 import { errorCode, explainConnectFailure, phaseInWords } from './network-failures.ts'
+import { type Peer, type PeerSettings, peerInWords } from './peer.ts'
 import { RequestScope } from './request-scope.ts'
 import { explainSilentClose } from './silent-close.ts'
-import { type Target, type TargetSettings, targetInWords } from './target.ts'
 
 /** Bound on an answer: an agent record takes 1 to 20 KiB. */
 export const DEFAULT_MAX_BODY_BYTES = 1024 * 1024
@@ -51,7 +57,7 @@ export interface HttpsOriginOptions {
   readonly maxConnections?: number
   readonly maxWaiting?: number
   /** Configuration keys for messages. */
-  readonly settings?: TargetSettings
+  readonly settings?: PeerSettings
   /** Called after each request. */
   readonly observe?: (seen: RequestSeen) => void
 }
@@ -86,7 +92,7 @@ export interface HttpRequestOptions {
 
 /** HTTP with one service over one pool of connections; new TLS material means a new pool. */
 export class HttpsOrigin {
-  readonly target: Target
+  readonly peer: Peer
   readonly #options: HttpsOriginOptions
   readonly #limiter: Limiter
   readonly #who: string
@@ -99,11 +105,11 @@ export class HttpsOrigin {
     this.#options = options
     const { role, host, port, tls, dial, settings = {} } = options
     const expectedName = options.serverName ?? host
-    this.target = { role, host, port, tls: tls !== undefined, expectedName, settings }
-    this.#who = targetInWords(this.target)
+    this.peer = { role, host, port, tls: tls !== undefined, expectedName, settings }
+    this.#who = peerInWords(this.peer)
     const { maxConnections = DEFAULT_MAX_CONNECTIONS, maxWaiting = DEFAULT_MAX_WAITING, timeoutMs } = options
     this.#limiter = new Limiter(maxConnections, maxWaiting)
-    this.#pool = new ConnectionPool({ target: this.target, tls, dial, maxConnections, timeoutMs })
+    this.#pool = new ConnectionPool({ peer: this.peer, tls, dial, maxConnections, timeoutMs })
   }
 
   /** The service in the words of messages, such as `keylime verifier 127.0.0.1:8881`. */
@@ -135,11 +141,11 @@ export class HttpsOrigin {
   async request(path: string, request: HttpRequestOptions = {}): Promise<HttpAnswer> {
     const began = performance.now()
     const timeoutMs = this.#options.timeoutMs + (request.extraTimeMs ?? 0)
-    const progress: ExchangeProgress = { started: false, answered: false }
+    const progress: RequestProgress = { started: false, answered: false }
     const scope = new RequestScope(request.signal, (why) => this.#explainEnd(why, timeoutMs, progress))
     const operation = request.operation ?? 'request'
     const seen = (): Omit<RequestSeen, 'status'> => ({
-      role: this.target.role,
+      role: this.peer.role,
       operation,
       durationMs: performance.now() - began,
     })
@@ -147,7 +153,7 @@ export class HttpsOrigin {
       await this.#takeSlot(scope, timeoutMs)
       try {
         scope.limit(timeoutMs)
-        const answer = await this.#attempt(this.#exchangeFor(path, request), scope, progress, timeoutMs)
+        const answer = await this.#attempt(this.#requestFor(path, request), scope, progress, timeoutMs)
         this.#answeredAt = performance.now()
         this.#options.observe?.({ ...seen(), status: answer.status })
         return answer
@@ -167,14 +173,14 @@ export class HttpsOrigin {
     await this.#pool.close()
   }
 
-  #exchangeFor(path: string, request: HttpRequestOptions): Exchange {
-    const { target } = this
+  #requestFor(path: string, request: HttpRequestOptions): HttpRequest {
+    const { peer } = this
     // A virtual host behind a proxy is chosen by name, also when an address was dialled.
-    const named = isIP(target.expectedName) === 0 ? target.expectedName : target.host
-    const isDefaultPort = target.port === (target.tls ? 443 : 80)
+    const named = isIP(peer.expectedName) === 0 ? peer.expectedName : peer.host
+    const isDefaultPort = peer.port === (peer.tls ? 443 : 80)
     const host = isDefaultPort
       ? formatHostPort({ host: named, port: 0 }).slice(0, -2)
-      : formatHostPort({ ...target, host: named })
+      : formatHostPort({ ...peer, host: named })
     const { method = 'GET', body, contentType = 'application/json' } = request
     return {
       method,
@@ -217,9 +223,9 @@ export class HttpsOrigin {
   }
 
   async #attempt(
-    exchange: Exchange,
+    request: HttpRequest,
     scope: RequestScope,
-    progress: ExchangeProgress,
+    progress: RequestProgress,
     timeoutMs: number,
   ): Promise<HttpAnswer> {
     for (let attempt = 1; ; attempt += 1) {
@@ -228,17 +234,17 @@ export class HttpsOrigin {
         throw newFailure('cancelled', `${this.#who}: its connections are closed, the configuration changed`)
       progress.started = false
       try {
-        return await sendExchange(use.pool, exchange, scope, progress)
+        return await sendRequest(use.pool, request, scope, progress)
       } catch (error) {
         if (scope.ended !== undefined) throw scope.ended
         const failure = await this.#explain(error, use, scope, { timeoutMs, answered: progress.answered })
-        if (exchange.method !== 'GET' || attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, progress, use))
+        if (request.method !== 'GET' || attempt >= MAX_ATTEMPTS || !this.#mayRepeat(error, failure, progress, use))
           throw failure
       }
     }
   }
 
-  #mayRepeat(error: unknown, failure: KeylimeError, progress: ExchangeProgress, use: PoolInUse): boolean {
+  #mayRepeat(error: unknown, failure: KeylimeError, progress: RequestProgress, use: PoolInUse): boolean {
     if (this.#pool.isClosed) return false
     // The pool was replaced between our choosing it and its taking the request.
     if (['UND_ERR_DESTROYED', 'UND_ERR_CLOSED'].includes(errorCode(error))) return true
@@ -259,21 +265,21 @@ export class HttpsOrigin {
   ): Promise<KeylimeError> {
     if (error instanceof KeylimeError) return error
     const connection = use.connector.connectionOf(error)
-    const context = { target: this.target, material: use.material, connection, ...facts }
+    const context = { peer: this.peer, material: use.material, connection, ...facts }
     const failure = explainConnectFailure(error instanceof Error ? error : new Error(String(error)), context)
     const silent =
       failure.facts['reason'] === 'reset' && connection?.phase === 'open' && connection.socket.bytesRead === 0
     // Whoever was answered a moment ago is not refused for his certificate now.
     const wasAccepted = performance.now() - this.#answeredAt < ACCEPTED_MS
     if (!silent || wasAccepted || use.material === undefined) return failure
-    return (await explainSilentClose(use.connector, this.target, use.material, scope)) ?? failure
+    return (await explainSilentClose(use.connector, this.peer, use.material, scope)) ?? failure
   }
 
-  #explainEnd(why: 'timeout' | 'cancelled', timeoutMs: number, progress: ExchangeProgress): KeylimeError {
+  #explainEnd(why: 'timeout' | 'cancelled', timeoutMs: number, progress: RequestProgress): KeylimeError {
     if (why === 'cancelled') return newFailure('cancelled', `${this.#who}: the caller went away`)
     const { waiting } = this.#limiter.counts
     const phase = progress.started ? 'open' : this.#pool.latest?.connector.opening()
-    const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(this.target, phase)
+    const waitedFor = progress.answered ? 'the answer had begun and did not end' : phaseInWords(this.peer, phase)
     return newFailure('timeout', `${this.#who} did not answer within ${timeoutMs} ms: ${waitedFor}`, {
       facts: { timeout_ms: timeoutMs, waiting, connected: phase === undefined || phase === 'open' },
     })

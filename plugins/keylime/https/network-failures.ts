@@ -9,12 +9,12 @@ import { type FailureReason, newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { Connection, ConnectionPhase } from './connection.ts'
 import { explainHttp } from './http-failures.ts'
-import { type Target, targetInWords } from './target.ts'
+import { type Peer, peerInWords } from './peer.ts'
 import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
 
 /** Facts about a connection that failed. */
 export interface FailureContext {
-  readonly target: Target
+  readonly peer: Peer
   readonly material?: TlsMaterial | undefined
   readonly connection?: Connection | undefined
   readonly timeoutMs: number
@@ -26,17 +26,17 @@ export interface FailureContext {
  * Explains why a connection could not be opened, or broke.
  *
  * @param error The error of the socket or of undici.
- * @param context The connection and its target.
+ * @param context The connection and its peer.
  * @returns The failure.
  */
 export function explainConnectFailure(error: Error, context: FailureContext): KeylimeError {
-  const { target, material, connection } = context
+  const { peer, material, connection } = context
   const judged = connection?.judged === true && connection.phase !== 'open'
-  const seen = { target, presented: connection?.presented ?? [], judged, now: Date.now() }
+  const seen = { peer, presented: connection?.presented ?? [], judged, now: Date.now() }
   const tls = material === undefined ? undefined : explainTlsFailure(error, { ...seen, material })
   if (tls !== undefined) return tls
   const [reason, text] = explainNetwork(errorCode(error), error, context)
-  return newFailure(reason, `${targetInWords(target)} ${text}`, {
+  return newFailure(reason, `${peerInWords(peer)} ${text}`, {
     // A parser error carries what the service sent, which may hold a secret.
     cause: error.name === 'HTTPParserError' ? new Error(error.message) : error,
     facts: { network_error: errorCode(error), ...(reason === 'timeout' && { connected: false }) },
@@ -44,8 +44,8 @@ export function explainConnectFailure(error: Error, context: FailureContext): Ke
 }
 
 function explainNetwork(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
-  const { target, connection } = context
-  const host = target.settings.host ?? 'the host'
+  const { peer, connection } = context
+  const host = peer.settings.host ?? 'the host'
   switch (code) {
     case 'ECONNREFUSED':
       return [
@@ -58,7 +58,7 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
     case 'EAI_NODATA':
       return [
         'dns',
-        `cannot be found: host name ${target.host} does not resolve (${code}); check ${host} and the resolver of this machine`,
+        `cannot be found: host name ${peer.host} does not resolve (${code}); check ${host} and the resolver of this machine`,
       ]
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
@@ -72,10 +72,10 @@ function explainNetwork(code: string, error: Error, context: FailureContext): re
     case 'CONNECT_TIMEOUT':
       return [
         'timeout',
-        `did not answer within ${waited(context, code)} ms: ${phaseInWords(target, connection?.phase)}${triedInWords(error)}`,
+        `did not answer within ${waited(context, code)} ms: ${phaseInWords(peer, connection?.phase)}${triedInWords(error)}`,
       ]
     default:
-      return explainHttp(code, error, target) ?? explainCut(code, error, context)
+      return explainHttp(code, error, peer) ?? explainCut(code, error, context)
   }
 }
 
@@ -86,7 +86,7 @@ function waited({ connection, timeoutMs }: FailureContext, code: string): number
 }
 
 function explainCut(code: string, error: Error, context: FailureContext): readonly [FailureReason, string] {
-  const { target, connection, material, answered } = context
+  const { peer, connection, material, answered } = context
   // The names undici gives to a plain close would say nothing to an operator.
   const detail = code === '' || code.startsWith('UND_ERR') ? '' : ` (${code})`
   if (connection?.phase === 'handshake' && connection.presented.length > 0 && material !== undefined) {
@@ -104,10 +104,10 @@ function explainCut(code: string, error: Error, context: FailureContext): readon
       `closed the connection during the TLS handshake without saying why${detail}; a proxy without a living backend does this, and a port that does not speak TLS${size}`,
     ]
   }
-  if (connection?.phase === 'open' && connection.socket.bytesRead === 0 && !target.tls) {
+  if (connection?.phase === 'open' && connection.socket.bytesRead === 0 && !peer.tls) {
     return [
       'reset',
-      `closed the connection without an answer${detail}; a port that speaks TLS does this to plain HTTP: ${useTlsHint(target)}`,
+      `closed the connection without an answer${detail}; a port that speaks TLS does this to plain HTTP: ${useTlsHint(peer)}`,
     ]
   }
   if (answered === true)
@@ -119,28 +119,28 @@ function explainCut(code: string, error: Error, context: FailureContext): readon
   ]
 }
 
-function useTlsHint(target: Target): string {
-  const key = target.settings.useTls
+function useTlsHint(peer: Peer): string {
+  const key = peer.settings.useTls
   return key === undefined ? 'it may be a TLS port' : `if it is a TLS port, set ${key} = true`
 }
 
 /**
  * Says what a request that came too late was waiting for.
  *
- * @param target The service.
+ * @param peer The service.
  * @param phase How far its connection came, or undefined when it had none.
  * @returns A phrase.
  */
-export function phaseInWords(target: Target, phase: ConnectionPhase | undefined): string {
+export function phaseInWords(peer: Peer, phase: ConnectionPhase | undefined): string {
   if (phase === undefined) return 'no connection was free, and no other request was answered'
   if (phase === 'open') return 'the request was sent'
   if (phase === 'resolving') {
-    return `the name ${target.host} was not resolved yet; a name server that does not answer does this: look at /etc/resolv.conf, or name an address`
+    return `the name ${peer.host} was not resolved yet; a name server that does not answer does this: look at /etc/resolv.conf, or name an address`
   }
   if (phase === 'connecting') return 'the TCP connection was not open yet; a firewall that drops packets does this'
   return (
     'TCP was open, the TLS handshake was not done; a path that loses full-sized packets does this (our first message ' +
-    `takes two of them, in every second try one; look at the MTU), and a port that serves plain HTTP: ${portHint(target)}`
+    `takes two of them, in every second try one; look at the MTU), and a port that serves plain HTTP: ${portHint(peer)}`
   )
 }
 

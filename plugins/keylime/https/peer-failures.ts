@@ -9,14 +9,14 @@ import { nameInOneLine } from '../basis/printable.ts'
 import { lifeInWords, lifeStage } from '../tls-files/certificate-life.ts'
 import { chainOf, isIssuedBy, isSelfIssued, shortFingerprint } from '../tls-files/certificates.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
-import type { Target } from './target.ts'
+import type { Peer } from './peer.ts'
 
 /** serverAuth and anyExtendedKeyUsage. */
 const SERVER_USAGES: ReadonlySet<string> = new Set(['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'])
 
 /** Facts about a TLS connection that failed. */
 export interface TlsContext {
-  readonly target: Target
+  readonly peer: Peer
   readonly material: TlsMaterial
   /** Certificates the server sent, leaf first; empty when it got not so far. */
   readonly presented: readonly X509Certificate[]
@@ -104,7 +104,7 @@ function leafName({ presented }: TlsContext): string {
   return nameInOneLine(presented[0]?.subject)
 }
 
-function explainName({ target, presented }: TlsContext): Explanation {
+function explainName({ peer, presented }: TlsContext): Explanation {
   const leaf = presented[0]
   const names =
     leaf?.subjectAltName?.replaceAll('IP Address:', 'IP:') ?? `no names (subject ${nameInOneLine(leaf?.subject)})`
@@ -112,8 +112,8 @@ function explainName({ target, presented }: TlsContext): Explanation {
   return {
     reason: 'peer-name',
     text:
-      `presents a certificate for ${shown}; expected ${target.expectedName}; ` +
-      `set ${target.settings.serverName ?? 'the expected server name'} to one of its names, or reissue it with that name`,
+      `presents a certificate for ${shown}; expected ${peer.expectedName}; ` +
+      `set ${peer.settings.serverName ?? 'the expected server name'} to one of its names, or reissue it with that name`,
   }
 }
 

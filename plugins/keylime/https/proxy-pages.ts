@@ -5,7 +5,7 @@
  */
 
 import type { FailureReason } from '../basis/failures.ts'
-import type { HttpAnswer } from './exchange.ts'
+import type { HttpAnswer } from './http-request.ts'
 
 /** One sentence a proxy says about our certificate or our protocol. */
 interface ProxySaying {

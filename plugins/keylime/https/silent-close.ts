@@ -8,8 +8,8 @@ import type { KeylimeError } from '../basis/errors.ts'
 import { newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { Connector } from './connect.ts'
+import { type Peer, peerInWords } from './peer.ts'
 import type { RequestScope } from './request-scope.ts'
-import { type Target, targetInWords } from './target.ts'
 import { explainTlsFailure, refusalInWords } from './tls-failures.ts'
 
 /** Time that a server which refuses a certificate may take to say so. */
@@ -23,14 +23,14 @@ const QUIET_MS = 500
  * that stays open had another reason.
  *
  * @param connector Makes the connection.
- * @param target The service.
+ * @param peer The service.
  * @param material What we present.
  * @param scope Until when.
  * @returns The refusal, or undefined when the server accepts the certificate.
  */
 export async function explainSilentClose(
   connector: Connector,
-  target: Target,
+  peer: Peer,
   material: TlsMaterial,
   scope: RequestScope,
 ): Promise<KeylimeError | undefined> {
@@ -52,8 +52,7 @@ export async function explainSilentClose(
   })
   socket.destroy()
   if (error === undefined) return undefined
-  const said =
-    error === 'closed' ? undefined : explainTlsFailure(error, { target, material, presented, now: Date.now() })
+  const said = error === 'closed' ? undefined : explainTlsFailure(error, { peer, material, presented, now: Date.now() })
   const reason = material.client === undefined ? 'client-missing' : 'client-certificate'
-  return said ?? newFailure(reason, `${targetInWords(target)} ${refusalInWords(reason, material)}`)
+  return said ?? newFailure(reason, `${peerInWords(peer)} ${refusalInWords(reason, material)}`)
 }

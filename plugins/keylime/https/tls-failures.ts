@@ -6,8 +6,8 @@
 import type { KeylimeError } from '../basis/errors.ts'
 import { newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
+import { clientInWords, type Peer, peerInWords } from './peer.ts'
 import { type Explanation, explainPeer, type TlsContext } from './peer-failures.ts'
-import { clientInWords, type Target, targetInWords } from './target.ts'
 
 /** The ways in which TLS refuses our certificate. */
 export type ClientRefusal =
@@ -28,7 +28,7 @@ export function explainTlsFailure(error: Error, context: TlsContext): KeylimeErr
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const found = explainAlert(code, context) ?? explainProtocol(code, context) ?? explainPeer(code, error, context)
   if (found === undefined) return undefined
-  return newFailure(found.reason, `${targetInWords(context.target)} ${found.text}`, {
+  return newFailure(found.reason, `${peerInWords(context.peer)} ${found.text}`, {
     cause: error,
     facts: { tls_error: code },
   })
@@ -51,7 +51,7 @@ const CERTIFICATE_ALERTS: Readonly<Record<string, ClientRefusal>> = {
 // OpenSSL leaves out "alert" in the codes of the alerts that came with TLS extensions.
 const ALERT_CODE = /^ERR_SSL_(?:.*ALERT_|TLSV1_)([A-Z_]+)$/
 
-function explainAlert(code: string, { target, material }: TlsContext): Explanation | undefined {
+function explainAlert(code: string, { peer, material }: TlsContext): Explanation | undefined {
   const alert = ALERT_CODE.exec(code)?.[1]
   if (alert === undefined) return undefined
   const said = `(TLS alert "${alert.toLowerCase().replaceAll('_', ' ')}")`
@@ -63,7 +63,7 @@ function explainAlert(code: string, { target, material }: TlsContext): Explanati
   if (alert === 'UNRECOGNIZED_NAME') {
     return {
       reason: 'peer-name',
-      text: `serves nothing under the name ${target.expectedName} ${said}; ${nameHint(target)}`,
+      text: `serves nothing under the name ${peer.expectedName} ${said}; ${nameHint(peer)}`,
     }
   }
   if (alert === 'HANDSHAKE_FAILURE' && material.client === undefined) {
@@ -103,7 +103,7 @@ export function refusalInWords(reason: ClientRefusal, material: TlsMaterial): st
   return `closed the connection after our certificate: it does not accept it; ${sent}; its issuer may be missing among the client CAs it trusts`
 }
 
-function explainProtocol(code: string, { target }: TlsContext): Explanation | undefined {
+function explainProtocol(code: string, { peer }: TlsContext): Explanation | undefined {
   switch (code) {
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
@@ -113,7 +113,7 @@ function explainProtocol(code: string, { target }: TlsContext): Explanation | un
     case 'EPROTO':
       return {
         reason: 'tls-not-spoken',
-        text: `does not speak TLS on port ${target.port}: it answers in another protocol, such as plain HTTP; ${portHint(target)}`,
+        text: `does not speak TLS on port ${peer.port}: it answers in another protocol, such as plain HTTP; ${portHint(peer)}`,
       }
     case 'ERR_SSL_UNSUPPORTED_PROTOCOL':
     case 'ERR_SSL_NO_PROTOCOLS_AVAILABLE':
@@ -128,16 +128,16 @@ function explainProtocol(code: string, { target }: TlsContext): Explanation | un
 /**
  * Says what to check when a port does not speak the protocol expected.
  *
- * @param target The service.
+ * @param peer The service.
  * @returns A phrase.
  */
-export function portHint(target: Target): string {
-  const port = target.settings.port ?? 'the port'
-  if (target.settings.useTls !== undefined)
-    return `check ${port}, or set ${target.settings.useTls} = false if it really serves plain HTTP`
+export function portHint(peer: Peer): string {
+  const port = peer.settings.port ?? 'the port'
+  if (peer.settings.useTls !== undefined)
+    return `check ${port}, or set ${peer.settings.useTls} = false if it really serves plain HTTP`
   return `check ${port}: a registrar serves plain HTTP on 8890 and TLS on 8891`
 }
 
-function nameHint(target: Target): string {
-  return `set ${target.settings.serverName ?? 'the expected server name'} to the name it is known by`
+function nameHint(peer: Peer): string {
+  return `set ${peer.settings.serverName ?? 'the expected server name'} to the name it is known by`
 }

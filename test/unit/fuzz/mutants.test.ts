@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { mutantOf } from '../../fuzz/fuzz-target.ts'
 import { Random } from '../../fuzz/random.ts'
-import { mutantOf } from '../../fuzz/target.ts'
 
 const stock = { corpus: [Buffer.from('a = "x"\n'), Buffer.from('{"a": 1}')], pieces: [Buffer.from('${')] }
 

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ekUuid } from '../../../plugins/keylime/basis/ids.ts'
+import { ekUuid, parseAgentId } from '../../../plugins/keylime/basis/ids.ts'
 import { loadEkAnchors } from '../../../plugins/keylime/evidence/ek-anchors.ts'
 import { judgeEkChain } from '../../../plugins/keylime/evidence/ek-chain.ts'
 import { newNonce } from '../../../plugins/keylime/evidence/nonce.ts'
@@ -106,7 +106,7 @@ describe.skipIf(missing.length > 0)(`a real TPM emulator (skipped without swtpm 
       const { record, quote } = await attesterOf(one, ek, ak)
       const nonce = newNonce()
       const evidence = {
-        agentId: 'node-1',
+        agentId: parseAgentId('node-1'),
         hashAlg: 'sha256',
         nonce,
         quote: await quote(nonce, pubkey),
@@ -128,7 +128,7 @@ describe.skipIf(missing.length > 0)(`a real TPM emulator (skipped without swtpm 
     const [mine, theirs] = [await attesterOf(one, 'rsa', 'rsa'), await attesterOf(two, 'rsa', 'rsa')]
     const nonce = newNonce()
     const evidence = {
-      agentId: 'node-1',
+      agentId: parseAgentId('node-1'),
       hashAlg: 'sha256',
       nonce,
       quote: await theirs.quote(nonce, pubkey),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HttpAnswer } from '../../https/exchange.ts'
+import type { HttpAnswer } from '../../https/http-request.ts'
 import { type Call, explainStatus, isKeylimeRefusal, openEnvelope } from '../envelope.ts'
 import type { Generation } from '../generation.ts'
 import { API_VERSIONS, type ApiVersion, chooseVersion, isVersionRefused } from './versions.ts'

@@ -5,7 +5,7 @@
  */
 
 import { newFailure } from '../../basis/failures.ts'
-import type { HttpAnswer } from '../../https/exchange.ts'
+import type { HttpAnswer } from '../../https/http-request.ts'
 import { statusText } from '../envelope.ts'
 
 /** The versions we speak, highest first. Under 3.x the calls we need do not exist. */

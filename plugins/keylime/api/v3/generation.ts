@@ -4,7 +4,7 @@
  * @module
  */
 import { newFailure } from '../../basis/failures.ts'
-import type { HttpAnswer } from '../../https/exchange.ts'
+import type { HttpAnswer } from '../../https/http-request.ts'
 import { type Call, explainStatus, openBody, statusText } from '../envelope.ts'
 import type { Generation } from '../generation.ts'
 import { isObject, tryJson } from '../json.ts'

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Call, explainStatus, openEnvelope } from '../../../../plugins/keylime/api/envelope.ts'
 import { isDeeperThan } from '../../../../plugins/keylime/api/json.ts'
 import { KeylimeError } from '../../../../plugins/keylime/basis/errors.ts'
-import type { HttpAnswer } from '../../../../plugins/keylime/https/exchange.ts'
+import type { HttpAnswer } from '../../../../plugins/keylime/https/http-request.ts'
 import { recorded, recordedResults } from '../../../fakes/recorded.ts'
 
 const client = {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { VerifierClient } from '../../../../plugins/keylime/api/verifier-client.ts'
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
+import type { HashAlg } from '../../../../plugins/tpm/algorithms.ts'
 import { type FakeKeylime, startFakeKeylime } from '../../../fakes/fake-keylime.ts'
 import { answerWith, editResults, nginxError } from '../../../fakes/faults.ts'
 import { newTestPki } from '../../../fakes/pki.ts'
@@ -76,7 +77,7 @@ describe('VerifierClient, with the answers of a real verifier', { timeout: 30_00
       agentId: parseAgentId(query.get('agent_uuid') ?? ''),
       quote: query.get('quote') ?? '',
       nonce: query.get('nonce') ?? '',
-      hashAlg: query.get('hash_alg') ?? '',
+      hashAlg: query.get('hash_alg') as HashAlg,
     }
     expect(await new VerifierClient(origin).verifyIdentity(question)).toEqual(verdict)
     expect(seen).toEqual(['GET /version', recorded(name).request])
@@ -263,7 +264,7 @@ describe('VerifierClient', { timeout: 30_000 }, () => {
   it('says that Keylime 7.10 has no identity check [T82]', async () => {
     await using old = await startFakeKeylime({ release: '7.10' })
     await using verifier = connect(old)
-    const question = { agentId: parseAgentId(old.node().agentId), quote: 'r', nonce: 'N', hashAlg: 'sha256' }
+    const question = { agentId: parseAgentId(old.node().agentId), quote: 'r', nonce: 'N', hashAlg: 'sha256' } as const
     const { code, message } = await failureOf(verifier.client.verifyIdentity(question))
     expect(code).toBe('KEYLIME_API_UNSUPPORTED')
     expect(message).toBe(`${verifier.client.name} speaks API 2.1 at most, and verify_identity needs 2.2 or newer`)

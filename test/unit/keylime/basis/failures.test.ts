@@ -81,7 +81,7 @@ const CAUSES: Readonly<Record<FailureReason, () => Promise<Outcome>>> = {
   refused: async () => await ask(await freePort()),
   dns: () => ask(8881, { files, host: 'verifier.invalid' }),
   'no-route': () => {
-    const target = {
+    const peer = {
       role: 'keylime verifier',
       host: '10.9.9.9',
       port: 8881,
@@ -90,7 +90,7 @@ const CAUSES: Readonly<Record<FailureReason, () => Promise<Outcome>>> = {
       settings: {},
     }
     const error = Object.assign(new Error('connect EHOSTUNREACH'), { code: 'EHOSTUNREACH' })
-    return failureOf(Promise.reject(explainConnectFailure(error, { target, timeoutMs: 1 })))
+    return failureOf(Promise.reject(explainConnectFailure(error, { peer, timeoutMs: 1 })))
   },
   reset: () => askHttps({}, (request) => request.socket.destroy()),
   timeout: () => askHttps({}, () => undefined, { files, timeoutMs: 50 }),

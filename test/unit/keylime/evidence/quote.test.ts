@@ -1,11 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import {
-  checkQuoteBinding,
-  type Evidence,
-  parseQuote,
-  verifyQuote,
-} from '../../../../plugins/keylime/evidence/quote.ts'
+import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
+import type { Evidence } from '../../../../plugins/keylime/evidence/evidence.ts'
+import { checkQuoteBinding, parseQuote, verifyQuote } from '../../../../plugins/keylime/evidence/quote.ts'
 import type { HashAlg } from '../../../../plugins/tpm/algorithms.ts'
 import { SoftwareTpm, type SoftwareTpmOptions } from '../../../fakes/software-tpm.ts'
 import { AK_ATTRIBUTES, encodeTpm2bPublic } from '../../../fakes/tpm-bytes.ts'
@@ -26,7 +23,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 const NONCE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const policy = { allowedHashAlgs: ['sha256', 'sha384', 'sha512'] as readonly HashAlg[] }
 const recordedEvidence: Evidence = {
-  agentId: RECORDED_RECORD.agentId,
+  agentId: parseAgentId(RECORDED_RECORD.agentId),
   hashAlg: 'sha256',
   nonce: RECORDED_NONCE,
   quote: RECORDED_QUOTE,
@@ -40,7 +37,7 @@ function node(options: SoftwareTpmOptions = {}) {
 }
 
 function evidenceOf(tpm: SoftwareTpm, quote: string): Evidence {
-  return { agentId: 'node-1', hashAlg: tpm.hash, nonce: NONCE, quote, pubkey: tpm.payloadPem }
+  return { agentId: parseAgentId('node-1'), hashAlg: tpm.hash, nonce: NONCE, quote, pubkey: tpm.payloadPem }
 }
 
 const verifyRecorded = (changes: Partial<Evidence>): string =>
@@ -122,7 +119,7 @@ describe('verifyQuote', () => {
   })
 
   it('refuses the record of another agent', () => {
-    expect(verifyRecorded({ agentId: RECORDED_RECORD.agentId.toUpperCase() })).toMatch(
+    expect(verifyRecorded({ agentId: parseAgentId(RECORDED_RECORD.agentId.toUpperCase()) })).toMatch(
       /^KEYLIME_BAD_RESPONSE: keylime registrar sent another record than that of 1D0CC2/,
     )
   })

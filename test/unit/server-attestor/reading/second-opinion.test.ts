@@ -1,22 +1,23 @@
 import { describe, expect, it } from 'vitest'
-import type { IdentityQuestion, Opinion } from '../../../../plugins/keylime/api/verifier-client.ts'
+import type { Opinion } from '../../../../plugins/keylime/api/verifier-client.ts'
 import { parseAgentId } from '../../../../plugins/keylime/basis/ids.ts'
+import type { Evidence } from '../../../../plugins/keylime/evidence/evidence.ts'
 import { SecondOpinion } from '../../../../server-attestor/reading/second-opinion.ts'
 
 const signal = new AbortController().signal
 const [AK, OTHER_AK] = [Buffer.from('ak'), Buffer.from('other ak')]
-const evidence: IdentityQuestion = {
+const evidence: Evidence = {
   agentId: parseAgentId('node-1'),
   quote: 'r...',
   nonce: 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567',
   hashAlg: 'sha256',
 }
 
-function verifier(answers: (question: IdentityQuestion) => Opinion): {
-  readonly asked: IdentityQuestion[]
-  readonly verifyIdentity: (question: IdentityQuestion) => Promise<Opinion>
+function verifier(answers: (question: Evidence) => Opinion): {
+  readonly asked: Evidence[]
+  readonly verifyIdentity: (question: Evidence) => Promise<Opinion>
 } {
-  const asked: IdentityQuestion[] = []
+  const asked: Evidence[] = []
   return {
     asked,
     verifyIdentity: (question) => {
@@ -26,7 +27,7 @@ function verifier(answers: (question: IdentityQuestion) => Opinion): {
   }
 }
 
-const honest = (question: IdentityQuestion): Opinion =>
+const honest = (question: Evidence): Opinion =>
   question.nonce === evidence.nonce ? { valid: true } : { valid: false, reason: 'nonce differs' }
 
 describe('SecondOpinion', () => {

@@ -26,7 +26,7 @@ export interface HttpAnswer {
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** One request as it is sent. */
-export interface Exchange {
+export interface HttpRequest {
   readonly method: HttpMethod
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -37,8 +37,8 @@ export interface Exchange {
   readonly who: string
 }
 
-/** Progress of an exchange, for the words of its failure. */
-export interface ExchangeProgress {
+/** Progress of an request, for the words of its failure. */
+export interface RequestProgress {
   started: boolean
   answered: boolean
 }
@@ -47,17 +47,17 @@ export interface ExchangeProgress {
  * Sends one request and reads its answer.
  *
  * @param pool Where to.
- * @param exchange What.
+ * @param request What.
  * @param scope Until when; the request's socket is destroyed when the scope ends first.
  * @param progress Filled in on the way.
  * @returns The answer.
  * @throws {Error} Errors of socket and undici as they are; `KeylimeError` of the scope, and `KEYLIME_BAD_RESPONSE` for a body that is too large.
  */
-export function sendExchange(
+export function sendRequest(
   pool: Pool,
-  exchange: Exchange,
+  request: HttpRequest,
   scope: RequestScope,
-  progress: ExchangeProgress,
+  progress: RequestProgress,
 ): Promise<HttpAnswer> {
   if (scope.ended !== undefined) return Promise.reject(scope.ended)
   return new Promise((resolve, reject) => {
@@ -66,8 +66,8 @@ export function sendExchange(
       reject(error)
       controller?.abort(error)
     })
-    const reader = new AnswerReader(exchange)
-    const { method, path, headers, body } = exchange
+    const reader = new AnswerReader(request)
+    const { method, path, headers, body } = request
     pool.dispatch(
       { path, method, headers: { ...headers }, ...(body !== undefined && { body }) },
       {
@@ -134,14 +134,14 @@ class BodyPieces {
 }
 
 class AnswerReader {
-  readonly #exchange: Exchange
+  readonly #request: HttpRequest
   readonly #pieces = new BodyPieces()
   #bytes = 0
   #status = 0
   #headers: Dispatcher.ResponseData['headers'] = {}
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange
+  constructor(request: HttpRequest) {
+    this.#request = request
   }
 
   begin(status: number, headers: Dispatcher.ResponseData['headers']): Error | undefined {
@@ -151,14 +151,14 @@ class AnswerReader {
     if (encoding === '' || encoding === 'identity') return undefined
     return newFailure(
       'answer-not-json',
-      `${this.#exchange.who} answers in the encoding ${excerpt(encoding)}, which was not asked for; switch compression off in the proxy before it`,
+      `${this.#request.who} answers in the encoding ${excerpt(encoding)}, which was not asked for; switch compression off in the proxy before it`,
       { facts: { http_status: status } },
     )
   }
 
   add(chunk: Buffer): Error | undefined {
     this.#bytes += chunk.length
-    const { maxBodyBytes, who } = this.#exchange
+    const { maxBodyBytes, who } = this.#request
     if (this.#bytes <= maxBodyBytes) {
       this.#pieces.add(chunk)
       return undefined

@@ -8,7 +8,7 @@ import { formatHostPort, type HostPort } from '../basis/host-port.ts'
 import type { ClientCertificate } from '../tls-files/client-certificate.ts'
 
 /** The configuration keys that messages point to. */
-export interface TargetSettings {
+export interface PeerSettings {
   readonly host?: string
   readonly port?: string
   readonly serverName?: string
@@ -17,24 +17,24 @@ export interface TargetSettings {
 }
 
 /** One service as a caller and an operator know it. */
-export interface Target extends HostPort {
+export interface Peer extends HostPort {
   /** Such as `keylime verifier`; begins messages. */
   readonly role: string
   /** Whether TLS is spoken. */
   readonly tls: boolean
   /** Name that must stand in the certificate: the configured server name, or else the host. */
   readonly expectedName: string
-  readonly settings: TargetSettings
+  readonly settings: PeerSettings
 }
 
 /**
  * Begins a message about a service.
  *
- * @param target The service.
+ * @param peer The service.
  * @returns Such as `keylime verifier 127.0.0.1:8881`.
  */
-export function targetInWords(target: Target): string {
-  return `${target.role} ${formatHostPort(target)}`
+export function peerInWords(peer: Peer): string {
+  return `${peer.role} ${formatHostPort(peer)}`
 }
 
 /**
