@@ -137,6 +137,14 @@ export const PACKAGES: readonly Requirement[] = [
   { id: 'tpm-keys:files:wrapped', promise: 'files of keys hold nothing secret, and are their owner alone to read' },
   { id: 'tpm-keys:files:damaged', promise: 'a damaged file costs its own key and no other' },
   { id: 'tpm-keys:configure:tpm', promise: 'a configuration whose TPM cannot be used is refused, with what to do' },
+  {
+    id: 'keeper:tower:rotation',
+    promise: 'in the tower files and OpenBao follow a new CA and a new JWT key within seconds',
+  },
+  {
+    id: 'tpm-keys:tower:life',
+    promise: "a tower host's agent attests, renews and restarts with its TPM's keys, which serve no other host",
+  },
   { id: 'keeper:spire:rotation', promise: 'beside a real SPIRE server the keeper follows a new CA within seconds' },
   {
     id: 'tpm-keys:spire:life',

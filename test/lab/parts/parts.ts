@@ -21,25 +21,33 @@ export interface Parts {
   /** The two halves. */
   readonly serverPlugin: string
   readonly agentPlugin: string
+  /** The two plugins that come alone: `bundle-publisher-keeper` and `key-manager-tpm`. */
+  readonly keeper: string
+  readonly tpmKeys: string
 }
 
+/** Those of them that are ours, or given by a variable. */
+type OwnParts = Omit<Parts, 'spireBin' | 'keylimeBin'>
+
 /**
- * Finds our two executables (in dist/, or in `PLUGIN_DIR` to try another build), and the real Keylime agents that
+ * Finds our executables (in dist/, or in `PLUGIN_DIR` to try another build), and the real Keylime agents that
  * `KEYLIME_AGENT` and `KEYLIME_PUSH_AGENT` name.
  *
  * @returns Absolute paths.
  * @throws {RigError} The executables are not built, or a variable names no file.
  */
-export function ownParts(): Pick<Parts, 'realAgent' | 'realPushAgent' | 'serverPlugin' | 'agentPlugin'> {
+export function ownParts(): OwnParts {
   const dist = resolve(process.env.PLUGIN_DIR || fileURLToPath(new URL('../../../dist', import.meta.url)))
   const serverPlugin = resolve(dist, 'keylime-attestor-server')
   const agentPlugin = resolve(dist, 'keylime-attestor-agent')
-  for (const file of [serverPlugin, agentPlugin]) {
+  const keeper = resolve(dist, 'bundle-publisher-keeper')
+  const tpmKeys = resolve(dist, 'key-manager-tpm')
+  for (const file of [serverPlugin, agentPlugin, keeper, tpmKeys]) {
     if (!existsSync(file)) throw new RigError(`${file} is not there: run make build first`)
   }
   const realAgent = givenProgram('KEYLIME_AGENT', 'keylime_agent')
   const realPushAgent = givenProgram('KEYLIME_PUSH_AGENT', 'keylime_push_model_agent')
-  return { realAgent, realPushAgent, serverPlugin, agentPlugin }
+  return { realAgent, realPushAgent, serverPlugin, agentPlugin, keeper, tpmKeys }
 }
 
 function givenProgram(variable: string, program: string): string | undefined {

@@ -91,6 +91,13 @@ const Issued = v.object({
 
 const RoleId = v.object({ data: v.object({ role_id: v.string() }) })
 const SecretId = v.object({ data: v.object({ secret_id: v.string() }) })
+const Token = v.object({ auth: v.object({ client_token: v.string() }) })
+
+/** May set the keys by which JWT-SVIDs are judged, and nothing else. */
+const KEEPER_POLICY = 'path "auth/jwt/config" {\n  capabilities = ["read", "update"]\n}\n'
+
+/** Audience of the JWT-SVIDs that let a workload in. */
+export const JWT_AUDIENCE = 'openbao'
 
 /** One OpenBao server. Its unseal keys and token stay in memory. */
 export class OpenBao {
@@ -100,6 +107,7 @@ export class OpenBao {
   #token = ''
   #intermediate = ''
   #hasAppRole = false
+  #hasJwt = false
 
   /**
    */
@@ -231,6 +239,30 @@ export class OpenBao {
     const id = v.parse(RoleId, await this.#call('GET', `auth/approle/role/${host}/role-id`))
     const secret = v.parse(SecretId, await this.#call('POST', `auth/approle/role/${host}/secret-id`, {}))
     return { roleId: id.data.role_id, secretId: secret.data.secret_id }
+  }
+
+  /**
+   * Has workloads let in by JWT-SVIDs, once somebody has set the keys.
+   *
+   * @returns A token that may do that.
+   */
+  async keeperToken(): Promise<string> {
+    if (!this.#hasJwt) {
+      await this.#call('POST', 'sys/auth/jwt', { type: 'jwt' })
+      const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: [JWT_AUDIENCE], token_policies: ['default'] }
+      await this.#call('POST', 'auth/jwt/role/workload', role)
+      await this.#call('POST', 'sys/policies/acl/keeper', { policy: KEEPER_POLICY })
+    }
+    this.#hasJwt = true
+    const wish = { policies: ['keeper'], period: '24h', no_default_policy: true }
+    return v.parse(Token, await this.#call('POST', 'auth/token/create-orphan', wish)).auth.client_token
+  }
+
+  /** Tells whether a JWT-SVID lets its workload in. */
+  async acceptsJwt(jwt: string): Promise<boolean> {
+    const { status, body } = await this.#request('POST', 'auth/jwt/login', { role: 'workload', jwt })
+    if (status === 200 || status === 400) return status === 200
+    throw new RigError(`openbao answered ${status} to a login by jwt: ${JSON.stringify(body)}`)
   }
 
   async #waitForHealth(wanted: readonly number[], abort?: () => void): Promise<void> {

@@ -22,6 +22,8 @@ export interface SpireAgentOptions extends SpirePlace {
   readonly syncInterval?: string
   /** Default 127.0.0.1. */
   readonly serverAddress?: string
+  /** Where its keys are: a KeyManager's block under its name; default: in memory. */
+  readonly keyManager?: ConfObject
   /** More keys of the `agent` block. */
   readonly more?: ConfObject
 }
@@ -111,7 +113,7 @@ export class SpireAgent extends SpireProgram {
       },
       plugins: {
         'NodeAttestor "keylime"': await pluginBlock(options.plugin),
-        'KeyManager "memory"': { plugin_data: {} },
+        ...(options.keyManager ?? { 'KeyManager "memory"': { plugin_data: {} } }),
         'WorkloadAttestor "unix"': { plugin_data: {} },
       },
     }

@@ -45,6 +45,8 @@ export interface HostFiles {
   readonly root: string
   /** Bundle of the SPIRE server, as the SPIRE agent's configuration names it. */
   readonly bundle: string
+  /** Folder of the SPIRE agent's keys, wrapped by the TPM, where they are kept so. */
+  readonly tpmKeys: string
 }
 
 /**
@@ -65,5 +67,6 @@ export function hostFiles(dir: string): HostFiles {
     chain: file('ca-complete-chain.crt'),
     root: file('root.crt'),
     bundle: join(dir, 'bundle.pem'),
+    tpmKeys: join(dir, 'tpm-keys'),
   }
 }

@@ -14,6 +14,7 @@ import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
 import { type IssuedPair, installPair } from '../services/pki.ts'
 import { agentData, tpmData } from '../services/plugin-data.ts'
 import { SpireAgent } from '../services/spire-agent.ts'
+import { pluginBlock } from '../services/spire-program.ts'
 import type { BootStory } from './boot-log.ts'
 import { GOOD_BOOT } from './boot-log.ts'
 import { type HostFiles, type HostOptions, hostFiles } from './host-files.ts'
@@ -32,6 +33,8 @@ export interface SpireAgentChange {
   readonly data?: ConfObject
   /** Keys of the `agent` block. */
   readonly more?: ConfObject
+  /** Keeps the SPIRE agent's keys in the host's TPM; default: in memory. */
+  readonly tpmKeys?: boolean
 }
 
 /** Which certificates to issue. */
@@ -186,6 +189,7 @@ export class TowerHost {
       serverPort: SPIRE_PORT,
       trustDomain: DOMAIN,
       bundleFile: bundle,
+      ...(change.tpmKeys === true ? { keyManager: await this.#tpmKeys() } : {}),
       more: { experimental: { sync_interval: '1s' }, rebootstrap_mode: 'auto', ...change.more },
       plugin: {
         command: change.plugin ?? parts.agentPlugin,
@@ -236,6 +240,11 @@ export class TowerHost {
     if (this.#agent instanceof KeylimePushAgent) return tpmData(this.measured.tpm.path, this.#agent.keyFile)
     const { chain, pluginCert, pluginKey } = this.files
     return agentData(AGENT_PORT, { ca: chain, cert: pluginCert, key: pluginKey })
+  }
+
+  async #tpmKeys(): Promise<ConfObject> {
+    const data = { directory: this.files.tpmKeys, tpm_path: this.measured.tpm.path }
+    return { 'KeyManager "tpm"': await pluginBlock({ command: this.#options.parts.tpmKeys, data }) }
   }
 
   #keylimeAgent(): HostKeylimeAgent {

@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RigError } from '../processes/errors.ts'
+import { pollUntil } from '../processes/poll.ts'
 import type { ProcessStarter } from '../processes/processes.ts'
+import type { ConfObject } from '../services/hcl-text.ts'
 import { Keylime, type KeylimeOptions } from '../services/keylime.ts'
 import type { OpenBao } from '../services/openbao.ts'
 import type { RootCa } from '../services/pki.ts'
 import type { Postgresql } from '../services/postgresql.ts'
 import { SpireServer } from '../services/spire-server.ts'
+import { bundleFileOf, bundleKeeper } from './bundle-keeper.ts'
 import { FIRST_SITE, KEYLIME_PORTS, PUSH_VERIFIER_PORT, type Site } from './hosts.ts'
 import { keylimeSettings } from './keylime-settings.ts'
 import { type ServerConfOptions, serverOptions } from './server-conf.ts'
@@ -104,10 +107,22 @@ export class ServiceSite {
   async startSpire(plugin?: string): Promise<void> {
     const { starter } = this.#options
     mkdirSync(this.spireDir, { recursive: true, mode: 0o700 })
-    const options = serverOptions(this.serverConf(), plugin)
+    const options = { ...serverOptions(this.serverConf(), plugin), morePlugins: await this.#keeper() }
     const datastore = this.#database?.datastore('spire')
     this.#spire = await SpireServer.configure(starter, datastore === undefined ? options : { ...options, datastore })
     await this.#spire.start()
+    await pollUntil('the bundle that the keeper writes', () => existsSync(this.bundleFile), { deadlineMs: 30_000 })
+  }
+
+  #keeper(): Promise<ConfObject> {
+    const { bao, tower } = this.#options
+    const { spireDir, certificates } = this
+    return bundleKeeper({ spireDir, bao, caFile: certificates.chain, program: tower.parts.keeper })
+  }
+
+  /** SPIRE's bundle, PEM, as the keeper keeps it. */
+  get bundleFile(): string {
+    return bundleFileOf(this.spireDir)
   }
 
   /** Folder of the SPIRE server. */

@@ -41,3 +41,9 @@ export interface TowerOptions {
   /** Told about each part as it comes up. */
   readonly onPart?: (what: string, seconds: number) => void
 }
+
+/** What a new host claims to be. */
+export interface HostClaim {
+  readonly uuid?: string
+  readonly standIn?: boolean
+}

@@ -4,20 +4,18 @@
  *
  * @module
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { newLogDir } from '../parts/cache.ts'
-import { postgresqlBin } from '../parts/debian-archive.ts'
 import { RigError } from '../processes/errors.ts'
-import { openPortal } from '../processes/https.ts'
-import { Processes, type ProcessStarter, type RigProcess } from '../processes/processes.ts'
+import type { Processes, ProcessStarter } from '../processes/processes.ts'
 import type { Keylime } from '../services/keylime.ts'
 import { OpenBao } from '../services/openbao.ts'
-import { installPair, RootCa } from '../services/pki.ts'
-import { Postgresql } from '../services/postgresql.ts'
+import { RootCa } from '../services/pki.ts'
+import type { Postgresql } from '../services/postgresql.ts'
 import type { SpireServer } from '../services/spire-server.ts'
+import { raiseAuthority } from './authority.ts'
+import { raiseDatabase } from './database.ts'
 import { FULL_POLICY, PUSH_POLICY } from './full-policy.ts'
+import { Ground } from './ground.ts'
 import { TowerHost } from './host.ts'
 import {
   DOMAIN,
@@ -30,20 +28,15 @@ import {
   siteHost,
   towerHosts,
 } from './hosts.ts'
-import { Network, type NetworkHost } from './network.ts'
+import type { Network, NetworkHost } from './network.ts'
 import type { ServerConfOptions } from './server-conf.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
 import { ServiceSite } from './service-site.ts'
-import type { TowerOptions } from './tower-options.ts'
-
-/** What a new host claims to be. */
-export interface HostClaim {
-  readonly uuid?: string
-  readonly standIn?: boolean
-}
+import type { HostClaim, TowerOptions } from './tower-options.ts'
 
 /** One tower. */
 export class Tower {
+  /** Folder of everything but the logs. */
   readonly dir: string
   readonly logDir: string
   readonly processes: Processes
@@ -53,27 +46,25 @@ export class Tower {
   readonly first: ServiceSite
   readonly second: ServiceSite | undefined
   readonly hosts = new Map<string, TowerHost>()
-  readonly bundleFile: string
+  readonly #ground: Ground
   readonly #options: TowerOptions
   readonly #began = performance.now()
-  readonly #running = new Map<string, RigProcess[]>()
   #database: Postgresql | undefined
   #tpmQueue: Promise<unknown> = Promise.resolve()
 
   private constructor(options: TowerOptions, prefix: string) {
-    process.umask(0o077)
     this.#options = options
-    this.dir = mkdtempSync(join(tmpdir(), `${prefix}-`))
-    this.logDir = newLogDir(prefix)
-    this.processes = new Processes(this.dir, this.logDir)
-    this.network = new Network(prefix)
-    this.processes.afterwards([process.execPath, join(import.meta.dirname, 'network.ts'), prefix])
-    this.bundleFile = join(this.dir, 'bundle.pem')
+    const ground = new Ground(prefix)
+    this.#ground = ground
+    this.dir = ground.dir
+    this.logDir = ground.logDir
+    this.processes = ground.processes
+    this.network = ground.network
     this.root = new RootCa(join(this.dir, 'root'))
     this.root.create()
     this.#done('root "Eye of Thundera"')
     this.bao = new OpenBao(
-      { dir: join(this.dir, 'openbao'), name: SERVICE_NAMES.openbao, ip: SERVICES_IP, portal: this.#portal('spire') },
+      { dir: join(this.dir, 'openbao'), name: SERVICE_NAMES.openbao, ip: SERVICES_IP, portal: this.portal('spire') },
       this.root,
     )
     this.first = this.#site(FIRST_SITE)
@@ -94,6 +85,11 @@ export class Tower {
       await tower.down()
       throw error
     }
+  }
+
+  /** SPIRE's bundle, PEM, where new hosts get it from: the first site's keeper holds it up to date. */
+  get bundleFile(): string {
+    return this.first.bundleFile
   }
 
   /** Certificates of the first site. */
@@ -136,22 +132,13 @@ export class Tower {
 
   /** Makes a starter whose processes run on a host. */
   on(host: string): ProcessStarter {
-    return {
-      start: (spec): RigProcess => {
-        const [command, ...args] = this.network.on(host, [spec.command, ...(spec.args ?? [])])
-        const started = this.processes.start({ ...spec, name: `${host}-${spec.name}`, command, args })
-        this.#running.set(host, [...(this.#running.get(host) ?? []), started])
-        return started
-      },
-    }
+    return this.#ground.on(host)
   }
 
   /** Ends every process, and removes namespaces and folders; the logs stay. */
   async down(): Promise<void> {
     await Promise.all([...this.hosts.values()].map((host) => host.pause()))
-    await this.processes.stopAll()
-    this.network.remove()
-    rmSync(this.dir, { recursive: true, force: true })
+    await this.#ground.clear()
   }
 
   /** Adds a host: TPM, certificates, Keylime agent, enrolment, SPIRE agent. */
@@ -171,7 +158,7 @@ export class Tower {
     const description = towerHosts(this.hosts.size + 1).at(-1)
     if (description === undefined) throw new RigError('the tower is full')
     this.network.add(description)
-    await this.#openPortal(description.name)
+    await this.#ground.openPortal(description.name)
     return this.#raiseHost(description, claim)
   }
 
@@ -180,9 +167,7 @@ export class Tower {
     const host = this.host(name)
     await host.pause()
     if (host.registered) await this.keylimeOf(host).admin.unenrol(host.agentId)
-    await Promise.all((this.#running.get(name) ?? []).map((running) => running.stop()))
-    this.#running.delete(name)
-    this.network.drop(name)
+    await this.#ground.drop(name)
     this.hosts.delete(name)
   }
 
@@ -223,59 +208,29 @@ export class Tower {
     await this.first.startSpire(plugin)
   }
 
-  /** Writes the SPIRE server's present bundle where new hosts get it from. */
-  async writeBundle(): Promise<void> {
-    await this.spire.writeBundle(this.bundleFile)
-  }
-
   /** Unix socket through which the driver sees a host's network. */
   portal(host: string): string {
-    return this.#portal(host)
+    return this.#ground.portal(host)
   }
 
   async #raise(): Promise<void> {
     const descriptions = towerHosts(this.#options.hosts ?? 3)
-    this.network.remove()
-    this.network.raise()
-    for (const description of descriptions) this.network.add(description)
+    this.#ground.raise(descriptions)
     this.#done(`${descriptions.length} hosts on one bridge, no route out`)
     if (this.second !== undefined) this.network.add(siteHost(SECOND_SITE))
     const named = this.second === undefined ? descriptions : [...descriptions, siteHost(SECOND_SITE)]
-    await Promise.all(named.map(({ name }) => this.#openPortal(name)))
+    await Promise.all(named.map(({ name }) => this.#ground.openPortal(name)))
     const tpms = new Map(descriptions.map((description) => [description.name, this.#raiseHost(description)]))
-    await this.#raiseAuthority()
+    await raiseAuthority(this.bao, this.root, this.on('spire'), this.#options.parts.bao)
+    this.#done('OpenBao unsealed, "Book of Omens" and its roles')
     await this.#raiseKeylime()
     const [hosts] = await Promise.all([Promise.all(tpms.values()), this.#raiseSpire()])
     await Promise.all(hosts.map((host) => this.admit(host)))
   }
 
-  #openPortal(host: string): Promise<void> {
-    return openPortal(this.on(host), this.#portal(host))
-  }
-
-  async #raiseAuthority(): Promise<void> {
-    const args = this.bao.prepare(this.root)
-    const started = this.on('spire').start({ name: 'openbao', command: this.#options.parts.bao, args })
-    await this.bao.initialise(() => started.requireRunning())
-    await this.bao.makeAuthority(this.root)
-    const own = await this.bao.issue({
-      role: 'openbao-server',
-      commonName: SERVICE_NAMES.openbao,
-      ips: [SERVICES_IP, '127.0.0.1'],
-      ttl: '720h',
-    })
-    installPair(own, this.bao.certFile, this.bao.keyFile)
-    started.kill('SIGHUP')
-    this.#done('OpenBao unsealed, "Book of Omens" and its roles')
-  }
-
   async #raiseKeylime(): Promise<void> {
     if (this.second !== undefined) {
-      const binDir = postgresqlBin()
-      if (binDir === undefined) throw new RigError('two sites need PostgreSQL, which is not to be had here')
-      chmodSync(this.dir, 0o711)
-      const place = { dir: join(this.dir, 'postgresql'), binDir, ip: SERVICES_IP, clients: '10.10.2.0/24' }
-      this.#database = await Postgresql.start(this.on('spire'), place, ['spire', 'registrar'])
+      this.#database = await raiseDatabase(this.on('spire'), this.dir)
       this.#done('PostgreSQL')
     }
     // One after the other: the first registrar makes the tables that the second one uses.
@@ -287,13 +242,12 @@ export class Tower {
   async #raiseSpire(): Promise<void> {
     await this.first.startSpire()
     await this.second?.startSpire()
-    await this.writeBundle()
-    this.#done('SPIRE server with keylime-attestor-server')
+    this.#done('SPIRE server with keylime-attestor-server and bundle-publisher-keeper')
   }
 
   #site(site: Site): ServiceSite {
     const { dir, bao, root } = this
-    const place = { dir, bao, root, starter: this.on(site.host), portal: this.#portal(site.host) }
+    const place = { dir, bao, root, starter: this.on(site.host), portal: this.portal(site.host) }
     return new ServiceSite({ ...place, site, tower: this.#options })
   }
 
@@ -328,10 +282,6 @@ export class Tower {
     await host.startSpireAgent(this.bundleFile)
     await host.spire.target.healthy()
     this.#done(`${host.name}: attested as ${host.spiffeId}`)
-  }
-
-  #portal(host: string): string {
-    return join(this.dir, `${host}.portal`)
   }
 
   #done(what: string): void {
