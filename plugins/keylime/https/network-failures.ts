@@ -9,8 +9,8 @@ import { type FailureReason, newFailure } from '../basis/failures.ts'
 import type { TlsMaterial } from '../tls-files/tls-files.ts'
 import type { Connection, ConnectionPhase } from './connection.ts'
 import { explainHttp } from './http-failures.ts'
-import { type Peer, peerInWords } from './peer.ts'
-import { explainTlsFailure, portHint, refusalInWords } from './tls-failures.ts'
+import { clientInWords, type Peer, peerInWords } from './peer.ts'
+import { explainTlsFailure, portHint } from './tls-failures.ts'
 
 /** Facts about a connection that failed. */
 export interface FailureContext {
@@ -90,9 +90,11 @@ function explainCut(code: string, error: Error, context: FailureContext): readon
   // The names undici gives to a plain close would say nothing to an operator.
   const detail = code === '' || code.startsWith('UND_ERR') ? '' : ` (${code})`
   if (connection?.phase === 'handshake' && connection.presented.length > 0 && material !== undefined) {
-    // It had shown its own certificate, so what it did not like was ours.
-    const reason = material.client === undefined ? 'client-missing' : 'client-certificate'
-    return [reason, refusalInWords(reason, material)]
+    // Without an alert nobody knows: what comes next in a handshake is the judgement of our certificate.
+    return [
+      material.client === undefined ? 'client-missing' : 'client-certificate',
+      `closed the connection without a word when it had shown its certificate${detail}: ${silentRefusal(material)}, or it ended just then; its log says which`,
+    ]
   }
   if (connection?.phase === 'handshake') {
     const unheard = connection.socket.bytesRead === 0
@@ -117,6 +119,11 @@ function explainCut(code: string, error: Error, context: FailureContext): readon
     'reset',
     `closed the connection before an answer came${detail}${known ? '' : `: ${error.name}`}; look at its log, a restart does this`,
   ]
+}
+
+function silentRefusal({ client }: TlsMaterial): string {
+  if (client === undefined) return 'it may demand a client certificate, and none is configured'
+  return `it may not accept ours; sent was ${clientInWords(client)}, whose issuer may be missing among the client CAs it trusts`
 }
 
 function useTlsHint(peer: Peer): string {
