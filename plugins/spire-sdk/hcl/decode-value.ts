@@ -8,7 +8,7 @@ import { parseGoInteger } from './integer.ts'
 import type { Position } from './problem.ts'
 import type { BlockField, DurationField, IntegerField, StringField, StringListField, ValueField } from './schema.ts'
 import { suggest } from './suggest.ts'
-import { describeNode, type HclNode, holdsPem } from './tree.ts'
+import { describeNode, type HclNode, holdsKey } from './tree.ts'
 
 /** What became of a value: `empty` counts as not given. */
 export type Outcome =
@@ -71,7 +71,7 @@ function decodeString(node: HclNode, field: StringField): Outcome {
 
 // A path stands in messages and in logs: it is one line, and nothing that belongs into a file.
 function pathProblem(text: string, node: HclNode): string | undefined {
-  if (holdsPem(text) || /\p{Cc}/u.test(text)) {
+  if (holdsKey(text) || /\p{Cc}/u.test(text)) {
     return `expected a path, found ${describeNode(node)}; write it to a file and name that file here`
   }
   return Buffer.byteLength(text) > MAX_PATH_BYTES ? `expected a path of at most ${MAX_PATH_BYTES} bytes` : undefined
@@ -80,7 +80,7 @@ function pathProblem(text: string, node: HclNode): string | undefined {
 function textProblem(text: string, node: HclNode, field: StringField | StringListField): string | undefined {
   const { oneOf, pattern, patternText, check } = field
   // Whatever the rule, its message must not show a key.
-  if (holdsPem(text)) return `expected a value, found ${describeNode(node)}; a file that holds it can be named`
+  if (holdsKey(text)) return `expected a value, found ${describeNode(node)}; a file that holds it can be named`
   if (oneOf !== undefined && !oneOf.includes(text)) {
     const [near] = suggest(text, oneOf)
     const hint = near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`
@@ -130,7 +130,7 @@ function decodeDuration(node: HclNode, field: DurationField): Outcome {
 function decodeStringList(node: HclNode, field: StringListField): Outcome {
   if (node.kind !== 'list') {
     const text = textOf(node)
-    const short = text !== undefined && text !== '' && text.length <= MAX_HINT && !holdsPem(text)
+    const short = text !== undefined && text !== '' && text.length <= MAX_HINT && !holdsKey(text)
     const hint = short ? `; write [${JSON.stringify(text)}]` : ''
     return wrong(node, `expected a list of strings, found ${describeNode(node)}${hint}`)
   }

@@ -71,20 +71,26 @@ export function describeNode(node: HclNode): string {
   if (node.kind === 'object') return 'a block'
   if (node.kind === 'boolean') return String(node.value)
   if (node.kind === 'number') return `the number ${shorten(node.text)}`
-  if (holdsPem(node.value)) return 'PEM text'
+  if (PEM.test(node.value)) return 'PEM text'
+  if (holdsKey(node.value)) return 'base64 of a key or a certificate'
   const lines = node.value.trimEnd().split(/\r\n?|\n/).length
   if (lines > 1) return `text of ${lines} lines`
   return node.form === 'null' ? 'null' : `the string ${shorten(JSON.stringify(node.value))}`
 }
 
+const PEM = /-----\s*BEGIN\b/i
+// A DER sequence begins with 0x30, so its base64 with M; the shortest private key, Ed25519's, has 64 characters.
+const BARE_KEY = /^\s*M[A-Za-z0-9+/]{63}/
+
 /**
  * Tells whether a text is, or holds, a key or a certificate: such a text stands in no message.
  *
  * @param text Any text.
- * @returns True with a BEGIN line, whole or as it is left when its line ends were lost.
+ * @returns True with a BEGIN line, whole or as it is left when its line ends were lost, and for the base64 between such
+ *   lines alone.
  */
-export function holdsPem(text: string): boolean {
-  return /-----\s*BEGIN\b/i.test(text)
+export function holdsKey(text: string): boolean {
+  return PEM.test(text) || BARE_KEY.test(text)
 }
 
 /**

@@ -2,6 +2,7 @@ import { chmodSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from '../../../server-attestor/config.ts'
 import { serverPlugin } from '../../../server-attestor/plugin.ts'
+import { SERVER_SCHEMA } from '../../../server-attestor/schema.ts'
 import { type HclValues, hcl } from '../../fakes/fake-keylime.ts'
 import { newTestPki, type TestCa, type TestPki } from '../../fakes/pki.ts'
 import { holding, matching } from './expecting.ts'
@@ -216,10 +217,21 @@ describe('readConfig', () => {
 
   it('shows no key that stands where its path should [config:secret:unseen]', () => {
     const pem = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n'
-    for (const key of [...Object.keys(files), 'ek_ca_path', 'tpm_policy', 'keylime_verifier_host']) {
-      const { problems } = read(JSON.stringify({ ...files, [key]: pem }))
-      expect(problems.join()).toMatch(new RegExp(`${key}: expected .*, found PEM text`))
-      expect(problems.join()).not.toMatch(/c2Vj|BEGIN/)
+    const bare = 'MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF'
+    const forms = [
+      pem,
+      pem.replaceAll('\n', '\r\n'),
+      pem.replaceAll('\n', '\\n'),
+      pem.replaceAll('\n', ' '),
+      bare,
+      `${bare}:1`,
+    ]
+    for (const key of Object.keys(SERVER_SCHEMA.fields)) {
+      for (const form of [...forms, [pem], { pem }]) {
+        const { problems, warnings } = read(JSON.stringify({ ...files, [key]: form }))
+        expect(problems.join()).toContain(`${key}: `)
+        expect([...problems, ...warnings].join()).not.toMatch(/c2Vj|BEGIN|MC4C|K2Vw/)
+      }
     }
   })
 
