@@ -4,6 +4,7 @@
  * @module
  */
 import { attestationAge } from '@tower-of-omens/gate'
+import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import type { FleetHost } from '../fleet.ts'
 
 /** Why hosts are recovered. */
@@ -15,6 +16,15 @@ export type Recovery =
   /** Nothing to do. */
   | { readonly kind: 'leave' }
   | { readonly kind: 'refuse'; readonly why: string }
+
+/** What is decided by. */
+export interface Recoverable {
+  readonly name: string
+  /** Undefined: no verifier knows it. */
+  readonly record: { readonly value: AgentRecord } | undefined
+  /** What its Keylime agent presents; `unasked`: what would be done if it answered well. */
+  readonly certificate: FleetHost['certificate'] | 'unasked'
+}
 
 const UNREACHABLE = /not_reachable/
 const CLOCK = /quote_validation$/
@@ -28,7 +38,7 @@ const CLOCK = /quote_validation$/
  *   first would share the record, and a host that failed its measurements must not come back by a command.
  */
 export function recoveryOf(
-  host: FleetHost,
+  host: Recoverable,
   { budgetSeconds, reason }: { readonly budgetSeconds: number; readonly reason: RecoverReason },
 ): Recovery {
   const record = host.record?.value
@@ -68,7 +78,8 @@ function ofFailedQuote(event: string, reason: RecoverReason): Recovery {
   }
 }
 
-function answering({ certificate, name }: FleetHost, awaySeconds: number | null): Recovery {
+function answering({ certificate, name }: Recoverable, awaySeconds: number | null): Recovery {
+  if (certificate === 'unasked') return { kind: 'reactivate', awaySeconds }
   if ('failed' in certificate)
     return { kind: 'refuse', why: `does not answer yet (${certificate.failed}): start keylime_agent on ${name}` }
   if (certificate.value.leftShare <= 0)

@@ -6,6 +6,9 @@
  */
 import type { KeylimeConf } from './keylime-conf.ts'
 
+/** That of Keylime's own defaults, for a verifier whose configuration is not on this machine. */
+export const DEFAULT_BUDGET_S = 62
+
 /**
  * Computes it from the verifier's configuration.
  *

@@ -83,6 +83,12 @@ export const WATCH_SCHEMA = defineSchema({
     help: 'The brake stops evictions for absence when more than this share of hosts goes absent within a minute.',
   },
   brake_hosts: { kind: 'integer', default: 3, min: 1, max: 100_000, help: 'But never for fewer hosts than this.' },
+  recover: {
+    kind: 'string',
+    oneOf: ['off', 'reboot'],
+    default: 'off',
+    help: '`reboot`: the verifier begins anew with hosts that it could not reach and that answer again, as `towerkeep recover` has it. `off`: a person does that, and the daemon has no means to change anything at Keylime.',
+  },
   per_host_metrics: { kind: 'boolean', default: true, help: 'Whether metrics name each host.' },
   audit_file: {
     kind: 'string',

@@ -17,7 +17,7 @@ import { runOptions } from '../plan/from-flags.ts'
 import { runPlan } from '../plan/run.ts'
 import { DoneButLook, type Plan, type Step } from '../plan/step.ts'
 import type { Report } from '../report.ts'
-import { retryBudgetSeconds } from '../site/retry-budget.ts'
+import { DEFAULT_BUDGET_S, retryBudgetSeconds } from '../site/retry-budget.ts'
 import { openKeylimeAdmin, type VerifierPair } from '../sources/admin.ts'
 import { openSources } from '../sources/open.ts'
 
@@ -36,7 +36,7 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
   const fleet = await gatherFleet(sources, signal)
   requireSources(fleet, ['verifier'])
   const hosts = words.length === 0 ? fleet.hosts : words.flatMap((word) => named(fleet.hosts, word))
-  const rules = { budgetSeconds: retryBudgetSeconds(sources.site.verifier) ?? 62, reason: flags.reason }
+  const rules = { budgetSeconds: retryBudgetSeconds(sources.site.verifier) ?? DEFAULT_BUDGET_S, reason: flags.reason }
   const decided = hosts.map((host) => ({ host, recovery: recoveryOf(host, rules) }))
   const refused = decided.filter(({ recovery }) => recovery.kind === 'refuse')
   await using admin = openKeylimeAdmin(sources.services, flags.timeout)

@@ -10,8 +10,7 @@ import { gatherFleet } from '../fleet.ts'
 import { pause } from '../pause.ts'
 import { styleFor } from '../render/style.ts'
 import { ending, printed, type Report } from '../report.ts'
-import { WATCH_DEFAULTS } from '../site/watch-conf.ts'
-import { askDaemon } from '../sources/daemon.ts'
+import { askDaemon, readSocketOf } from '../sources/daemon.ts'
 import { type OpenSources, openSources } from '../sources/open.ts'
 import { reportOfDocument, type StatusReport, statusReport } from '../status/report.ts'
 
@@ -39,17 +38,13 @@ async function look(context: Context, sources: OpenSources): Promise<StatusRepor
   const { flags, words, signal } = context
   const began = performance.now()
   const took = (): number => (performance.now() - began) / 1000
-  const document = await askDaemon(readSocket(sources), statusPath(context))
+  const document = await askDaemon(readSocketOf(sources.site), statusPath(context))
   const fromDaemon = document === undefined ? undefined : reportOfDocument(document, took())
   if (fromDaemon !== undefined) return fromDaemon
   const now = Date.now()
   const fleet = await gatherFleet(sources, signal, now)
   const question = { words, maxAgeMs: flags['max-age'], failOn: flags['fail-on'] }
   return statusReport(fleet, question, now, took())
-}
-
-function readSocket({ site }: OpenSources): string {
-  return (site.towerkeep.values.watch ?? WATCH_DEFAULTS).read_socket
 }
 
 function statusPath({ flags, words }: Context): string {

@@ -11,6 +11,7 @@ import { OperatorError } from '../operator-error.ts'
 import { servicesOf } from '../site/services.ts'
 import { discoverSite } from '../site/site.ts'
 import { type OpenSources, openSources } from '../sources/open.ts'
+import type { Reactivator } from '../sources/reactivator.ts'
 import type { WatchSources } from '../watch/asking.ts'
 import { type Bell, hangBell } from '../watch/bell.ts'
 import { Daemon } from '../watch/daemon.ts'
@@ -52,7 +53,16 @@ async function watch(context: Context, sources: WatchSources, settings: WatchSet
   const { flags, build, signal } = context
   const log = newLog((line) => process.stderr.write(line), flags.verbose)
   const listeners = new Listeners()
-  const daemon = new Daemon({ settings, sources, build, log, signal, changed: () => listeners.changed() })
+  await using reactivator = await openRecovery(sources, settings, flags.timeout)
+  const daemon = new Daemon({
+    settings,
+    sources,
+    build,
+    log,
+    signal,
+    changed: () => listeners.changed(),
+    ...(reactivator !== undefined && { reactivate: (agentId: AgentId) => reactivator.reactivate(agentId) }),
+  })
   const open: Serving[] = []
   try {
     const bell = await openBell(daemon, settings, log)
@@ -74,6 +84,17 @@ async function watch(context: Context, sources: WatchSources, settings: WatchSet
   return EXIT.ok
 }
 
+// Without the key nothing is loaded that could change anything at Keylime.
+async function openRecovery(
+  { services }: WatchSources,
+  { values }: WatchSettings,
+  timeoutMs: number,
+): Promise<Reactivator | undefined> {
+  if (values.recover === 'off') return undefined
+  const { openReactivator } = await import('../sources/reactivator.ts')
+  return openReactivator(services, timeoutMs)
+}
+
 async function openBell(
   daemon: Daemon,
   { bell }: WatchSettings,
@@ -93,14 +114,15 @@ async function openBell(
 }
 
 async function openServers(
-  { build }: Context,
+  { build, signal }: Context,
   daemon: Daemon,
   sources: OpenSources,
   settings: WatchSettings,
   listeners: Listeners,
 ): Promise<readonly Serving[]> {
   const looks = new FleetLooks(() => daemon.lookAtAll())
-  const parts = { daemon, looks, build, spire: sources.spire, keyFile: sources.services.keylimeTls?.value.keyFile }
+  const keyFile = sources.services.keylimeTls?.value.keyFile
+  const parts = { daemon, looks, build, sources, signal, keyFile }
   const { read_socket: read, admin_socket: admin } = settings.values
   return [
     await serveHttp(settings.http, httpRoutes(parts), listeners),

@@ -6,21 +6,25 @@
 
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type AgentId, type Log, parseAgentId } from '@tower-of-omens/keylime'
+import type { AgentId, Log } from '@tower-of-omens/keylime'
 import type { Build } from '../context.ts'
 import { type Finding, finding } from '../findings/finding.ts'
 import { agentPrefix, type Fleet, gatherFleet } from '../fleet.ts'
 import { pause } from '../pause.ts'
+import { DEFAULT_BUDGET_S, retryBudgetSeconds } from '../site/retry-budget.ts'
+import { presentedCertificate } from '../sources/certificates.ts'
 import type { OpenSources } from '../sources/open.ts'
-import { Actor, type CutOff } from './act.ts'
+import { settled } from '../sources/state.ts'
 import { Asking, type WatchSources } from './asking.ts'
-import { spireView, type WatchedHost } from './hosts.ts'
+import { Deeds } from './deeds.ts'
+import { spireView } from './hosts.ts'
 import { Looks } from './looks.ts'
 import { hasIdentity, WatchMetrics, type WatchNow } from './metrics.ts'
+import { Recovery } from './recovery.ts'
 import type { WatchSettings } from './settings.ts'
 import { SourceBook } from './sources.ts'
 import { Telling } from './telling.ts'
-import { type Decision, Watcher, type WatcherRules } from './watcher.ts'
+import { Watcher, type WatcherRules } from './watcher.ts'
 
 /** What a daemon is made of. */
 export interface DaemonParts {
@@ -32,6 +36,8 @@ export interface DaemonParts {
   readonly signal: AbortSignal
   /** Called when something changed that the page shows. */
   readonly changed: () => void
+  /** Has the verifier begin anew with a host; undefined: recovery is off, and nothing here could do it. */
+  readonly reactivate?: ((agentId: AgentId) => Promise<void>) | undefined
 }
 
 /** Time between two lists of SPIRE's agents. */
@@ -40,24 +46,20 @@ const SPIRE_EVERY_MS = 5_000
 const FLEET_EVERY_MS = 60_000
 /** A verifier that is away for longer makes the daemon unready. */
 const UNREADY_AFTER_S = 60
-/** How long a returned agent stays a finding. */
-const RETURNED_FOR_MS = 600_000
+/** Longest handshake with a host that may be brought back. */
+const HANDSHAKE_MS = 3_000
 
 /** A running daemon, without its servers. */
 export class Daemon {
   readonly metrics: WatchMetrics
   readonly watcher: Watcher
   readonly looks: Looks
+  readonly deeds: Deeds
   readonly #parts: DaemonParts
   readonly #book: SourceBook
-  readonly #actor: Actor
   readonly #asking: Asking
   readonly #telling: Telling
-  readonly #prefix: string
-  /** What was said of a host last, so that it is said once. */
-  readonly #said = new Map<AgentId, string>()
-  readonly #returned = new Map<AgentId, number>()
-  readonly #failures = new Map<string, string>()
+  readonly #recovery: Recovery | undefined
   #settings: WatchSettings
   #fleet: Fleet | undefined
 
@@ -66,9 +68,9 @@ export class Daemon {
     this.#parts = parts
     const { settings, sources, log, build } = parts
     this.#settings = settings
-    this.#prefix = agentPrefix(sources)
+    const prefix = agentPrefix(sources)
     const { audit_file: auditFile } = settings.values
-    this.#telling = new Telling(log, auditFile, this.#prefix, () => this.#settings.values.notify_command)
+    this.#telling = new Telling(log, auditFile, prefix, () => this.#settings.values.notify_command)
     this.metrics = new WatchMetrics({ perHost: settings.values.per_host_metrics, build })
     this.#book = new SourceBook(['verifier', 'spire', 'registrar'], (source, { isUp, failure }) => {
       if (isUp) log.info('a source answers', { source })
@@ -77,21 +79,24 @@ export class Daemon {
       parts.changed()
     })
     this.watcher = new Watcher(watcherRules(settings, sources), {
-      decided: (decision) => this.#decided(decision),
+      decided: (decision) => this.deeds.decided(decision),
       braked: (isOn, absent, hosts) => this.#braked(isOn, absent, hosts),
       lifted: ({ agentId }) => this.#telling.host('lifted', agentId, { outcome: 'the gate admits it again' }),
     })
     this.#asking = new Asking(sources, this.watcher, this.#book, parts.signal)
     const sleep = (ms: number): Promise<boolean> => pause(ms, parts.signal)
-    this.#actor = new Actor(
-      sources.spire,
-      {
-        tried: (cutOff, server, view, failure) => this.#tried(cutOff, server, view, failure),
-        confirmed: (cutOff) => this.#staged(cutOff, 'gone'),
-        returned: (cutOff, server) => this.#cameBack(cutOff, server),
-      },
+    this.deeds = new Deeds({
+      spire: sources.spire,
+      prefix,
+      watcher: this.watcher,
+      metrics: this.metrics,
+      telling: this.#telling,
+      log,
+      isRefused: (agentId) => this.#asking.isRefused(agentId),
       sleep,
-    )
+      changed: parts.changed,
+    })
+    this.#recovery = parts.reactivate === undefined ? undefined : this.#newRecovery(parts.reactivate, sleep)
     this.looks = new Looks({
       read: (agentId) => this.#asking.readOne(agentId),
       judge: (agentId, record) => this.watcher.looked(agentId, record),
@@ -152,7 +157,7 @@ export class Daemon {
   reload(settings: WatchSettings, sources: Pick<OpenSources, 'services'>): void {
     this.#settings = settings
     this.watcher.setRules(watcherRules(settings, sources))
-    this.#said.clear()
+    this.deeds.sayAnew()
   }
 
   /** Tells whether an agent has anything to lose, before a ring is taken. */
@@ -174,16 +179,7 @@ export class Daemon {
         finding('TK-WATCH-BRAKE', { subject: 'watch', message: 'many hosts went absent at once: none is evicted' }),
       )
     }
-    for (const [server, message] of this.#failures)
-      found.push(finding('TK-WATCH-PENDING', { subject: server, message }))
-    const now = performance.now()
-    for (const [agentId, at] of this.#returned) {
-      if (now - at > RETURNED_FOR_MS) continue
-      found.push(
-        finding('TK-WATCH-RETURNED', { subject: agentId, message: 'attested again after its ban, and banned again' }),
-      )
-    }
-    return found
+    return [...found, ...this.deeds.findings]
   }
 
   /** Sets the metrics that change by themselves. */
@@ -192,7 +188,7 @@ export class Daemon {
       hosts: this.watcher.hosts.all,
       isBraked: this.watcher.isBraked,
       isReady: this.isReady,
-      pending: this.#actor.pending,
+      pending: this.deeds.pending,
       sources: new Map(this.#book.all.map(({ name, isUp, age }) => [name, { isUp, ageSeconds: age }])),
       certificates: new Map(
         (this.#fleet?.hosts ?? []).flatMap(({ name, certificate }) =>
@@ -212,26 +208,25 @@ export class Daemon {
     return fleet
   }
 
-  /**
-   * Cuts a host off because a person says so.
-   *
-   * @param host Which.
-   * @param reason Why.
-   */
-  async revoke(host: WatchedHost, reason: string): Promise<void> {
-    host.latch = { since: host.record?.receivedAt ?? Date.now() / 1000, reason }
-    this.#telling.host('revoked', host.agentId, { message: reason })
-    await this.#actor.cut({
-      spiffeId: this.#spiffeId(host.agentId),
-      action: 'ban',
-      isStillMeant: () => host.latch !== undefined,
-      askAgain: async () => host.latch !== undefined,
-    })
-  }
-
   async #round(): Promise<void> {
     await this.#asking.round()
     this.#parts.changed()
+    if (this.watcher.mode !== 'observe') void this.#recovery?.consider(this.watcher.hosts.all)
+  }
+
+  #newRecovery(reactivate: (agentId: AgentId) => Promise<void>, sleep: (ms: number) => Promise<boolean>): Recovery {
+    const { sources, log, signal } = this.#parts
+    return new Recovery({
+      reactivate,
+      certificateOf: ({ ip: host, port }) =>
+        host === undefined || port === undefined
+          ? Promise.resolve({ failed: 'no address is known' })
+          : settled(presentedCertificate({ host, port }, { timeoutMs: HANDSHAKE_MS, signal, now: Date.now() })),
+      budgetSeconds: retryBudgetSeconds(sources.site.verifier) ?? DEFAULT_BUDGET_S,
+      telling: this.#telling,
+      log,
+      sleep,
+    })
   }
 
   /** Lists SPIRE's agents; a host that attested after its bell rang gets its record read again. */
@@ -254,83 +249,6 @@ export class Daemon {
     } while (await pause(FLEET_EVERY_MS, this.#parts.signal))
   }
 
-  #decided({ host, action, cause, code, message, noticedAt }: Decision): void {
-    const { agentId } = host
-    const said = `${action} ${cause} ${code}`
-    const isNews = this.#said.get(agentId) !== said
-    this.#said.set(agentId, said)
-    const mode = this.watcher.mode
-    if (isNews) {
-      const facts = { action, cause, code, message, mode }
-      this.#parts.log.warn(mode === 'observe' ? `would ${action} a host` : `${action}s a host`, {
-        agent_id: agentId,
-        ...facts,
-      })
-      this.#telling.host(mode === 'observe' ? 'would' : 'decided', agentId, facts)
-      this.metrics.stage('noticed', (performance.now() - noticedAt) / 1000)
-    }
-    if (mode === 'observe') return
-    void this.#actor.cut({
-      spiffeId: this.#spiffeId(agentId),
-      action,
-      isStillMeant: () => host.keylime.cause !== 'none',
-      askAgain: () => this.#asking.isRefused(agentId),
-    })
-  }
-
-  #tried(cutOff: CutOff, server: string, view: string, failure: string | undefined): void {
-    const agentId = this.#agentId(cutOff.spiffeId)
-    const host = this.watcher.hosts.find(agentId)
-    if (host === undefined) return
-    const cause = host.keylime.cause === 'none' ? 'person' : host.keylime.cause
-    if (failure !== undefined) {
-      if (this.#failures.get(server) !== failure)
-        this.#parts.log.error('a cut-off is not done yet', { agent_id: agentId, server, error: failure })
-      this.#failures.set(server, failure)
-      return
-    }
-    this.#failures.delete(server)
-    this.watcher.cut(host, server, cutOff.action, cause)
-    this.metrics.cutOff(cutOff.action, cause)
-    this.#staged(cutOff, 'banned')
-    const { code, message } =
-      host.keylime.cause === 'none' ? { code: '', message: host.latch?.reason ?? '' } : host.keylime
-    const took = host.noticedAt === undefined ? null : performance.now() - host.noticedAt
-    this.watcher.hosts.remember({
-      at: new Date().toISOString(),
-      agent_id: agentId,
-      action: cutOff.action,
-      cause,
-      code,
-      message,
-      took_ms: took,
-    })
-    this.#parts.log.info('a host is cut off', {
-      agent_id: agentId,
-      server,
-      action: cutOff.action,
-      cause,
-      code,
-      took_ms: Math.round(took ?? 0),
-      found: view,
-    })
-    this.#telling.host('done', agentId, { action: cutOff.action, cause, code, server, outcome: view })
-    this.#parts.changed()
-  }
-
-  #staged({ spiffeId }: CutOff, stage: 'banned' | 'gone'): void {
-    const host = this.watcher.hosts.find(this.#agentId(spiffeId))
-    if (host?.noticedAt !== undefined) this.metrics.stage(stage, (performance.now() - host.noticedAt) / 1000)
-  }
-
-  #cameBack({ spiffeId }: CutOff, server: string): void {
-    const agentId = this.#agentId(spiffeId)
-    this.#returned.set(agentId, performance.now())
-    this.metrics.returned()
-    this.#parts.log.error('a banned agent was attested again', { agent_id: agentId, server })
-    this.#telling.host('returned', agentId, { server })
-  }
-
   #braked(isOn: boolean, absent: number, hosts: number): void {
     const message = `${absent} of ${hosts} hosts are absent`
     this.#parts.log.error(isOn ? 'the brake is on: no host is evicted for absence' : 'the brake is off', {
@@ -339,14 +257,6 @@ export class Daemon {
     })
     this.#telling.whole(isOn ? 'brake_on' : 'brake_off', { message })
     this.#parts.changed()
-  }
-
-  #spiffeId(agentId: AgentId): string {
-    return `${this.#prefix}${agentId}`
-  }
-
-  #agentId(spiffeId: string): AgentId {
-    return parseAgentId(spiffeId.slice(this.#prefix.length))
   }
 
   // For completion: the names of hosts, where every shell may read them.

@@ -5,10 +5,13 @@
  */
 import { createHash, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { evictAgent, type SpireConnection } from '@tower-of-omens/spire-api'
+import { evictAgent } from '@tower-of-omens/spire-api'
 import type { Build } from '../context.ts'
+import { type ExplainSources, explainHosts } from '../explain/explaining.ts'
 import { hostsNamed } from '../fleet.ts'
-import { envelopeOf } from '../report.ts'
+import { OperatorError } from '../operator-error.ts'
+import { envelopeOf, errorEnvelope, type Report } from '../report.ts'
+import { REFUSED_STATUS } from '../sources/daemon.ts'
 import { type StatusReport, statusReport } from '../status/report.ts'
 import type { Daemon } from './daemon.ts'
 import type { FleetLooks } from './fleet-looks.ts'
@@ -21,7 +24,9 @@ export interface RouteParts {
   readonly daemon: Daemon
   readonly looks: FleetLooks
   readonly build: Build
-  readonly spire: readonly SpireConnection[]
+  readonly sources: ExplainSources
+  /** Aborts when the daemon is to end. */
+  readonly signal: AbortSignal
   /** Key that signs the list of those who are cut off; undefined: it is not signed. */
   readonly keyFile: string | undefined
 }
@@ -67,13 +72,33 @@ export function httpRoutes(parts: RouteParts): Routes {
  */
 export function readRoutes(parts: RouteParts): Routes {
   return {
-    'GET /status': async (query) => {
-      const maxAge = Number(query.get('max_age_ms') ?? Number.NaN)
-      const words = query.getAll('host')
-      const failOn = query.get('fail_on') === 'crit' ? 'crit' : 'warn'
-      const question = { words, failOn, ...(Number.isFinite(maxAge) && { maxAgeMs: maxAge }) } as const
-      return document(await statusOf(parts, PERSON_MS, question), parts)
-    },
+    'GET /status': (query) =>
+      answered(parts, async () => {
+        const maxAge = Number(query.get('max_age_ms') ?? Number.NaN)
+        const words = query.getAll('host')
+        const question = { words, failOn: failOnOf(query), ...(Number.isFinite(maxAge) && { maxAgeMs: maxAge }) }
+        return statusOf(parts, PERSON_MS, question)
+      }),
+    'GET /explain': (query) =>
+      answered(parts, async () => {
+        const { at, fleet } = await parts.looks.atMost(PERSON_MS)
+        const question = { word: query.get('word') ?? '', failOn: failOnOf(query), signal: parts.signal }
+        return { at, report: await explainHosts(parts.sources, fleet, { ...question, now: at.getTime() }) }
+      }),
+  }
+}
+
+function failOnOf(query: URLSearchParams): 'warn' | 'crit' {
+  return query.get('fail_on') === 'crit' ? 'crit' : 'warn'
+}
+
+// What is wrong with a question is an answer too: the one who asked has no keys to find out.
+async function answered(parts: RouteParts, ask: () => Promise<DatedReport>): Promise<Served> {
+  try {
+    return document(await ask(), parts)
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error
+    return json(REFUSED_STATUS, errorEnvelope(error, { ...parts.build, at: new Date(), seconds: 0 }))
   }
 }
 
@@ -83,7 +108,7 @@ export function readRoutes(parts: RouteParts): Routes {
  * @param parts What they need.
  * @returns The routes.
  */
-export function adminRoutes({ daemon, spire }: RouteParts): Routes {
+export function adminRoutes({ daemon, sources: { spire } }: RouteParts): Routes {
   const found = async (query: URLSearchParams) => {
     const fleet = daemon.fleet ?? (await daemon.lookAtAll())
     const [host, ...others] = hostsNamed(fleet.hosts, query.get('host') ?? '')
@@ -95,7 +120,7 @@ export function adminRoutes({ daemon, spire }: RouteParts): Routes {
     'POST /revoke': async (query, body) => {
       const target = await found(query)
       if (target === undefined) return json(404, { error: 'no host of that name, or several' })
-      await daemon.revoke(target.watched, body.trim() || 'no reason given')
+      await daemon.deeds.revoke(target.watched, body.trim() || 'no reason given')
       return json(200, { agent_id: target.host.agentId, spiffe_id: target.host.spiffeId })
     },
     'POST /restore': async (query) => {
@@ -126,8 +151,8 @@ interface StatusQuestion {
 }
 
 /** A report, and when its look ended: what it says is of that moment. */
-interface DatedReport {
-  readonly report: StatusReport
+interface DatedReport<R extends Report = Report> {
+  readonly report: R
   readonly at: Date
 }
 
@@ -135,13 +160,13 @@ async function statusOf(
   { daemon, looks }: RouteParts,
   ageMs: number,
   question: StatusQuestion = { words: [] },
-): Promise<DatedReport> {
+): Promise<DatedReport<StatusReport>> {
   const { at, fleet } = await looks.atMost(ageMs)
   const report = statusReport(fleet, question, at.getTime(), 0)
   return { report: { ...report, findings: [...report.findings, ...daemon.findings()] }, at }
 }
 
-function pageFacts(daemon: Daemon, { report, at }: DatedReport): PageFacts {
+function pageFacts(daemon: Daemon, { report, at }: DatedReport<StatusReport>): PageFacts {
   return {
     at: at.toISOString().replace(/\.\d+Z$/, 'Z'),
     mode: daemon.watcher.mode,

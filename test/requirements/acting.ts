@@ -46,7 +46,7 @@ export const ACTING: readonly Requirement[] = [
     id: 'operator:recover:beyond-retries',
     alias: 'O10',
     promise:
-      'an absence beyond the retries: recover restores the host; one whose measurements failed stays; one that is polled is left alone',
+      'an absence beyond the retries: recover restores the host; one whose measurements failed stays; one that is polled is left alone; watch does the same where its key says so, and cannot otherwise',
   },
   {
     id: 'operator:revoke:and-restore',

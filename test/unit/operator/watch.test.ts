@@ -2,7 +2,9 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { Agent, request } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { join } from 'node:path'
+import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
+import { EXPLAIN_DOCUMENT } from '../../../operator/schemas/reading.ts'
 import { brokenLink } from '../../../operator/watch/audit.ts'
 import { type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
 import { reconfigure, ringBell, startWatch, type WatchDaemon } from './watch-daemon.ts'
@@ -230,6 +232,30 @@ describe('what the daemon serves', () => {
     expect([failed.exit, failed.stdout]).toEqual([2, expect.stringContaining('KL-GATE-INVALID-QUOTE')])
     await daemon.stop()
     expect((await towerkeep('status', agentId, '--config', config)).exit).toBe(3)
+  })
+
+  it('is what explain says to people who have no keys themselves', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const { agentId } = site.keylime.node()
+    const agent = await site.keylime.startAgent()
+    site.keylime.verifier.set(agentId, { port: agent.port, operational_state: 9, last_event_id: 'quote_validation' })
+    const own = await towerkeep('explain', agentId, '--config', site.config)
+    await using daemon = await startWatch(site, 'mode = "observe"')
+    const config = join(site.folder, 'people.hcl')
+    writeFileSync(config, `watch {\n  read_socket = "${daemon.readSocket}"\n}\n`)
+    const ran = await towerkeep('explain', agentId, '--config', config)
+    const withoutTimes = (text: string): string => text.replaceAll(/\d+ s|\d{4}-\d\d-\d\dT[\d:.]+Z/g, '')
+    expect([ran.exit, withoutTimes(ran.stdout)]).toEqual([own.exit, withoutTimes(own.stdout)])
+    expect(ran.stdout).toContain('first broken link: gate')
+    const document = v.parse(
+      EXPLAIN_DOCUMENT,
+      JSON.parse((await towerkeep('explain', agentId, '--config', config, '-o', 'json')).stdout),
+    )
+    expect(document.items[0]?.chain.find(({ standing }) => standing === 'broken')?.codes).toContain(
+      'KL-GATE-INVALID-QUOTE',
+    )
+    const unknown = await towerkeep('explain', 'nobody', '--config', config)
+    expect([unknown.exit, unknown.stderr]).toEqual([64, expect.stringContaining('is no code and names no host')])
   })
 
   it('is what Prometheus scrapes: state, age, count, life left, for each host [T57]', async () => {
