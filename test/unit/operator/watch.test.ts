@@ -244,7 +244,6 @@ describe('what the daemon serves', () => {
     const config = join(site.folder, 'people.hcl')
     writeFileSync(config, `watch {\n  read_socket = "${daemon.readSocket}"\n}\n`)
     const ran = await towerkeep('explain', agentId, '--config', config)
-    const withoutTimes = (text: string): string => text.replaceAll(/\d+ s|\d{4}-\d\d-\d\dT[\d:.]+Z/g, '')
     expect([ran.exit, withoutTimes(ran.stdout)]).toEqual([own.exit, withoutTimes(own.stdout)])
     expect(ran.stdout).toContain('first broken link: gate')
     const document = v.parse(
@@ -350,6 +349,10 @@ describe('what the daemon serves', () => {
     expect(full.headers.get('towerkeep-signature')).toMatch(/^[A-Za-z0-9+/=]{60,}$/)
   })
 })
+
+function withoutTimes(text: string): string {
+  return text.replaceAll(/\d+ s|\d{4}-\d\d-\d\dT[\d:.]+Z/g, '')
+}
 
 function mode(path: string): string {
   return (statSync(path).mode & 0o777).toString(8)

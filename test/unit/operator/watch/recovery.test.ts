@@ -1,4 +1,3 @@
-import { dirname, join, resolve } from 'node:path'
 import { parseAgentId } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { array, assert, asyncProperty, boolean, constantFrom, integer, option, record } from 'fast-check'
@@ -7,7 +6,6 @@ import type { Recoverable } from '../../../../operator/act/recovering.ts'
 import type { KeylimeStanding } from '../../../../operator/watch/decide.ts'
 import type { WatchedHost } from '../../../../operator/watch/hosts.ts'
 import { Recovery } from '../../../../operator/watch/recovery.ts'
-import { importsOf } from '../../../source-files.ts'
 import { startFakeSite } from '../towerkeep.ts'
 import { startWatch } from '../watch-daemon.ts'
 
@@ -163,23 +161,5 @@ describe('recovery without a person', () => {
       expect(site.keylime.verifier.stats.requests['reactivate']).toBeUndefined()
       expect(daemon.log()).not.toContain('begins anew')
     }
-  })
-
-  it('is the only part of the daemon that could change anything at Keylime, and loaded by its key alone', () => {
-    const root = resolve(import.meta.dirname, '../../../..')
-    const seen = new Set<string>()
-    const walk = (path: string): void => {
-      if (seen.has(path)) return
-      seen.add(path)
-      for (const specifier of importsOf(path)) {
-        if (specifier === '@tower-of-omens/keylime/admin') admins.push(path)
-        // Loaded on demand: in `openRecovery`, for the key `recover`.
-        if (specifier.startsWith('.') && !specifier.endsWith('/reactivator.ts')) walk(resolve(dirname(path), specifier))
-      }
-    }
-    const admins: string[] = []
-    walk(join(root, 'operator/verbs/watch.ts'))
-    expect(seen.size).toBeGreaterThan(40)
-    expect(admins).toEqual([])
   })
 })
