@@ -16,7 +16,7 @@ demo: $(DEPS) dist/SHA256SUMS ## Attest this machine's software TPM with real SP
 test: $(DEPS) ## Run every check and every test; the last line counts them (TOWER=1 adds the three-host tower)
 	@node scripts/test.ts $(if $(TOWER),--tower)
 
-test-tpm: $(DEPS) ## Boot a guest with a TPM and run the TPM room on its /dev/tpmrm0 (skipped without qemu)
+test-tpm: $(DEPS) dist/SHA256SUMS ## Boot guests with a TPM: the TPM room and the key manager on its /dev/tpmrm0 (skipped without qemu)
 	@vitest run --project vm
 
 test-tower: $(DEPS) ## Run the scenarios of the three-host tower alone

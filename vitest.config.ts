@@ -50,6 +50,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
+          fileParallelism: false,
           setupFiles: ['test/certificate-polyfill.ts'],
           testTimeout: 60_000,
           hookTimeout: 300_000,

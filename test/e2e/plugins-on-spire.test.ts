@@ -17,10 +17,10 @@ import { freePorts } from '../lab/processes/ports.ts'
 import { Processes, type RigProcess } from '../lab/processes/processes.ts'
 import { type ConfObject, renderHcl } from '../lab/services/hcl-text.ts'
 import { Swtpm } from '../lab/services/swtpm.ts'
+import { SITE_DOMAIN, serverSocket, tpmKeysAgentConf, tpmKeysServerConf } from '../lab/services/tpm-keys-site.ts'
 
 const dist = process.env['TOWER_DIST'] ?? resolve(import.meta.dirname, '../../dist')
 const missing = ['swtpm', 'swtpm_setup'].filter((tool) => spawnSync(tool, ['--version']).error !== undefined)
-const TRUST_DOMAIN = 'example.org'
 
 interface Site {
   readonly folder: string
@@ -63,57 +63,29 @@ function start(program: string, name: string, conf: ConfObject, args: readonly s
 
 async function startServer(): Promise<void> {
   const { folder, port } = site
-  start('spire-server', 'spire-server', {
-    server: {
-      bind_address: '127.0.0.1',
-      bind_port: port,
-      socket_path: join(folder, 'api.sock'),
-      trust_domain: TRUST_DOMAIN,
-      data_dir: join(folder, 'server'),
-      log_level: 'DEBUG',
-      agent_ttl: '30s',
-    },
-    plugins: {
-      'DataStore "sql"': {
-        plugin_data: { database_type: 'sqlite3', connection_string: join(folder, 'server/data.sqlite3') },
-      },
-      'KeyManager "memory"': { plugin_data: {} },
-      'NodeAttestor "join_token"': { plugin_data: {} },
-      'BundlePublisher "keeper"': {
-        plugin_cmd: join(dist, 'bundle-publisher-keeper'),
-        plugin_data: { folder: join(folder, 'bundle') },
-      },
-    },
-  })
+  const keeper = {
+    plugin_cmd: join(dist, 'bundle-publisher-keeper'),
+    plugin_data: { folder: join(folder, 'bundle') },
+  }
+  const server = { folder: join(folder, 'server'), port, morePlugins: { 'BundlePublisher "keeper"': keeper } }
+  start('spire-server', 'spire-server', tpmKeysServerConf(server))
   await pollUntil('spire-server', async () => (await ask('healthcheck').catch(() => '')) !== '', { deadlineMs: 30_000 })
 }
 
 function ask(...args: string[]): Promise<string> {
-  return runCommand(join(site.bin, 'spire-server'), [...args, '-socketPath', join(site.folder, 'api.sock')])
+  return runCommand(join(site.bin, 'spire-server'), [...args, '-socketPath', serverSocket(join(site.folder, 'server'))])
 }
 
 /** Starts the agent of a folder, whose keys are in one of the TPMs. */
 function startAgent(folder: string, tpm: Swtpm, token?: string): RigProcess {
-  const conf = {
-    agent: {
-      server_address: '127.0.0.1',
-      server_port: site.port,
-      socket_path: join(folder, 'agent.sock'),
-      trust_domain: TRUST_DOMAIN,
-      // What the keeper has published is what the agent trusts.
-      trust_bundle_path: join(site.folder, 'bundle/bundle.pem'),
-      data_dir: join(folder, 'data'),
-      log_level: 'DEBUG',
-    },
-    plugins: {
-      'NodeAttestor "join_token"': { plugin_data: {} },
-      'WorkloadAttestor "unix"': { plugin_data: {} },
-      'KeyManager "tpm"': {
-        plugin_cmd: join(dist, 'key-manager-tpm'),
-        plugin_data: { directory: join(folder, 'tpm-keys'), tpm_path: tpm.path },
-      },
-    },
-  }
+  const conf = tpmKeysAgentConf({
+    folder,
+    serverPort: site.port,
+    // What the keeper has published is what the agent trusts.
+    bundleFile: join(site.folder, 'bundle/bundle.pem'),
+    tpmPath: tpm.path,
+    keyManager: join(dist, 'key-manager-tpm'),
+  })
   mkdirSync(join(folder, 'data'), { recursive: true })
   return start('spire-agent', `spire-agent-${agents++}`, conf, token === undefined ? [] : ['-joinToken', token])
 }
@@ -143,7 +115,7 @@ describe.skipIf(missing.length > 0)('on a real SPIRE (skipped without swtpm)', (
     timeout: 180_000,
   }, async () => {
     const folder = join(site.folder, 'agent')
-    const token = /Token: (\S+)/.exec(await ask('token', 'generate', '-spiffeID', `spiffe://${TRUST_DOMAIN}/node`))?.[1]
+    const token = /Token: (\S+)/.exec(await ask('token', 'generate', '-spiffeID', `spiffe://${SITE_DOMAIN}/node`))?.[1]
     const first = startAgent(folder, site.tpms.own, token)
     const attested = await pollUntil('the agent', serial, {
       deadlineMs: 60_000,

@@ -145,6 +145,11 @@ export const PACKAGES: readonly Requirement[] = [
     id: 'tpm-keys:tower:life',
     promise: "a tower host's agent attests, renews and restarts with its TPM's keys, which serve no other host",
   },
+  {
+    id: 'tpm-keys:kernel:life',
+    promise: "a SPIRE agent attests, renews and restarts with keys in the kernel's TPM device",
+  },
+  { id: 'tpm-keys:kernel:copy', promise: 'its folders are of no use to an agent beside another TPM' },
   { id: 'keeper:spire:rotation', promise: 'beside a real SPIRE server the keeper follows a new CA within seconds' },
   {
     id: 'tpm-keys:spire:life',

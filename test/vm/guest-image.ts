@@ -17,12 +17,25 @@ export interface GuestParts {
   readonly kernel: string
 }
 
+/** What a guest is to run. */
+export interface GuestImage {
+  /** Source of the program it starts. */
+  readonly program: string
+  /** Executables that it finds in /bin. */
+  readonly programs?: readonly string[]
+  /** Files that it finds, by absolute path. */
+  readonly files?: ReadonlyMap<string, Buffer>
+  /** Its memory, which holds the files too; default 1536 MB. */
+  readonly memoryMb?: number
+}
+
 const KERNEL_FOLDER = 'guest-kernel'
-const GUEST_LIMIT_MS = 240_000
+const GUEST_LIMIT_MS = 420_000
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
+/bin/busybox ip link set lo up
 cd /app && /bin/node guest.mjs 2>&1
 /bin/busybox poweroff -f
 `
@@ -51,14 +64,14 @@ export function guestParts(): GuestParts | { readonly missing: readonly string[]
  * Boots the guest once, with a TPM of its own.
  *
  * @param parts What it is made of.
- * @param program Source of the program it runs.
- * @returns All that its console said.
+ * @param image What it runs.
+ * @returns Its findings by name: lines `VM {"finding": ..., "value": ...}` of its console.
  * @throws {Error} It did not power off in time.
  */
-export async function runGuest(parts: GuestParts, program: string): Promise<string> {
+export async function runGuest(parts: GuestParts, image: GuestImage): Promise<ReadonlyMap<string, unknown>> {
   const dir = mkdtempSync(join(tmpdir(), 'tower-vm-'))
   try {
-    const initrd = await packInitrd(dir, parts, program)
+    const initrd = await packInitrd(dir, parts, image)
     mkdirSync(join(dir, 'tpm'))
     const socket = join(dir, 'control.sock')
     const args = [
@@ -73,7 +86,7 @@ export async function runGuest(parts: GuestParts, program: string): Promise<stri
     const tpm = spawn('swtpm', args, { stdio: 'ignore' })
     try {
       await untilThere(socket)
-      return await boot(parts, initrd, socket)
+      return findingsIn(await boot(parts, { initrd, socket, memoryMb: image.memoryMb ?? 1536 }))
     } finally {
       tpm.kill()
     }
@@ -82,12 +95,19 @@ export async function runGuest(parts: GuestParts, program: string): Promise<stri
   }
 }
 
-async function packInitrd(dir: string, { busybox }: GuestParts, program: string): Promise<string> {
+function findingsIn(said: string): ReadonlyMap<string, unknown> {
+  const lines = [...said.matchAll(/^VM (\{.*\})\r?$/gm)].map(
+    ([, json = '']) => JSON.parse(json) as { finding: string; value: unknown },
+  )
+  return new Map(lines.map(({ finding, value }) => [finding, value]))
+}
+
+async function packInitrd(dir: string, { busybox }: GuestParts, image: GuestImage): Promise<string> {
   const root = join(dir, 'root')
   for (const folder of ['bin', 'app', 'dev', 'proc', 'sys', 'tmp', 'etc'])
     mkdirSync(join(root, folder), { recursive: true })
   await build({
-    entryPoints: [program],
+    entryPoints: [image.program],
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -95,10 +115,17 @@ async function packInitrd(dir: string, { busybox }: GuestParts, program: string)
     logLevel: 'error',
   })
   copyFileSync(busybox, join(root, 'bin/busybox'))
+  const { programs = [], files = new Map<string, Buffer>() } = image
   copyFileSync(process.execPath, join(root, 'bin/node'))
-  for (const library of librariesOf(process.execPath)) {
+  for (const program of programs) copyFileSync(program, join(root, 'bin', basename(program)))
+  const libraries = new Set([process.execPath, ...programs].flatMap(librariesOf))
+  for (const library of libraries) {
     mkdirSync(join(root, dirname(library)), { recursive: true })
     copyFileSync(library, join(root, library))
+  }
+  for (const [path, content] of files) {
+    mkdirSync(join(root, dirname(path)), { recursive: true })
+    writeFileSync(join(root, path), content)
   }
   writeFileSync(join(root, 'init'), INIT, { mode: 0o755 })
   const initrd = join(dir, 'initrd')
@@ -109,9 +136,14 @@ async function packInitrd(dir: string, { busybox }: GuestParts, program: string)
   return initrd
 }
 
-function boot({ qemu, kernel }: GuestParts, initrd: string, socket: string): Promise<string> {
+function boot(
+  { qemu, kernel }: GuestParts,
+  { initrd, socket, memoryMb }: { readonly initrd: string; readonly socket: string; readonly memoryMb: number },
+): Promise<string> {
   const guest = spawn(qemu, [
-    ...'-m 1536 -smp 2 -nographic -no-reboot -nic none -accel tcg'.split(' '),
+    '-m',
+    `${memoryMb}`,
+    ...'-smp 2 -nographic -no-reboot -nic none -accel tcg'.split(' '),
     '-kernel',
     kernel,
     '-initrd',
