@@ -4,7 +4,7 @@
  * @see TCG Algorithm Registry, TPM_ALG_ID
  * @module
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { ByteReader } from './byte-reader.ts'
 import { TpmError } from './tpm-error.ts'
 
@@ -95,14 +95,14 @@ export function opensslHash(hashAlg: HashAlg): string {
  * @throws {TpmError} `TPM_UNSUPPORTED`: this OpenSSL lacks the hash (SM3 in some builds).
  */
 export function digest(hashAlg: HashAlg, ...chunks: readonly Uint8Array[]): Buffer {
-  let hash: ReturnType<typeof createHash>
+  const [only] = chunks
+  const bytes = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
   try {
-    hash = createHash(HASHES[hashAlg].openssl)
+    // In one call, which costs a third of a hash object.
+    return hash(HASHES[hashAlg].openssl, bytes, 'buffer')
   } catch (cause) {
     throw new TpmError('TPM_UNSUPPORTED', `hash algorithm ${hashAlg} is not available in this OpenSSL`, cause)
   }
-  for (const chunk of chunks) hash.update(chunk)
-  return hash.digest()
 }
 
 /**

@@ -7,6 +7,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { ALG, type HashAlg, MAX_DIGEST_BYTES, requireHash } from './algorithms.ts'
 import { ByteReader } from './byte-reader.ts'
+import { eccSpki, pemOf, rsaSpki } from './spki.ts'
 import { TpmError } from './tpm-error.ts'
 
 /** An elliptic curve read here. */
@@ -38,7 +39,9 @@ interface PublicFields {
   /** The TPMT_PUBLIC as received: what the Name hashes. */
   readonly area: Buffer
   readonly key: KeyObject
-  /** SPKI PEM with a final newline, byte for byte what OpenSSL writes. */
+  /** SubjectPublicKeyInfo, DER, byte for byte what OpenSSL writes. */
+  readonly spki: Buffer
+  /** The same as PEM, with a final newline. */
   readonly pem: string
 }
 
@@ -46,12 +49,18 @@ interface PublicFields {
 export interface TpmRsaPublic extends PublicFields {
   readonly type: 'rsa'
   readonly bits: number
+  /** Big-endian, without leading zeros; so is the exponent. */
+  readonly modulus: Buffer
+  readonly exponent: Buffer
 }
 
 /** A parsed elliptic curve key. */
 export interface TpmEccPublic extends PublicFields {
   readonly type: 'ecc'
   readonly curve: Curve
+  /** Coordinates of the point, as many bytes as the curve's field has. */
+  readonly x: Buffer
+  readonly y: Buffer
 }
 
 /** A parsed public key of a TPM. */
@@ -132,26 +141,32 @@ function readScheme(reader: ByteReader, table: SchemeTable): KeyScheme {
   return { name, hashAlg }
 }
 
-function readRsa(reader: ByteReader): { scheme: KeyScheme; bits: number; key: KeyObject; pem: string } {
+type RsaParts = Pick<TpmRsaPublic, 'scheme' | 'bits' | 'modulus' | 'exponent' | 'key' | 'spki' | 'pem'>
+
+function readRsa(reader: ByteReader): RsaParts {
   const scheme = readScheme(reader, RSA_SCHEMES)
   const bits = reader.u16('keyBits')
   if (!RSA_BITS.includes(bits)) {
     throw new TpmError('TPM_UNSUPPORTED', `TPMT_PUBLIC keyBits: expected 2048, 3072 or 4096, found ${bits}`)
   }
-  const exponent = reader.u32('exponent') || DEFAULT_EXPONENT
-  if (exponent < 3 || exponent % 2 === 0) throw reader.malformed('exponent', 'an odd number above 2', `${exponent}`)
+  const number = reader.u32('exponent') || DEFAULT_EXPONENT
+  if (number < 3 || number % 2 === 0) throw reader.malformed('exponent', 'an odd number above 2', `${number}`)
   const modulus = reader.sized(MAX_MODULUS_BYTES, 'modulus')
   reader.end()
   const isFull =
     modulus.length * 8 === bits && modulus.readUInt8(0) >= 0x80 && modulus.readUInt8(bits / 8 - 1) % 2 === 1
   if (!isFull) throw reader.malformed('modulus', `an odd number of ${bits} bits`, `${modulus.length} bytes`)
   const e = Buffer.alloc(4)
-  e.writeUInt32BE(exponent)
-  const jwk = { kty: 'RSA', n: modulus.toString('base64url'), e: withoutLeadingZeros(e).toString('base64url') }
-  return { scheme, bits, ...importKey(jwk) }
+  e.writeUInt32BE(number)
+  const exponent = withoutLeadingZeros(e)
+  const key = importKey({ kty: 'RSA', n: modulus.toString('base64url'), e: exponent.toString('base64url') })
+  const spki = rsaSpki(modulus, exponent)
+  return { scheme, bits, modulus, exponent, key, spki, pem: pemOf(spki) }
 }
 
-function readEcc(reader: ByteReader): { scheme: KeyScheme; curve: Curve; key: KeyObject; pem: string } {
+type EccParts = Pick<TpmEccPublic, 'scheme' | 'curve' | 'x' | 'y' | 'key' | 'spki' | 'pem'>
+
+function readEcc(reader: ByteReader): EccParts {
   const scheme = readScheme(reader, ECC_SCHEMES)
   const curveId = reader.u16('curveID')
   const facts = CURVES.get(curveId)
@@ -160,8 +175,10 @@ function readEcc(reader: ByteReader): { scheme: KeyScheme; curve: Curve; key: Ke
   const x = readCoordinate(reader, 'x', facts.bytes)
   const y = readCoordinate(reader, 'y', facts.bytes)
   reader.end()
-  const jwk = { kty: 'EC', crv: facts.curve, x: x.toString('base64url'), y: y.toString('base64url') }
-  return { scheme, curve: facts.curve, ...importKey(jwk) }
+  const { curve } = facts
+  const key = importKey({ kty: 'EC', crv: curve, x: x.toString('base64url'), y: y.toString('base64url') })
+  const spki = eccSpki(curve, x, y)
+  return { scheme, curve, x, y, key, spki, pem: pemOf(spki) }
 }
 
 function readKdf(reader: ByteReader): void {
@@ -185,10 +202,9 @@ function withoutLeadingZeros(bytes: Buffer): Buffer {
   return bytes.subarray(first === -1 ? bytes.length : first)
 }
 
-function importKey(jwk: Readonly<Record<string, string>>): { key: KeyObject; pem: string } {
+function importKey(jwk: Readonly<Record<string, string>>): KeyObject {
   try {
-    const key = createPublicKey({ key: jwk, format: 'jwk' })
-    return { key, pem: key.export({ type: 'spki', format: 'pem' }) }
+    return createPublicKey({ key: jwk, format: 'jwk' })
   } catch (cause) {
     throw new TpmError(
       'TPM_MALFORMED',

@@ -99,18 +99,16 @@ function subjectKeyOf(certificate: Buffer): SubjectKey {
 }
 
 function isKey(found: SubjectKey, ek: TpmPublic): boolean {
-  const jwk = ek.key.export({ format: 'jwk' })
-  if (RSA_OIDS.has(found.oid)) return isRsaKey(found.key, jwk.n, jwk.e)
+  if (RSA_OIDS.has(found.oid)) return isRsaKey(found.key, ek)
   if (found.oid !== EC_OID || ek.type !== 'ecc') return false
   const curve = CURVES[ek.curve]
-  return isCurve(found.parameters, curve) && isPoint(found.key, curve, fromBase64Url(jwk.x), fromBase64Url(jwk.y))
+  return isCurve(found.parameters, curve) && isPoint(found.key, curve, ek.x, ek.y)
 }
 
-// An EK that is no RSA key has neither modulus nor exponent.
-function isRsaKey(key: Buffer, n: string | undefined, e: string | undefined): boolean {
+function isRsaKey(key: Buffer, ek: TpmPublic): boolean {
   const [modulus, exponent] = membersOf(readDer(key, DER.sequence)).map((one) => requireTag(one, DER.integer))
   if (modulus === undefined || exponent === undefined) throw new DerError('an RSA key without modulus or exponent')
-  return isNumber(modulus, fromBase64Url(n)) && isNumber(exponent, fromBase64Url(e))
+  return ek.type === 'rsa' && isNumber(modulus, ek.modulus) && isNumber(exponent, ek.exponent)
 }
 
 // A curve by its name, or by all of its parameters: one of them changed is another curve.
@@ -155,8 +153,4 @@ function padded(number: Buffer, bytes: number): Buffer {
 
 function isNumber(found: Buffer, expected: Buffer): boolean {
   return expected.length > 0 && Buffer.compare(withoutLeadingZeros(found), withoutLeadingZeros(expected)) === 0
-}
-
-function fromBase64Url(text: string | undefined): Buffer {
-  return Buffer.from(text ?? '', 'base64url')
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isAscii } from 'node:buffer'
 import { KeylimeError } from '../basis/errors.ts'
 
 /** Bound on every message, in bytes; a response with a quote of all PCRs takes under 6 KiB. */
@@ -76,7 +77,7 @@ export function readBytes(message: string, fields: MessageFields, name: string):
 /** Reads a field of ASCII text. @param message Name. @param fields All. @param name Which. @returns It. @throws {KeylimeError} As {@link readBytes}. */
 export function readText(message: string, fields: MessageFields, name: string): string {
   const bytes = readBytes(message, fields, name)
-  if (bytes.some((byte) => byte > 0x7f)) throw badMessage(`${message} field ${name} holds other than ASCII text`)
+  if (!isAscii(bytes)) throw badMessage(`${message} field ${name} holds other than ASCII text`)
   return bytes.toString('latin1')
 }
 
@@ -91,9 +92,11 @@ export function badMessage(text: string): KeylimeError {
   return new KeylimeError('KEYLIME_BAD_MESSAGE', text)
 }
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 function parseJson(message: string, bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    return JSON.parse(UTF8.decode(bytes))
   } catch {
     // The parser's own message quotes the input, so it is not kept.
     throw badMessage(`${message} is not valid JSON`)

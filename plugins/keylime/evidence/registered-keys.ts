@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { HashAlg } from '@tower-of-omens/tpm'
 import { parseTpm2bPublic, qualifiedName, TpmError, type TpmPublic } from '@tower-of-omens/tpm'
 import { KeylimeError } from '../basis/errors.ts'
@@ -56,12 +56,11 @@ export function registeredKeys(record: RegisteredRecord): RegisteredKeys {
   const ek = parseKey(record, 'EK', record.ekTpm)
   requireAk(record, ak)
   requireMatchingCertificate(record, ek)
-  const spki = ek.key.export({ type: 'spki', format: 'der' })
   const keys: RegisteredKeys = {
     ak,
     ek,
     qualifiedSigner: qualifiedName(ek, ak),
-    ekFingerprint: createHash('sha256').update(spki).digest('hex'),
+    ekFingerprint: hash('sha256', ek.spki),
     ekUuid: ekUuid(ek.pem),
   }
   parsed.set(record, keys)
