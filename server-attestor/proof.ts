@@ -12,9 +12,10 @@ import {
   checkBoundQuote,
   checkQuoteBinding,
   type Evidence,
+  type ParsedQuote,
   parseQuote,
-  verifyBoundQuote,
-  verifyQuote,
+  requireBoundSigner,
+  requireSigner,
 } from '@tower-of-omens/keylime/evidence'
 import type { AttestStream } from '@tower-of-omens/spire-sdk'
 import { agentSpiffeId, RpcError } from '@tower-of-omens/spire-sdk'
@@ -78,11 +79,8 @@ export async function prove(
   asker: Asker,
   signal: AbortSignal,
 ): Promise<Proof> {
-  const { registrar, allowedHashAlgs } = source
-  const { bound } = evidence
-  const quote = parseQuote(evidence.quote)
-  if (bound === undefined) checkQuoteBinding(quote, { ...evidence, allowedHashAlgs })
-  else checkBoundQuote(quote, bound, { ...evidence, allowedHashAlgs })
+  const { registrar } = source
+  checkedQuote(evidence, source)
   const remembered = registrar.remembered(evidence.agentId)
   if (remembered === undefined) return proveAnew(evidence, source, asker, signal)
   const failure = failureWith(evidence, remembered, source)
@@ -155,14 +153,40 @@ export async function proveAgain(
   throw new KeylimeError('KEYLIME_UNAVAILABLE', text, { facts: { agent_id: evidence.agentId } })
 }
 
+/** A quote that passed every check that needs no record, and the record that proved it. */
+interface CheckedQuote {
+  readonly quote: ParsedQuote
+  /** Proves it for good: a record object never changes, and one that is read again unchanged is the same object. */
+  provedBy?: RegistrarRecord
+}
+
+// By evidence, which is one attestation's: checked once, however many records it is held against.
+const checked = new WeakMap<Evidence, CheckedQuote>()
+
+function checkedQuote(evidence: Evidence, { allowedHashAlgs }: Pick<ProofSource, 'allowedHashAlgs'>): CheckedQuote {
+  const known = checked.get(evidence)
+  if (known !== undefined) return known
+  const { bound } = evidence
+  const quote = parseQuote(evidence.quote)
+  if (bound === undefined) checkQuoteBinding(quote, { ...evidence, allowedHashAlgs })
+  else checkBoundQuote(quote, bound, { ...evidence, allowedHashAlgs })
+  const found: CheckedQuote = { quote }
+  checked.set(evidence, found)
+  return found
+}
+
 function failureWith(
   evidence: Evidence,
   record: RegistrarRecord,
   accepted: Pick<ProofSource, 'allowedHashAlgs'>,
 ): KeylimeError | undefined {
   try {
-    if (evidence.bound === undefined) verifyQuote(evidence, record, accepted)
-    else verifyBoundQuote(evidence, evidence.bound, record, accepted)
+    const found = checkedQuote(evidence, accepted)
+    if (found.provedBy === record) return undefined
+    const { agentId, bound } = evidence
+    if (bound === undefined) requireSigner(found.quote, record, agentId)
+    else requireBoundSigner(found.quote, bound, record, agentId)
+    found.provedBy = record
     return undefined
   } catch (error) {
     if (error instanceof KeylimeError) return withRegisteredNode(error, record)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { agentState, cut, stateInWords } from '@tower-of-omens/keylime'
+import { agentState, BoundedMap, cut, stateInWords } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { type ErrorCode, entryOf, type GateCode } from './catalogue/catalogue.ts'
 import { type Decision, type Reason, reasonFor } from './decision.ts'
@@ -123,12 +123,25 @@ export function enrolledPolicy(
       ? pushStrength(policy, record, types, rules.measuredBoot)
       : strengthOf(policy, record, rules.measuredBoot)
   try {
-    const policy = parseTpmPolicy(record.tpmPolicy)
+    const policy = policyOf(record.tpmPolicy)
     return { policy, strength: strength(policy) }
   } catch (error) {
     if (!(error instanceof TpmPolicyError)) throw error
     return { unreadable: error.message, strength: strength(undefined) }
   }
+}
+
+/** Policies read last, by their text: a fleet has a few, and each of its nodes comes with one. */
+const read = new BoundedMap<string, TpmPolicy>(64)
+/** Longer ones are read each time. */
+const MAX_KEPT_CHARACTERS = 8_192
+
+function policyOf(text: string): TpmPolicy {
+  const known = read.get(text)
+  if (known !== undefined) return known
+  const policy = parseTpmPolicy(text)
+  if (text.length <= MAX_KEPT_CHARACTERS) read.set(text, policy)
+  return policy
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { attestError } from '@tower-of-omens/gate'
 import type { AgentId } from '@tower-of-omens/keylime'
 import { BoundedMap, Limiter, oneLine, untilAborted } from '@tower-of-omens/keylime'
@@ -198,6 +198,13 @@ function keyOf(agentId: string, akTpm: Uint8Array): string {
   return `${agentId}:${digestOf(akTpm)}`
 }
 
+// By the bytes' object, which stays the same as long as the registrar's record does.
+const digests = new WeakMap<Uint8Array, string>()
+
 function digestOf(akTpm: Uint8Array): string {
-  return createHash('sha256').update(akTpm).digest('hex')
+  const known = digests.get(akTpm)
+  if (known !== undefined) return known
+  const digest = hash('sha256', akTpm)
+  digests.set(akTpm, digest)
+  return digest
 }

@@ -217,7 +217,8 @@ export class AttestationMetrics {
   }
 
   #of(name: MetricName, labels: Labels): Series {
-    const key = JSON.stringify([name, labels])
+    // The labels of a metric come in one order.
+    const key = [name, ...Object.values(labels)].join('\n')
     let series = this.#series.get(key)
     if (series === undefined) {
       series = { name, labels, value: 0, samples: [], seen: 0 }

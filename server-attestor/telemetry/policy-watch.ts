@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { EnrolledPolicy } from '@tower-of-omens/gate'
 import { checksNothing, describeStrength } from '@tower-of-omens/gate'
 import { BoundedMap, type Log } from '@tower-of-omens/keylime'
@@ -29,9 +29,9 @@ export class PolicyWatch {
     }
     const what = enrolled.policy?.canonical ?? `unreadable: ${enrolled.unreadable ?? ''}`
     // A policy can have 64 KiB; its hash is as good to tell that it has changed.
-    const hash = createHash('sha256').update(what).digest('base64')
-    if (this.#warned.get(agentId) === hash) return
-    this.#warned.set(agentId, hash)
+    const digest = enrolled.policy?.sha256 ?? hash('sha256', what)
+    if (this.#warned.get(agentId) === digest) return
+    this.#warned.set(agentId, digest)
     log.warn(
       'Enrolled policy checks nothing: the node has a TPM that answers, and nothing is known of what runs on it',
       {

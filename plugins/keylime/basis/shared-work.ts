@@ -16,6 +16,7 @@ interface Run<T> {
   readonly promise: Promise<T>
   readonly controller: AbortController
   waiting: number
+  isOver: boolean
 }
 
 /** One piece of work that is done once for all who ask while it is under way. */
@@ -68,10 +69,14 @@ export class SharedWork<T> {
       if (this.#open?.controller === controller) this.#open = undefined
     }
     const promise = this.#work(controller.signal, close)
-    const run = { promise, controller, waiting: 0 }
+    const run = { promise, controller, waiting: 0, isOver: false }
     this.#open = run
+    const end = (): void => {
+      run.isOver = true
+      close()
+    }
     // Before any waiter hears of it, so that none of them joins what is over.
-    promise.then(close, close)
+    promise.then(end, end)
     return run
   }
 
@@ -83,7 +88,8 @@ export class SharedWork<T> {
       run.waiting -= 1
       if (run.waiting === 0) {
         if (this.#open === run) this.#open = undefined
-        run.controller.abort()
+        // What is over needs no end, and to make the reason of one costs as much as a hash.
+        if (!run.isOver) run.controller.abort()
       }
     }
   }

@@ -8,8 +8,8 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 import { describeSelections, type HashAlg, pcrDigestOf } from '@tower-of-omens/tpm'
-import type { BoundTask, Evidence } from './evidence.ts'
-import { type ParsedQuote, parseQuote, requireSigner, signatureMismatch } from './quote.ts'
+import type { BoundTask } from './evidence.ts'
+import { type ParsedQuote, requireSigner, signatureMismatch } from './quote.ts'
 import type { RegisteredRecord } from './registered-keys.ts'
 import { rejectedQuote } from './rejected-quote.ts'
 
@@ -46,26 +46,26 @@ export function checkBoundQuote(
 }
 
 /**
- * Proves that the TPM whose keys the registrar holds made this quote for this attestation.
+ * Requires that the registered keys are the claimed ones, and that they signed a quote: with {@link checkBoundQuote} the
+ * proof that the TPM whose keys the registrar holds made it for this attestation.
  *
- * @param evidence What the caller sent.
+ * @param quote Passed {@link checkBoundQuote}.
  * @param task What was asked.
- * @param record The registrar's record for the claimed agent ID.
- * @param policy The hash algorithms in favour.
- * @throws {KeylimeError} As `verifyQuote`; `KEYLIME_QUOTE_REJECTED` also when the record holds other keys than claimed.
+ * @param record The registrar's record.
+ * @param agentId Whose record it must be.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: other keys. `KEYLIME_BAD_RESPONSE`: as
+ *   {@link requireSigner}.
  */
-export function verifyBoundQuote(
-  evidence: Evidence,
+export function requireBoundSigner(
+  quote: ParsedQuote,
   task: BoundTask,
   record: RegisteredRecord,
-  policy: { readonly allowedHashAlgs: readonly HashAlg[] },
+  agentId: string,
 ): void {
-  const quote = parseQuote(evidence.quote)
-  checkBoundQuote(quote, task, { ...policy, hashAlg: evidence.hashAlg })
   // The credential was sealed for the claimed keys: only if they are the registered ones does it prove anything.
   if (!isEqual(record.ekTpm, task.keys.ek)) throw rejectedQuote('its EK is another than the registered one')
   if (!isEqual(record.akTpm, task.keys.ak)) throw rejectedQuote('its AK is another than the registered one')
-  requireSigner(quote, record, evidence.agentId)
+  requireSigner(quote, record, agentId)
 }
 
 /** Lengths are public; contents are compared in constant time. */

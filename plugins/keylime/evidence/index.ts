@@ -6,7 +6,7 @@
 
 export { type AgentData, DEFAULT_AGENT_DATA, parseAgentData } from './agent-data.ts'
 export { type Binding, boundNonce } from './bound-nonce.ts'
-export { checkBoundQuote, verifyBoundQuote } from './bound-quote.ts'
+export { checkBoundQuote, requireBoundSigner } from './bound-quote.ts'
 export { type AnchorDates, anchorDates, type EkAnchors, loadEkAnchors } from './ek-anchors.ts'
 export { type EkChain, type EkFault, judgeEkChain } from './ek-chain.ts'
 export type { BoundTask, Evidence } from './evidence.ts'
@@ -23,6 +23,6 @@ export {
   parsePayload,
 } from './messages.ts'
 export { newNonce } from './nonce.ts'
-export { checkQuoteBinding, parseQuote, verifyQuote } from './quote.ts'
+export { checkQuoteBinding, type ParsedQuote, parseQuote, requireSigner, verifyQuote } from './quote.ts'
 export { registeredKeys } from './registered-keys.ts'
 export type { ClaimedKeys, TpmTask } from './tpm-messages.ts'

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { eccSpki, pemOf, rsaSpki } from '../../../plugins/tpm/spki.ts'
 
 const bytesOf = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64url')
 const derOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' })
-const pemFrom = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }).toString()
+const pemFrom = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' })
 
 describe('SubjectPublicKeyInfo', () => {
   it.each([
