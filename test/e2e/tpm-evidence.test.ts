@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FIRST_HANDLE, getHandles } from '../../plugins/tpm/commands/index.ts'
 import { Tpm } from '../../plugins/tpm-device/index.ts'
+import { QUICK_SYNC, reattest } from '../lab/one-host/reattest.ts'
 import type { Rig } from '../lab/one-host/rig.ts'
 import { PINNED_PCR } from '../lab/one-host/rig.ts'
 import { linesOf, refusalsIn, startAndAttest, startAndBeRefused, startHost, stopAndForget } from './host.ts'
@@ -17,7 +18,7 @@ describe('a host in pull mode that quotes by itself', () => {
         agentTtl: '20s',
         plugin: { data: { pcr_selectors: [String(PINNED_PCR)], verifier_opinion_ttl: '10m' } },
       },
-      agent: { syncInterval: '1s' },
+      agent: { syncInterval: QUICK_SYNC },
     })
     await rig.enrol()
   }, 300_000)
@@ -41,6 +42,23 @@ describe('a host in pull mode that quotes by itself', () => {
     await expect.poll(attested, { timeout: 60_000 }).toBeGreaterThanOrEqual(before.attested + 3)
     await rig.keylime.admin.waitForQuotes(rig.agentId, before.quotes)
     expect(refusalsIn(rig.spireAgent.readLog())).toEqual([])
+  }, 120_000)
+
+  it('attests again 50 times beside its Keylime agent, and neither fails [tpm:e2e:again-and-again]', async () => {
+    const tpm = await Tpm.open({ path: rig.tpm.path, timeoutMs: 15_000 })
+    try {
+      const loaded = async (): Promise<number> => (await tpm.run(getHandles(FIRST_HANDLE.transient))).length
+      const before = await loaded()
+      const quotes = (await rig.keylime.admin.enrolled(rig.agentId))?.attestationCount ?? 0
+      const refusals = refusalsIn(rig.spireAgent.readLog()).length
+      expect((await reattest(rig, 50)).length).toBeGreaterThanOrEqual(50)
+      await rig.keylime.admin.waitForQuotes(rig.agentId, quotes)
+      expect((await rig.keylime.admin.enrolled(rig.agentId))?.attestationStatus).toBe('PASS')
+      expect(refusalsIn(rig.spireAgent.readLog())).toHaveLength(refusals)
+      expect(await loaded()).toBe(before)
+    } finally {
+      await tpm.close()
+    }
   }, 120_000)
 
   it('goes on when its Keylime agent is away, until the verifier has no fresh word of it [tpm:e2e:pull]', async () => {

@@ -38,6 +38,10 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
     promise: 'the password of the endorsement hierarchy is read from a file where there is one',
   },
   {
+    id: 'tpm:e2e:again-and-again',
+    promise: 'an agent attests again and again beside its Keylime agent: neither fails, and nothing is left in the TPM',
+  },
+  {
     id: 'tpm:messages:older-halves',
     promise: 'a half that knows nothing of tpm/1 understands every message, and its messages are understood',
   },
