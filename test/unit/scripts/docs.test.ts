@@ -5,6 +5,7 @@ import { AGENT_SCHEMA } from '../../../agent-attestor/schema.ts'
 import { CATALOGUE } from '../../../plugins/gate/catalogue/catalogue.ts'
 import { decodeConfig } from '../../../plugins/spire-sdk/hcl/index.ts'
 import { fillSections } from '../../../scripts/docs/fill-sections.ts'
+import { operatorFiles } from '../../../scripts/docs/operator-files.ts'
 import { SECTIONS } from '../../../scripts/docs/sections.ts'
 import { SERVER_SCHEMA } from '../../../server-attestor/schema.ts'
 
@@ -33,6 +34,15 @@ describe('the documentation', () => {
   it('holds in its generated sections what the code says [P28]', () => {
     const stale = pages.filter((page) => fillSections(read(page), SECTIONS, page) !== read(page))
     expect(stale).toEqual([])
+  })
+
+  it('has the manual pages, completion scripts and schemas that the verbs of towerkeep make [O28] [P28]', () => {
+    const files = operatorFiles()
+    const stale = [...files].filter(([file, text]) => !existsSync(join(root, file)) || read(file) !== text)
+    expect(stale.map(([file]) => file)).toEqual([])
+    const made = globSync('packaging/{man/towerkeep*,completion/*,schema/*}', { cwd: root })
+    expect(made.filter((file) => !files.has(file))).toEqual([])
+    expect(made.length).toBe(files.size)
   })
 
   it('explains every key of both halves, the aliases and the ignored ones too [T75] [P28]', () => {
@@ -74,10 +84,10 @@ describe('the documentation', () => {
     expect(codes.filter((code) => !Object.hasOwn(CATALOGUE, code))).toEqual([])
     const commands = [...everything.matchAll(/keylime_tenant -c (\w+)/g)].map(([, command]) => command)
     expect(commands.filter((command) => !TENANT_COMMANDS.includes(command ?? ''))).toEqual([])
-    expect(commands.length).toBeGreaterThan(5)
+    expect(commands.length).toBeGreaterThan(2)
   })
 
-  it('links to nothing that is not there [T75]', () => {
+  it('links to nothing that is not there [O28] [T75]', () => {
     const broken = pages.flatMap((page) =>
       [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g)]
         .filter(([, path = '', anchor = '']) => !isThere(page, path, anchor))
