@@ -87,6 +87,12 @@ export const OPERATOR: readonly Requirement[] = [
     promise: 'kill -9 between ban and verification: found and kept at the next start; full disk: acts, and says so',
   },
   {
+    id: 'operator:runbooks:use-the-tool',
+    alias: 'O28',
+    promise:
+      'the runbooks do with towerkeep whatever it does, and run as they stand; links lead somewhere; manual, completion and pages are what the code says',
+  },
+  {
     id: 'operator:watch:thousand-hosts',
     alias: 'O26',
     promise: '1,000 hosts, one failure noticed -> banned <= 0.5 s p99, 50 at once <= 1 s, RSS <= 200 MB',

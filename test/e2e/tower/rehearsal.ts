@@ -1,6 +1,9 @@
 /**
  * Runbooks, rehearsed: their command blocks run as they stand, with the commands of a real fleet led to the tower.
  *
+ * `towerkeep` is the built program; of its flags only those are given that name paths of the machine, which has no such
+ * folders for each host of the tower.
+ *
  * @module
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -10,12 +13,15 @@ import type { TowerHost } from '../../lab/tower/host.ts'
 import { DOMAIN } from '../../lab/tower/hosts.ts'
 import type { Tower } from '../../lab/tower/tower.ts'
 import type { TowerParts } from '../../lab/tower/tower-options.ts'
+import { towerkeepScript } from './rehearsed-towerkeep.ts'
 
 /** One fenced block of a runbook. */
 export interface Block {
   /** Where it runs: on a node, or where SPIRE server and Keylime are. */
   readonly on: 'node' | 'services'
   readonly commands: string
+  /** Exit code that its first line names; 0 where it names none. */
+  readonly exits: number
   /** The heading it stands under. */
   readonly heading: string
 }
@@ -31,10 +37,13 @@ export interface RehearsalOptions {
 }
 
 const PLACES: Readonly<Record<string, Block['on']>> = {
-  '# on the node': 'node',
-  '# on the SPIRE server': 'services',
-  '# on the Keylime host': 'services',
+  node: 'node',
+  'SPIRE server': 'services',
+  'Keylime host': 'services',
 }
+
+/** First line of a block: where it runs, and how it ends where that is not 0. */
+const FIRST_LINE = /^# on the (?<place>[A-Za-z ]+?)(?:, exits (?<exits>\d+))?$/
 
 const TOWER = resolve(import.meta.dirname, '..', '..', 'lab', 'tower', 'tower')
 
@@ -59,9 +68,10 @@ const LOGS: Readonly<Record<string, string>> = {
 export function blocksOf(markdown: string): readonly Block[] {
   return [...markdown.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(({ 1: commands = '', index }) => {
     const heading = [...markdown.slice(0, index).matchAll(/^## (.*)$/gm)].at(-1)?.[1] ?? ''
-    const on = PLACES[commands.split('\n')[0] ?? '']
+    const { place = '', exits = '0' } = FIRST_LINE.exec(commands.split('\n')[0] ?? '')?.groups ?? {}
+    const on = PLACES[place]
     if (on === undefined) throw new Error(`a block under "${heading}" does not say where it runs: ${commands}`)
-    return { on, commands, heading }
+    return { on, commands, heading, exits: Number(exits) }
   })
 }
 
@@ -71,7 +81,7 @@ export function blocksOf(markdown: string): readonly Block[] {
  * @param block Its commands: the first that fails ends it.
  */
 export function runBlock(options: RehearsalOptions, host: TowerHost, block: Block): Promise<CommandResult> {
-  const dir = join(options.tower.dir, `rehearsal-${host.name}`)
+  const dir = rehearsalDir(options.tower, host)
   const bin = join(dir, 'bin')
   mkdirSync(bin, { recursive: true, mode: 0o700 })
   for (const [name, script] of Object.entries(standIns(options, host))) {
@@ -94,12 +104,33 @@ function standIns({ tower, prefix, parts }: RehearsalOptions, host: TowerHost): 
     keylime_tenant: `exec env ${quoted([...keylimeEnv, join(parts.keylimeBin, 'keylime_tenant')])} "$@"`,
     'spire-server': `exec ${quoted([join(parts.spireBin, 'spire-server')])} "$@" -socketPath ${quoted([tower.spire.socketPath])}`,
     'spire-agent': `exec ${quoted([join(parts.spireBin, 'spire-agent')])} "$@" -socketPath ${quoted([host.workloadSocket])}`,
-    systemctl: [
-      `if [ "$1" = reboot ]; then exec ${quoted([TOWER, '--prefix', prefix, 'reboot', host.name])}; fi`,
-      `exec ${quoted([TOWER, '--prefix', prefix, 'service', host.name])} "$@"`,
-    ].join('\n'),
+    towerkeep: towerkeepScript(tower, host, rehearsalDir(tower, host)),
+    systemctl: systemctlScript([TOWER, '--prefix', prefix], host),
+    'systemd-tmpfiles': 'exit 0',
+    // From host to host: `scp -qr FOLDER HOST:`.
+    scp: `cp -r "$2" ${quoted([join(tower.dir, 'rehearsal-')])}"\${3%%.*}"/`,
     journalctl: `case "$2" in ${logs.join(' ')} *) exit 1 ;; esac\ncat ${quoted([tower.logDir])}/"$file"`,
   }
+}
+
+/** The verbs of systemctl that services and runbooks use, on the units that a host of the tower has. */
+function systemctlScript(tower: readonly string[], host: TowerHost): string {
+  return `verb="$1"; shift
+case "$verb" in
+  reboot) exec ${quoted([...tower, 'reboot', host.name])} ;;
+  daemon-reload) exit 0 ;;
+  enable) [ "$1" = --now ]; shift; verb=start ;;
+  try-restart) verb=restart ;;
+esac
+for unit in "$@"; do
+  case "$unit" in *.timer) continue ;; esac
+  ${quoted([...tower, 'service', host.name])} "$verb" "\${unit%.service}"
+done`
+}
+
+/** Names the folder in which the blocks for a host run. */
+export function rehearsalDir(tower: Tower, host: TowerHost): string {
+  return join(tower.dir, `rehearsal-${host.name}`)
 }
 
 /** Words for a shell; none of ours holds a quote. */
@@ -108,16 +139,14 @@ function quoted(words: readonly string[]): string {
 }
 
 /** Gathers the variables that the runbooks use. */
-export function runbookEnv(tower: Tower, node: TowerHost, on: Block['on']): Readonly<Record<string, string>> {
+export function runbookEnv(tower: Tower, node: TowerHost): Readonly<Record<string, string>> {
   const { address, token, keys } = tower.bao.operator
-  const known = node.registered ? { AGENT_ID: node.agentId, SPIFFE_ID: node.spiffeId } : {}
+  const known = node.registered ? { AGENT_ID: node.agentId } : {}
   return {
     ...known,
     TRUST_DOMAIN: DOMAIN,
-    NODE_NAME: on === 'node' ? `${node.name}.${DOMAIN}` : `spire.${DOMAIN}`,
+    NODE_NAME: `${node.name}.${DOMAIN}`,
     NODE_IP: node.ip,
-    CERTS: on === 'node' ? node.files.certDir : tower.certificates.dir,
-    CHAIN: tower.certificates.chain,
     BUNDLE: node.files.bundle,
     BAO_ADDR: address,
     BAO_CACERT: tower.certificates.chain,

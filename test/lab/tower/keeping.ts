@@ -88,10 +88,12 @@ export function runTowerkeepOn(tower: Tower, host: string, words: readonly strin
 }
 
 /**
- * What cannot be found out: certificates of its own, names of hosts, and which site is meant where there are two. The rest
- * is read from the running SPIRE server.
+ * Writes what cannot be found out: certificates of its own, names of hosts, and which site is meant where there are two. The
+ * rest is read from the running SPIRE server.
+ *
+ * @returns The file.
  */
-function writeConfiguration(tower: Tower, watch = 'mode = "ban"'): string {
+export function writeConfiguration(tower: Tower, watch = 'mode = "ban"'): string {
   const { certificates } = tower
   const [cert, key] = [certificates.cert('towerkeep'), certificates.key('towerkeep')]
   const hosts = [...tower.hosts.values()].filter(({ registered }) => registered)
