@@ -235,6 +235,12 @@ async function askSpire({ spire }: FleetSources, signal: AbortSignal): Promise<A
 /** What certificates say that Keylime's agents and its own CA make for themselves. */
 const NOBODYS_NAMES: ReadonlySet<string> = new Set(['localhost', 'localhost.domain', 'server', 'client'])
 
+/**
+ * What a host may be called by words of its own, or of whoever registered in its name: they go to terminals, to shells that
+ * complete them, into file names and pages.
+ */
+const HOST_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?$/
+
 type Bare = Omit<FleetHost, 'name' | 'certificate'>
 
 // Where the verifier polls it, else where it registered from.
@@ -253,8 +259,8 @@ function nameOf(
 ): string {
   const pem = registered?.mtlsCert
   const known = valueOf(certificate) ?? (pem === undefined ? undefined : certificateFromPem(pem, now))
-  const fromCertificate = known?.names.find((name) => !NOBODYS_NAMES.has(name))
-  const address = record?.value.ip ?? registered?.ip
+  const fromCertificate = known?.names.find((name) => HOST_NAME.test(name) && !NOBODYS_NAMES.has(name))
+  const address = [record?.value.ip, registered?.ip].find((ip) => ip !== undefined && HOST_NAME.test(ip))
   return services.hostNames.get(agentId) ?? fromCertificate ?? address ?? agentId
 }
 

@@ -9,8 +9,9 @@ import { type Parsed, parseCommandLine } from './flags/program.ts'
 import type { VerbSpec } from './flags/spec.ts'
 import { loadVerb } from './load-verb.ts'
 import { OperatorError } from './operator-error.ts'
+import { printable } from './render/printable.ts'
 import { styleFor } from './render/style.ts'
-import { errorEnvelope, printed, type Report, type ReportStamp } from './report.ts'
+import { errorEnvelope, printed, printedJson, type Report, type ReportStamp } from './report.ts'
 
 const build: Build = {
   version: process.env['TOWER_VERSION'] ?? '0.0.0-checkout',
@@ -43,7 +44,7 @@ async function runVerb(parsed: Parsed): Promise<Report | number> {
   using ending = endingSignal()
   const quiet = parsed.flags['quiet'] === true
   const progress = (line: string): void => {
-    if (!quiet) process.stderr.write(`${line}\n`)
+    if (!quiet) process.stderr.write(`${printable(line)}\n`)
   }
   const { words, flags } = parsed
   const context = { flags, words, build, stdout: process.stdout, progress, signal: ending.signal }
@@ -61,8 +62,8 @@ function sayReport(report: Report, { flags }: Parsed, stamp: ReportStamp): ExitC
 
 /** Errors are one JSON document on standard output where JSON was asked for, else a line on standard error. */
 function sayError(error: OperatorError, json: boolean, stamp: ReportStamp): ExitCode {
-  if (json) say(`${JSON.stringify(errorEnvelope(error, stamp), null, 2)}\n`)
-  else process.stderr.write(`towerkeep: ${error.message} [${error.code}]\n`)
+  if (json) say(printedJson(errorEnvelope(error, stamp)))
+  else process.stderr.write(`towerkeep: ${printable(error.message)} [${error.code}]\n`)
   return error.exit
 }
 

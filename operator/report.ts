@@ -7,6 +7,7 @@ import { EXIT, type ExitCode } from './exit-codes.ts'
 import { countFindings, type Finding } from './findings/finding.ts'
 import type { OperatorError } from './operator-error.ts'
 import { countLine, findingLines } from './render/finding-lines.ts'
+import { printable, printableJson } from './render/printable.ts'
 import { PLAIN, type Style } from './render/style.ts'
 
 /** Something that could not be found out. */
@@ -100,13 +101,23 @@ function stamped(schema: string, { version, commit, at }: ReportStamp): Pick<Env
 export function printed(report: Report, form: 'text' | 'json' | 'short', stamp: ReportStamp, style: Style): string {
   switch (form) {
     case 'json':
-      return `${JSON.stringify(envelopeOf(report, stamp), null, 2)}\n`
+      return printedJson(envelopeOf(report, stamp))
     case 'short':
-      return report.short?.() ?? ending(report, stamp, PLAIN)
+      return printable(report.short?.() ?? ending(report, stamp, PLAIN))
     case 'text':
     default:
-      return (report.text?.(style) ?? '') + (report.text === undefined ? ending(report, stamp, style) : '')
+      return printable(report.text?.(style) ?? ending(report, stamp, style))
   }
+}
+
+/**
+ * Writes a document for standard output.
+ *
+ * @param document The document.
+ * @returns Its JSON, with a line end.
+ */
+export function printedJson(document: Envelope): string {
+  return `${printableJson(JSON.stringify(document, null, 2))}\n`
 }
 
 /**

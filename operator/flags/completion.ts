@@ -39,8 +39,15 @@ function bash(): string {
   const cases = shownVerbs().map(
     (verb) => `    '${verb.name}') flags='${flagWordsOf(verb)}'; what='${whatOf(verb)}' ;;`,
   )
-  const values = valueCases((flag) => `      COMPREPLY=($(compgen -W "${bashWords(flag)}" -- "$cur")); return ;;`)
+  const values = valueCases((flag) => `      ${bashWords(flag)}; return ;;`)
   return `# bash completion of ${PROGRAM}; generated from its table of verbs
+# Names of hosts and files are taken as they are: compgen -W would expand what they hold.
+_${PROGRAM}_lines() {
+  local line
+  while IFS= read -r line; do
+    if [[ $line == "$cur"* ]]; then COMPREPLY+=("$line"); fi
+  done
+}
 _${PROGRAM}() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} flags= what= verb=
   COMPREPLY=()
@@ -61,8 +68,8 @@ ${cases.join('\n')}
   case $cur in
     -*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
     *) case $what in
-      host|code) COMPREPLY=($(compgen -W "$(${PROGRAM} __complete "$what" 2>/dev/null)" -- "$cur")) ;;
-      file) COMPREPLY=($(compgen -f -- "$cur")) ;;
+      host|code) _${PROGRAM}_lines < <(${PROGRAM} __complete "$what" 2>/dev/null) ;;
+      file) _${PROGRAM}_lines < <(compgen -f -- "$cur") ;;
       *) COMPREPLY=($(compgen -W "$what" -- "$cur")) ;;
     esac ;;
   esac
@@ -162,9 +169,10 @@ function valueCases(body: (flag: FlagSpec) => string): string {
 }
 
 function bashWords(flag: FlagSpec): string {
-  if (flag.kind === 'choice') return flag.choices.join(' ')
-  if ('complete' in flag && flag.complete === 'file') return '$(compgen -f -- \\"$cur\\")'.replaceAll('\\"', '"')
-  if ('complete' in flag && flag.complete === 'host') return `$(${PROGRAM} __complete host 2>/dev/null)`
+  if (flag.kind === 'choice') return `COMPREPLY=($(compgen -W '${flag.choices.join(' ')}' -- "$cur"))`
+  if ('complete' in flag && flag.complete === 'file') return `_${PROGRAM}_lines < <(compgen -f -- "$cur")`
+  if ('complete' in flag && flag.complete === 'host')
+    return `_${PROGRAM}_lines < <(${PROGRAM} __complete host 2>/dev/null)`
   return ''
 }
 

@@ -1,48 +1,55 @@
 # bash completion of towerkeep; generated from its table of verbs
+# Names of hosts and files are taken as they are: compgen -W would expand what they hold.
+_towerkeep_lines() {
+  local line
+  while IFS= read -r line; do
+    if [[ $line == "$cur"* ]]; then COMPREPLY+=("$line"); fi
+  done
+}
 _towerkeep() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} flags= what= verb=
   COMPREPLY=()
   case $prev in
     --fail-on)
-      COMPREPLY=($(compgen -W "warn crit" -- "$cur")); return ;;
+      COMPREPLY=($(compgen -W 'warn crit' -- "$cur")); return ;;
     --for)
-      COMPREPLY=($(compgen -W "fresh attested" -- "$cur")); return ;;
+      COMPREPLY=($(compgen -W 'fresh attested' -- "$cur")); return ;;
     --output)
-      COMPREPLY=($(compgen -W "text json short" -- "$cur")); return ;;
+      COMPREPLY=($(compgen -W 'text json short' -- "$cur")); return ;;
     --config)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --color)
-      COMPREPLY=($(compgen -W "auto never" -- "$cur")); return ;;
+      COMPREPLY=($(compgen -W 'auto never' -- "$cur")); return ;;
     --merge)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --certs)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --devids)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --journal)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --emit)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --evidence)
-      COMPREPLY=($(compgen -W "tpm keylime-agent" -- "$cur")); return ;;
+      COMPREPLY=($(compgen -W 'tpm keylime-agent' -- "$cur")); return ;;
     --ca-file)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --vault-token-file)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --policy)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --metrics-file)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --baselines)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --windows)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --undo)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --out)
-      COMPREPLY=($(compgen -W "$(compgen -f -- "$cur")" -- "$cur")); return ;;
+      _towerkeep_lines < <(compgen -f -- "$cur"); return ;;
     --mode)
-      COMPREPLY=($(compgen -W "observe evict ban" -- "$cur")); return ;;
+      COMPREPLY=($(compgen -W 'observe evict ban' -- "$cur")); return ;;
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W 'status doctor explain enroll renew recover revoke restore policy entries gc pin support watch completion help' -- "$cur"))
@@ -86,8 +93,8 @@ _towerkeep() {
   case $cur in
     -*) COMPREPLY=($(compgen -W "$flags" -- "$cur")) ;;
     *) case $what in
-      host|code) COMPREPLY=($(compgen -W "$(towerkeep __complete "$what" 2>/dev/null)" -- "$cur")) ;;
-      file) COMPREPLY=($(compgen -f -- "$cur")) ;;
+      host|code) _towerkeep_lines < <(towerkeep __complete "$what" 2>/dev/null) ;;
+      file) _towerkeep_lines < <(compgen -f -- "$cur") ;;
       *) COMPREPLY=($(compgen -W "$what" -- "$cur")) ;;
     esac ;;
   esac

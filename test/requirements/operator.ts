@@ -93,6 +93,20 @@ export const OPERATOR: readonly Requirement[] = [
       'the runbooks do with towerkeep whatever it does, and run as they stand; links lead somewhere; manual, completion and pages are what the code says',
   },
   {
+    id: 'operator:names:inert',
+    promise:
+      'names and events that strangers write act neither on a terminal nor on a shell that completes them, and hosts are called by plain names alone',
+  },
+  {
+    id: 'operator:package:comes-and-goes',
+    promise:
+      'the package is installed, updated, removed and purged: user, folders and timers come, an upgrade turns nothing on again, and nothing is left but the user',
+  },
+  {
+    id: 'operator:units:verified',
+    promise: 'systemd finds nothing to say about units and drop-ins, and no exposure above what each needs',
+  },
+  {
     id: 'operator:watch:thousand-hosts',
     alias: 'O26',
     promise: '1,000 hosts, one failure noticed -> banned <= 0.5 s p99, 50 at once <= 1 s, RSS <= 200 MB',

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { array, assert, constantFrom, oneof, property, string } from 'fast-check'
@@ -118,6 +118,22 @@ describe('what is made of the table', () => {
     expect(complete('status', '--wa')).toEqual(['--watch', '--wait'])
     expect(complete('status', '--output', '')).toEqual(['text', 'json', 'short'])
     expect(complete('completion', '')).toEqual(['bash', 'zsh', 'fish'])
+    expect(complete('status', '--config', '/etc/host')).toContain('/etc/hosts')
+  })
+
+  it('runs nothing that the name of a host or of a file holds [operator:names:inert]', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'completion-'))
+    try {
+      const [ran, name] = [join(folder, 'ran'), '$(touch${IFS}ran)']
+      writeFileSync(join(folder, name), '')
+      const hosts = `towerkeep() { printf '%s\\n' '${name}' 'auth two' auth; }`
+      expect(completeWith({ before: hosts, cwd: folder }, 'explain', '')).toEqual([name, 'auth two', 'auth'])
+      expect(completeWith({ before: hosts, cwd: folder }, 'explain', 'au')).toEqual(['auth two', 'auth'])
+      expect(completeWith({ before: hosts, cwd: folder }, 'status', '--config', '')).toEqual([name])
+      expect(existsSync(ran)).toBe(false)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 
@@ -132,8 +148,17 @@ function shortLetters(): readonly string[] {
 
 /** What bash would offer after these words. */
 function complete(...words: readonly string[]): string[] {
+  return completeWith({}, ...words)
+}
+
+/** The same after lines of bash, in a folder. */
+function completeWith(
+  { before = '', cwd }: { readonly before?: string; readonly cwd?: string },
+  ...words: readonly string[]
+): string[] {
   const line = words.map((word) => `'${word}'`).join(' ')
   const call = `COMP_WORDS=(towerkeep ${line}); COMP_CWORD=${words.length}; _towerkeep; printf '%s\\n' "\${COMPREPLY[@]}"`
-  const { stdout } = spawnSync('bash', ['-c', `${completionScript('bash')}\n${call}`], { encoding: 'utf8' })
+  const script = [completionScript('bash'), before, call].join('\n')
+  const { stdout } = spawnSync('bash', ['-c', script], { encoding: 'utf8', ...(cwd !== undefined && { cwd }) })
   return stdout.split('\n').filter(Boolean)
 }
