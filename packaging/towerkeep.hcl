@@ -1,4 +1,4 @@
-# /etc/towerkeep.hcl: what towerkeep cannot find out by itself. Every key: /usr/share/doc/tower-of-omens/towerkeep.md
+# /etc/towerkeep.hcl: what towerkeep cannot find out by itself. Every key: /usr/share/doc/towerkeep/towerkeep.md
 
 # A client certificate of its own, from the CA that the verifier trusts for clients; never the plugin's.
 keylime_ca_file   = "/etc/towerkeep/ca.crt"

@@ -4,7 +4,7 @@
  * @see prometheus/node_exporter, textfile collector
  * @module
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 
 /** How one certificate stands after a run. */
 export interface RenewalSeen {
@@ -45,7 +45,9 @@ export function writeMetricsFile(file: string, seen: readonly RenewalSeen[], now
     `# TYPE ${LEFT} gauge`,
     ...left,
   ]
-  writeFileSync(`${file}.new`, `${lines.join('\n')}\n`, { mode: 0o644 })
+  writeFileSync(`${file}.new`, `${lines.join('\n')}\n`)
+  // For the collector, which is another user, also under the unit's UMask=0077.
+  chmodSync(`${file}.new`, 0o644)
   renameSync(`${file}.new`, file)
 }
 

@@ -92,7 +92,7 @@ export const WATCH_SCHEMA = defineSchema({
   per_host_metrics: { kind: 'boolean', default: true, help: 'Whether metrics name each host.' },
   audit_file: {
     kind: 'string',
-    default: '/var/lib/towerkeep/audit.jsonl',
+    default: '/var/lib/towerkeep/watch/audit.jsonl',
     check: absolutePath,
     help: 'One line a decision, each chained to the one before by its hash.',
   },

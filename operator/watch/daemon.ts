@@ -4,8 +4,7 @@
  * @module
  */
 
-import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { AgentId, Log } from '@tower-of-omens/keylime'
 import type { Build } from '../context.ts'
 import { type Finding, finding } from '../findings/finding.ts'
@@ -17,6 +16,7 @@ import type { OpenSources } from '../sources/open.ts'
 import { settled } from '../sources/state.ts'
 import { Asking, type WatchSources } from './asking.ts'
 import { Deeds } from './deeds.ts'
+import { writeHostNames } from './host-names.ts'
 import { spireView } from './hosts.ts'
 import { Looks } from './looks.ts'
 import { hasIdentity, WatchMetrics, type WatchNow } from './metrics.ts'
@@ -244,7 +244,7 @@ export class Daemon {
   async #everyFleet(): Promise<void> {
     do {
       const fleet = await this.lookAtAll().catch(() => undefined)
-      if (fleet !== undefined) this.#writeHostNames(fleet)
+      if (fleet !== undefined) writeHostNames(dirname(this.#settings.values.read_socket), fleet)
       this.#parts.changed()
     } while (await pause(FLEET_EVERY_MS, this.#parts.signal))
   }
@@ -257,16 +257,6 @@ export class Daemon {
     })
     this.#telling.whole(isOn ? 'brake_on' : 'brake_off', { message })
     this.#parts.changed()
-  }
-
-  // For completion: the names of hosts, where every shell may read them.
-  #writeHostNames({ hosts }: Fleet): void {
-    try {
-      const file = join(dirname(this.#settings.values.read_socket), 'hosts')
-      writeFileSync(file, hosts.map(({ name }) => `${name}\n`).join(''), { mode: 0o644 })
-    } catch {
-      // Completion has to do without.
-    }
   }
 }
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -20,6 +21,9 @@ import { projectVersion, root } from './lockfile.ts'
 export const SOURCE_DATE_EPOCH = 1_767_225_600
 
 const DEBIAN_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+
+/** What dpkg runs around unpacking and removing, where a package has it. */
+const MAINTAINER_SCRIPTS = ['postinst', 'prerm', 'postrm']
 
 /** One package. */
 interface DebPackage {
@@ -57,6 +61,10 @@ function buildDeb({ name, fill }: DebPackage, dist: string, arch: string): strin
     fill(tree, (program) => join(dist, arch === process.arch ? program : `${program}-${arch}`))
     install(join(dist, 'LICENSES.txt'), join(tree, 'usr/share/doc', name, 'copyright'), 0o644)
     installText(control(name, debianArch), join(tree, 'DEBIAN/control'))
+    for (const script of MAINTAINER_SCRIPTS) {
+      const from = packaging('debian', `${name}.${script}`)
+      if (existsSync(from)) install(from, join(tree, 'DEBIAN', script), 0o755)
+    }
     stampAll(tree)
     execFileSync('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', '-z1', tree, target], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -82,7 +90,7 @@ function fillPlugins(tree: string, program: (name: string) => string): void {
     install(program(half), join(tree, 'usr/bin', half), 0o755)
     installText(manPage(half), join(tree, `usr/share/man/man8/${half}.8.gz`))
   }
-  for (const unit of ['spire-agent.conf', 'spire-server.conf']) {
+  for (const unit of ['spire-agent.conf', 'spire-agent-tpm.conf', 'spire-server.conf']) {
     install(packaging('systemd', unit), join(tree, 'usr/share/doc/tower-of-omens/systemd', unit), 0o644)
   }
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { billOfMaterials, bundledLicences } from '../../scripts/release/bill-of-materials.ts'
 import { buildDebs } from '../../scripts/release/deb.ts'
 import { nodeParts } from '../../scripts/release/node-parts.ts'
+import { inThrowAwayRoot, whyNoThrowAwayRoot } from './throw-away-root.ts'
 
 const dist = resolve(import.meta.dirname, '..', '..', 'dist')
 const HALVES = ['keylime-attestor-server', 'keylime-attestor-agent'] as const
@@ -13,6 +14,7 @@ const ALONE = ['bundle-publisher-keeper', 'key-manager-tpm'] as const
 const PROGRAMS = [...HALVES, 'towerkeep', ...ALONE] as const
 const bundled = JSON.parse(readFileSync(join(dist, 'bundled-modules.json'), 'utf8')) as string[]
 const noDpkg = spawnSync('dpkg-deb', ['--version']).status !== 0
+const noRoot = whyNoThrowAwayRoot()
 const work = mkdtempSync(join(tmpdir(), 'tower-release-'))
 
 afterAll(() => rmSync(work, { recursive: true, force: true }))
@@ -57,14 +59,14 @@ describe.skipIf(noDpkg)(`the Debian package${noDpkg ? ' (skipped: no dpkg-deb on
     expect(execFileSync('dpkg-deb', ['-f', join(work, deb), 'Package'], { encoding: 'utf8' })).toBe(`${name}\n`)
   })
 
-  it('installs man pages, sandbox drop-ins and the licences of what is inside', () => {
+  it('installs man pages, every sandbox drop-in and the licences of what is inside', () => {
     for (const half of HALVES) {
       const page = join(installed, 'usr/share/man/man8', `${half}.8.gz`)
       expect(execFileSync('gzip', ['-dc', page], { encoding: 'utf8' })).toContain('.SH CONFIGURATION')
     }
     const doc = join(installed, 'usr/share/doc/tower-of-omens')
     expect(
-      ['copyright', 'systemd/spire-server.conf', 'systemd/spire-agent.conf'].filter(
+      ['copyright', ...['spire-server', 'spire-agent', 'spire-agent-tpm'].map((name) => `systemd/${name}.conf`)].filter(
         (file) => !existsSync(join(doc, file)),
       ),
     ).toEqual([])
@@ -97,6 +99,49 @@ describe.skipIf(noDpkg)("the operator's Debian package", () => {
     expect(files.filter((file) => !existsSync(tool(file)))).toEqual([])
   })
 })
+
+/** What of the tool is on the machine: its user, folders with owner and mode, timers that are enabled. */
+const LOOK = `look() {
+  echo "$1: $(id -nu towerkeep 2> /dev/null)" $(cd / && stat -c '%n=%U:%a' etc/towerkeep etc/towerkeep.hcl var/lib/towerkeep var/lib/towerkeep/watch 2> /dev/null) $(ls /etc/systemd/system/*.wants 2> /dev/null | grep towerkeep) $(ls /usr/bin/towerkeep 2> /dev/null)
+}
+deb=$(ls /run/given/towerkeep_*.deb)
+quietly() { "$@" > /dev/null 2>&1 || echo "failed: $*"; }`
+
+describe.skipIf(noDpkg || noRoot !== undefined)(
+  `the operator's package${noRoot === undefined ? '' : ` (skipped: ${noRoot})`}`,
+  () => {
+    it('comes, stays as it was set up, and goes [operator:package:comes-and-goes]', () => {
+      const script = `${LOOK}
+quietly dpkg -i $deb; look installed
+towerkeep --version > /dev/null || echo 'does not run'
+quietly systemctl disable towerkeep-windows.timer
+echo x > /var/lib/towerkeep/journal-entry; echo x > /etc/towerkeep.hcl
+quietly dpkg -i $deb; look updated
+quietly dpkg -r towerkeep; look removed; ls /var/lib/towerkeep
+quietly dpkg -i $deb; look again
+quietly dpkg -P towerkeep; look purged; dpkg -s towerkeep 2>&1 | grep -c 'is not installed'`
+      const { stdout, stderr } = inThrowAwayRoot(script, work)
+      const [folders, state] = [
+        'etc/towerkeep=root:755',
+        'var/lib/towerkeep=root:755 var/lib/towerkeep/watch=towerkeep:750',
+      ]
+      const program = '/usr/bin/towerkeep'
+      expect([stdout.trim().split('\n'), stderr]).toEqual([
+        [
+          `installed: towerkeep ${folders} ${state} towerkeep-renew.timer towerkeep-windows.timer ${program}`,
+          `updated: towerkeep ${folders} etc/towerkeep.hcl=root:644 ${state} towerkeep-renew.timer ${program}`,
+          `removed: towerkeep ${folders} etc/towerkeep.hcl=root:644 ${state}`,
+          'journal-entry',
+          'watch',
+          `again: towerkeep ${folders} etc/towerkeep.hcl=root:644 ${state} towerkeep-renew.timer towerkeep-windows.timer ${program}`,
+          'purged: towerkeep etc/towerkeep.hcl=root:644',
+          '1',
+        ],
+        '',
+      ])
+    }, 120_000)
+  },
+)
 
 describe('the bill of materials', () => {
   it('names every bundled package with its hash and licence, and every file shipped', () => {
