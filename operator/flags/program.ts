@@ -94,12 +94,26 @@ function addVerb(program: Command, verb: (typeof VERBS)[number], taken: Taken, w
   for (const [name, flag] of Object.entries(flagsOf(verb))) command.addOption(optionOf(name, flag))
   command.helpOption('-h, --help', 'Print help.')
   if (verb.examples.length > 0) command.addHelpText('after', examples(verb))
-  command.action(() => taken(verb, command.args, { ...named(program), ...named(command) }))
+  command.action(() =>
+    taken(verb, command.args, { ...named(program), ...ofParent(program, command), ...named(command) }),
+  )
   if (verb.hidden === true) Object.assign(command, { _hidden: true })
 }
 
+// It may be a verb and the first word of another: what stands after that one is the other's, though both have such a flag.
 function parentOf(program: Command, name: string): Command {
-  return program.command(name)
+  return program.command(name).enablePositionalOptions()
+}
+
+/** Reads the flags between the two words of a verb, which must be flags of that verb. */
+function ofParent(program: Command, command: Command): Readonly<Record<string, unknown>> {
+  const { parent } = command
+  if (parent === null || parent === program) return {}
+  const given = named(parent)
+  const known = new Set(command.options.map((option) => option.name()))
+  const strange = Object.keys(given).find((name) => !known.has(name))
+  if (strange !== undefined) command.error(`error: unknown option '--${strange}'`)
+  return given
 }
 
 // A family of verbs that share their first word; it does nothing by itself.

@@ -38,6 +38,26 @@ describe('the command line', () => {
     expect(parseCommandLine(['status', '-o', 'short'], '1.0.0')).toMatchObject({ flags: { output: 'short' } })
   })
 
+  it('gives every flag after a verb to that verb, though its first word is a verb too', () => {
+    const values: Readonly<Record<string, string>> = { duration: '7s', integer: '7', number: '0.5' }
+    for (const verb of VERBS) {
+      const words = verb.arguments.filter(({ required }) => required === true).map(() => 'word')
+      for (const [name, flag] of Object.entries(flagsOf(verb))) {
+        const value = flag.kind === 'choice' ? flag.choices.at(-1) : (values[flag.kind] ?? 'text')
+        const line = [...verb.name.split(' '), ...words, `--${name}`, ...(flag.kind === 'switch' ? [] : [value ?? ''])]
+        const before = parseCommandLine([...verb.name.split(' '), ...words], '1.0.0')
+        const parsed = parseCommandLine(line, '1.0.0')
+        const flagIn = (of: typeof parsed): unknown => ('flags' in of ? of.flags[name] : undefined)
+        if (flagIn(parsed) === flagIn(before)) expect([line, flagIn(parsed)]).toEqual([line, value])
+      }
+    }
+    expect(parseCommandLine(['renew', '--force', 'devid'], '1.0.0')).toMatchObject({
+      verb: 'renew devid',
+      flags: { force: true, 'dry-run': false },
+    })
+    expect(refused('renew', '--certs', '/etc/x', 'devid')).toBe("64 unknown option '--certs'")
+  })
+
   it('says what was probably meant', () => {
     expect(refused('stauts')).toBe("64 unknown command 'stauts' (Did you mean status?)")
     expect(refused('status', '--wiat')).toBe("64 unknown option '--wiat' (Did you mean --wait?)")
