@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
+import { DEFAULT_TPM_PATH } from '@tower-of-omens/tpm-device'
 
 /** What the files are made from. */
 export interface NodeFacts {
@@ -22,6 +23,8 @@ export interface NodeFacts {
   readonly plugin: string
   /** `tpm`: the agent half quotes by itself and needs no certificate; `keylime-agent`: it asks the Keylime agent. */
   readonly evidence: 'tpm' | 'keylime-agent'
+  /** The node's TPM, for `evidence: 'tpm'`. */
+  readonly tpmPath: string
   readonly openbao: { readonly address: string; readonly mount: string; readonly role: string; readonly ttl: string }
 }
 
@@ -70,10 +73,11 @@ trusted_client_ca = "[${clients.join(', ')}]"
 `
 }
 
-function spireAgentConf({ trustDomain, spireAddress, spirePort, plugin, evidence }: NodeFacts): string {
+function spireAgentConf({ trustDomain, spireAddress, spirePort, plugin, evidence, tpmPath }: NodeFacts): string {
   const data =
     evidence === 'tpm'
-      ? '      evidence = "tpm"'
+      ? `      evidence = "tpm"${tpmPath === DEFAULT_TPM_PATH ? '' : `\n      tpm_path = "${tpmPath}"`}
+      keylime_agent_data = "/var/lib/keylime/agent_data.json"`
       : `      keylime_agent_host = "127.0.0.1"
       keylime_agent_port = 9002
       keylime_agent_use_tls = true

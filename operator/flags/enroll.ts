@@ -26,6 +26,12 @@ export const ENROLL_PREPARE = defineVerb({
       default: 'tpm',
       help: 'With tpm the agent half quotes by itself and needs no certificate.',
     },
+    'tpm-path': {
+      kind: 'text',
+      value: 'FILE',
+      default: DEFAULT_TPM_PATH,
+      help: "The node's TPM, a device or a socket, for --evidence tpm.",
+    },
     plugin: {
       kind: 'text',
       value: 'FILE',

@@ -126,11 +126,17 @@ export class OpenBao {
    * @param wrappingToken From {@link wrapSecretId}.
    * @param signal The caller's.
    * @returns The secret-id.
-   * @throws {OperatorError} As {@link login}.
+   * @throws {OperatorError} As {@link login}; `TK-PKI-DENIED` also when it has been unwrapped before.
    */
   static async unwrapSecretId(place: HttpsPlace, wrappingToken: string, signal?: AbortSignal): Promise<string> {
     const unwrapper = new OpenBao(place, wrappingToken)
     const answer = await unwrapper.#ask({ method: 'POST', path: '/v1/sys/wrapping/unwrap', signal })
+    if (answer.status === 400 || answer.status === 403) {
+      throw pkiError(
+        'TK-PKI-DENIED',
+        `${nameOf(place)}: the wrapped secret-id has been used or has ended; have another printed by towerkeep enroll prepare --vault-token-file. If it was not used here, somebody else has: destroy the secret-ids of this AppRole first`,
+      )
+    }
     const read = v.safeParse(SecretId, requireSuccess(place, answer, 'unwrapping the secret-id'))
     if (!read.success) throw unexpected(place, 'sys/wrapping/unwrap')
     return read.output.data.secret_id

@@ -98,6 +98,7 @@ async function factsOf(host: string, sources: OpenSources, { flags, signal }: Co
       .join(''),
     plugin: flags.plugin,
     evidence: flags.evidence,
+    tpmPath: flags['tpm-path'],
     openbao: {
       address: flags['vault-address'],
       mount: flags['vault-mount'],

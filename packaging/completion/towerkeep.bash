@@ -66,7 +66,7 @@ _towerkeep() {
     'status') flags='--fail-on --watch --wait --for --within --max-age --output --config --timeout --color --quiet --verbose'; what='host' ;;
     'doctor') flags='--fail-on --merge --prove --list --certs --devids --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'explain') flags='--fail-on --output --config --timeout --color --quiet --verbose'; what='code' ;;
-    'enroll prepare') flags='--emit --ip --evidence --plugin --spire-address --spire-port --registrar-ip --registrar-port --ca-file --vault-address --vault-mount --vault-role --vault-token-file --cert-ttl --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
+    'enroll prepare') flags='--emit --ip --evidence --tpm-path --plugin --spire-address --spire-port --registrar-ip --registrar-port --ca-file --vault-address --vault-mount --vault-role --vault-token-file --cert-ttl --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'enroll apply') flags='--wrapped-secret-id --role-id --tpm-path --start --root --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='file' ;;
     'enroll accept') flags='--agent-id --ek --policy --baseline --entry --within --unattested --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;
     'renew') flags='--all --force --certs --metrics-file --dry-run --yes --journal --output --config --timeout --color --quiet --verbose'; what='' ;;

@@ -33,6 +33,8 @@ export interface FakeOpenBao extends AsyncDisposable {
   withoutIssuers: boolean
   /** Answers that were given, such as `POST /v1/pki_int/sign/agents 200`. */
   readonly seen: string[]
+  /** Wrapping tokens that can still be used, each once. */
+  readonly wrapped: Set<string>
   readonly roles: Map<string, FakeRole>
   /** Policies of each login. */
   policies: readonly string[]
@@ -61,6 +63,7 @@ export async function startFakeOpenBao(ca: TestCa, clientCaPem: string): Promise
     sealed: false,
     withoutIssuers: false,
     seen: [],
+    wrapped: new Set(),
     roles: new Map([['agents', { domain: 'example.org' }]]),
     policies: ['default', 'renew'],
     close: () => closed(server),
@@ -100,7 +103,13 @@ async function answer(fake: FakeOpenBao, ca: TestCa, tokens: Set<string>, reques
       ? loggedIn(tokens)
       : failed(400, 'failed to match all constraints for this login certificate')
   }
-  if (!tokens.has(String(request.headers['x-vault-token']))) return failed(403, 'permission denied')
+  const token = String(request.headers['x-vault-token'])
+  if (path === '/v1/sys/wrapping/unwrap') {
+    return fake.wrapped.delete(token)
+      ? { status: 200, body: { data: { secret_id: fake.secretId } } }
+      : failed(400, 'wrapping token is not valid or does not exist')
+  }
+  if (!tokens.has(token)) return failed(403, 'permission denied')
   if (path === '/v1/auth/token/lookup-self') {
     return { status: 200, body: { data: { policies: fake.policies, ttl: 1200, display_name: 'approle' } } }
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -55,5 +55,30 @@ describe('enroll apply', () => {
       message: `${at('etc/towerkeep/role-id')} is not there: give --role-id beside --wrapped-secret-id`,
     })
     expect([bao.seen, existsSync(at('etc/towerkeep/secret-id'))]).toEqual([[], false])
+  })
+
+  it('keeps the secret-id that it unwrapped, and says what to do when another has used it', async () => {
+    bao.wrapped.add('hvs.wrapped')
+    const applying = {
+      from: root,
+      root,
+      roleId: bao.roleId,
+      wrappedSecretId: 'hvs.wrapped',
+      start: false,
+      timeoutMs: 3_000,
+      say: () => undefined,
+    }
+    const credential = applySteps(applying, new Map()).find(({ id }) => id === 'credential')
+    await credential?.act(AbortSignal.timeout(5_000))
+    expect(await credential?.isDone?.(AbortSignal.timeout(5_000))).toBe(true)
+    expect(readFileSync(at('etc/towerkeep/secret-id'), 'utf8')).toBe(`${bao.secretId}\n`)
+    rmSync(at('etc/towerkeep/secret-id'))
+    const refused = await credential?.act(AbortSignal.timeout(5_000)).catch((error: unknown) => error)
+    expect(refused).toMatchObject({
+      code: 'TK-PKI-DENIED',
+      exit: 75,
+      message: expect.stringContaining('has been used or has ended; have another printed by') as string,
+    })
+    expect(existsSync(at('etc/towerkeep/secret-id'))).toBe(false)
   })
 })

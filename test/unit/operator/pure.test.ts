@@ -171,6 +171,7 @@ describe('the files of a new node', () => {
     bundle: 'BUNDLE\n',
     plugin: '/usr/bin/keylime-attestor-agent',
     evidence: 'tpm',
+    tpmPath: '/dev/tpmrm0',
     openbao: { address: 'https://bao:8200', mount: 'pki_int', role: 'keylime-agents', ttl: '24h' },
   } as const
 
@@ -187,7 +188,11 @@ describe('the files of a new node', () => {
       )
     expect(sums).toBe(expected.join(''))
     expect(files.get('/etc/keylime/agent.conf')).toContain('uuid = "hash_ek"')
-    expect(files.get('/etc/spire/agent.conf')).toContain('evidence = "tpm"')
+    expect(files.get('/etc/spire/agent.conf')).toContain(
+      'evidence = "tpm"\n      keylime_agent_data = "/var/lib/keylime/agent_data.json"',
+    )
+    const elsewhere = nodeFiles({ ...facts, tpmPath: '/run/tpm.sock' })
+    expect(elsewhere.get('/etc/spire/agent.conf')).toContain('evidence = "tpm"\n      tpm_path = "/run/tpm.sock"')
     expect(files.has('/etc/towerkeep/certs.d/plugin.hcl')).toBe(false)
   })
 
