@@ -58,4 +58,8 @@ export const ACTING: readonly Requirement[] = [
     alias: 'O21',
     promise: 'a DevID certificate over a throw-away key is found, and renew devid makes one in the TPM',
   },
+  {
+    id: 'operator:devid:attested-by-spire',
+    promise: "SPIRE's own tpm_devid attestor takes the DevID that renew devid made, and the one after it",
+  },
 ]

@@ -1,17 +1,16 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { tamper } from '../../lab/tower/actions.ts'
 import { runTowerkeepOn, startKeeper } from '../../lab/tower/keeping.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { onTower, svidGoes, svidReturns, useTower } from './scenario.ts'
-import { documentOf, type VerbDocument, verbsOf } from './verbs.ts'
+import { documentOf, verbsOf } from './verbs.ts'
 
 // One tower for all: raising it takes longer than any of these.
 const tower = useTower('twact', { patience: 'short', webhook: true })
 
-const { act, attempt, attemptOn, doctor, doctorOn, journal, read } = verbsOf(tower)
+const { act, attempt, doctor, journal, read } = verbsOf(tower)
 
 onTower('towerkeep doctor on the tower', () => {
   it('finds nothing on the healthy tower, on the server and on a node, within ten seconds [O05] [P24]', async () => {
@@ -93,45 +92,6 @@ onTower('towerkeep brings hosts back and takes them away', () => {
     await tower().keylime.admin.waitForState(host.agentId, 'polled')
     expect((await act('restore', 'auth', '--within', '60s')).exit).toBe(0)
     await svidReturns(host)
-    line.end()
-  })
-})
-
-onTower('towerkeep keeps DevIDs', () => {
-  it('finds a DevID certificate over a throw-away key, and makes one in the TPM [O21] [T70] [P31]', async () => {
-    const line = new Timeline('renew devid', ['O21'])
-    const host = tower().host('ca')
-    const folder = join(tower().dir, 'devid')
-    const { roleId, secretId } = await tower().bao.allowAppRole('devid-ca', 'keylime-agents-rsa')
-    mkdirSync(join(folder, 'devid.d'), { recursive: true })
-    writeFileSync(join(folder, 'role-id'), roleId, { mode: 0o600 })
-    writeFileSync(join(folder, 'secret-id'), secretId, { mode: 0o600 })
-    const text = [
-      `cert_file = "${folder}/devid.crt"`,
-      `pub_file = "${folder}/devid.pub"`,
-      `priv_file = "${folder}/devid.priv"`,
-      `tpm_path = "${host.measured.tpm.path}"`,
-      'common_name = "ca.funlab.casa"',
-      `address = "${tower().bao.operator.address}"`,
-      `ca_file = "${host.files.chain}"`,
-      'role = "keylime-agents-rsa"',
-      `approle_role_id_file = "${folder}/role-id"`,
-      `approle_secret_id_file = "${folder}/secret-id"`,
-    ]
-    writeFileSync(join(folder, 'devid.d', 'ca.hcl'), text.join('\n'))
-    const devids = ['--devids', join(folder, 'devid.d')]
-    const renewDevId = async (): Promise<VerbDocument> => documentOf(await attemptOn('ca', 'renew', 'devid', ...devids))
-    const made = await renewDevId()
-    expect([made.exit, made.summary['outcome'], made.summary['messages']]).toEqual([0, 'done', []])
-    expect(await doctorOn('ca', 'devid', ...devids)).toEqual([])
-    line.mark('a key of the TPM is certified')
-    expect((await renewDevId()).summary['outcome']).toBe('nothing-to-do')
-    const thrown = await tower().bao.issue({ role: 'keylime-agents-rsa', commonName: 'ca.funlab.casa', ttl: '1h' })
-    writeFileSync(join(folder, 'devid.crt'), thrown.chain)
-    expect(await doctorOn('ca', 'devid', ...devids)).toEqual(['TK-DEVID-KEY'])
-    line.mark('a certificate over another key is found')
-    expect((await renewDevId()).exit).toBe(0)
-    expect(await doctorOn('ca', 'devid', ...devids)).toEqual([])
     line.end()
   })
 })
