@@ -39,7 +39,10 @@ export const CERT_SCHEMA = defineSchema({
   mount: { kind: 'string', default: 'pki_int', help: 'Of the PKI engine.' },
   role: { kind: 'string', help: 'Of the PKI engine.' },
   ttl: { kind: 'string', default: '', help: 'Life to ask for, such as `"24h"`. Default: what the role gives.' },
-  svid_cert_file: { ...PATH, help: 'An X.509-SVID to log in with; tried first.' },
+  svid_cert_file: {
+    ...PATH,
+    help: 'An X.509-SVID to log in with; tried first. Its entry in SPIRE needs a DNS name: OpenBao asks for a common name.',
+  },
   svid_key_file: { ...PATH, help: 'Its key.' },
   svid_role: { kind: 'string', default: '', help: 'Role of the certificate login. Default: whichever fits.' },
   approle_role_id_file: { ...PATH, help: 'Role-id to log in with where there is no SVID, or it is not taken.' },

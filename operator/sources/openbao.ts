@@ -218,6 +218,13 @@ function requireSuccess(place: HttpsPlace, { status, body }: JsonAnswer, what: s
     throw pkiError('TK-PKI-SEALED', `${text}; unseal it, or wait until it is active`)
   if (status === 403)
     throw pkiError('TK-PKI-DENIED', `${text}; the login's policy does not allow it, or the login has ended`)
+  if (what.startsWith('cert login') && words.includes('missing name in alias')) {
+    // OpenBao names a client by the common name of its certificate, which an SVID has from its entry's first DNS name.
+    throw pkiError(
+      'TK-PKI-DENIED',
+      `${text}; the certificate has no common name: give the SPIRE entry of the SVID a DNS name, which becomes it`,
+    )
+  }
   if (what.includes('login'))
     throw pkiError('TK-PKI-DENIED', `${text}; look at the login's role, secret-id or certificate`)
   if (status >= 500) throw pkiError('TK-PKI-AWAY', text)

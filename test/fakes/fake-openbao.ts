@@ -1,6 +1,6 @@
 // A fake OpenBao: seals, logs in by AppRole and certificate, and signs requests under a role, over real TLS.
 import 'reflect-metadata'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID, X509Certificate } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -98,7 +98,9 @@ async function answer(fake: FakeOpenBao, ca: TestCa, tokens: Set<string>, reques
   }
   if (path === '/v1/auth/cert/login') {
     const socket = request.socket as TLSSocket
-    if (socket.getPeerCertificate().raw === undefined) return failed(400, 'no client certificate found')
+    const { raw } = socket.getPeerCertificate()
+    if (raw === undefined) return failed(400, 'no client certificate found')
+    if (!/^CN=./m.test(new X509Certificate(raw).subject)) return failed(500, 'missing name in alias')
     return socket.authorized
       ? loggedIn(tokens)
       : failed(400, 'failed to match all constraints for this login certificate')

@@ -201,6 +201,17 @@ describe('a renewal', () => {
     )
   })
 
+  it('says what an SVID without a common name lacks', async () => {
+    const nameless = await root.issue('', { uri: ['spiffe://example.org/host'] })
+    writeFileSync(at('svid.crt'), nameless.chainPem)
+    writeFileSync(at('svid.key'), nameless.keyPem())
+    const login = [`svid_cert_file = "${at('svid.crt')}"`, `svid_key_file = "${at('svid.key')}"`]
+    expect((await run(spec(login))).exit).toBe(0)
+    expect(said.find((line) => line.includes('AppRole'))).toContain(
+      'answered 500: missing name in alias; the certificate has no common name: give the SPIRE entry of the SVID a DNS name',
+    )
+  })
+
   it('of a client that one service knows announces it before it is shown', async () => {
     const outcome = await run(
       spec(['issuer = "self"', 'use = "client"', `announce_file = "${at('next.crt')}"`, reloading()]),
