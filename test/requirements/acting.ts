@@ -62,4 +62,21 @@ export const ACTING: readonly Requirement[] = [
     id: 'operator:devid:attested-by-spire',
     promise: "SPIRE's own tpm_devid attestor takes the DevID that renew devid made, and the one after it",
   },
+  {
+    id: 'operator:enroll:three-commands',
+    alias: 'O07',
+    promise:
+      'a fourth host by prepare, apply, accept in < 60 s: files twice byte-equal and without a secret, killed after each step and resumed, evidence from the TPM or with certificates',
+  },
+  {
+    id: 'operator:renew:faults',
+    alias: 'O08',
+    promise:
+      'renew --all: three cycles of short certificates under load without a failed attestation; sealed OpenBao -> 75, old files in force; issuer missing at a peer, or not served -> 2, rolled back; hook fails -> 1',
+  },
+  {
+    id: 'operator:renew:long-absence',
+    alias: 'O09',
+    promise: 'away for longer than certificate and SVID live: login by SVID fails, AppRole renews, the host attests',
+  },
 ]

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
-import { attestedAgain, onTower, serialOf, useTower } from './scenario.ts'
+import { attestedAgain, attestUntil, onTower, serialOf, useTower } from './scenario.ts'
 
 const ROUNDS = 20
 
@@ -15,18 +15,6 @@ const tower = useTower('twcert', { patience: 'default' })
 const hosts = (): readonly TowerHost[] => [...tower().hosts.values()]
 const serverLog = (): string => tower().spire.process().readLog()
 const count = (text: string, what: RegExp): number => [...text.matchAll(what)].length
-
-/** Evicts a host's agent again and again, which has it attest; ends when told to, and gives how often it did. */
-async function attestUntil(host: TowerHost, ended: () => boolean): Promise<number> {
-  let times = 0
-  while (!ended()) {
-    const serial = await serialOf(tower(), host)
-    await tower().spire.evict(host.spiffeId)
-    await attestedAgain(tower(), host, serial)
-    times += 1
-  }
-  return times
-}
 
 /** Kind and size of the key in a certificate file. */
 function keyOf(file: string): string {
@@ -67,7 +55,7 @@ onTower('certificates that are renewed', () => {
     const starts = hosts().map((host) => host.spire.starts)
     const kinds = new Set<string>()
     let ended = false
-    const load = Promise.all(hosts().map((host) => attestUntil(host, () => ended)))
+    const load = Promise.all(hosts().map((host) => attestUntil(tower(), host, () => ended)))
     try {
       for (let round = 0; round < ROUNDS; round += 1) {
         const rsa = round % 2 === 1

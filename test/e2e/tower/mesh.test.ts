@@ -68,7 +68,7 @@ onTower('workloads of attested hosts', () => {
       port: ENVOY_PORT,
       trustDomain: DOMAIN,
       ownId: idOf(auth),
-      peerId: idOf(ca),
+      peerIds: [idOf(ca)],
     })
     const hello = async (from: TowerHost): Promise<string> => {
       const dir = await svidInto(from)

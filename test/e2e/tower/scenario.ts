@@ -100,6 +100,18 @@ export async function attestedAgain(tower: Tower, host: TowerHost, before: strin
   )
 }
 
+/** Evicts a host's agent again and again, which has it attest; ends when told to, and gives how often it did. */
+export async function attestUntil(tower: Tower, host: TowerHost, ended: () => boolean): Promise<number> {
+  let times = 0
+  while (!ended()) {
+    const serial = await serialOf(tower, host)
+    await tower.spire.evict(host.spiffeId)
+    await attestedAgain(tower, host, serial)
+    times += 1
+  }
+  return times
+}
+
 /** Reads the serial number of a host's agent SVID. */
 export async function serialOf(tower: Tower, host: TowerHost): Promise<string | undefined> {
   return (await tower.spire.agentShow(host.spiffeId))?.x509svid_serial_number

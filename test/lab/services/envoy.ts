@@ -15,9 +15,9 @@ export interface EnvoyOptions {
   readonly socketPath: string
   readonly port: number
   readonly trustDomain: string
-  /** Its own SPIFFE ID, and the only one it accepts. */
+  /** Its own SPIFFE ID, and those that it accepts. */
   readonly ownId: string
-  readonly peerId: string
+  readonly peerIds: readonly string[]
 }
 
 /** Starts Envoy; it serves as soon as it has its SVID. */
@@ -43,7 +43,7 @@ function configuration(options: EnvoyOptions): object {
     tls_certificate_sds_secret_configs: [{ name: options.ownId, sds_config: sds }],
     combined_validation_context: {
       default_validation_context: {
-        match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: options.peerId } }],
+        match_typed_subject_alt_names: options.peerIds.map((exact) => ({ san_type: 'URI', matcher: { exact } })),
       },
       validation_context_sds_secret_config: { name: `spiffe://${options.trustDomain}`, sds_config: sds },
     },

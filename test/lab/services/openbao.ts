@@ -108,6 +108,7 @@ export class OpenBao {
   #intermediate = ''
   #hasAppRole = false
   #hasJwt = false
+  #hasCertificateLogin = false
 
   /**
    */
@@ -263,6 +264,22 @@ export class OpenBao {
     const { status, body } = await this.#request('POST', 'auth/jwt/login', { role: 'workload', jwt })
     if (status === 200 || status === 400) return status === 200
     throw new RigError(`openbao answered ${status} to a login by jwt: ${JSON.stringify(body)}`)
+  }
+
+  /**
+   * Lets whoever has an SVID of a trust domain log in with it, to have certificates of one role signed and nothing else.
+   *
+   * @param name Of the certificate role.
+   * @param svid `bundle`: PEM of the trust domain. `id`: the SPIFFE ID.
+   * @param role Of the PKI engine.
+   */
+  async allowSvid(name: string, svid: { readonly bundle: string; readonly id: string }, role: Role): Promise<void> {
+    if (!this.#hasCertificateLogin) await this.#call('POST', 'sys/auth/cert', { type: 'cert' })
+    this.#hasCertificateLogin = true
+    const policy = `path "pki_int/sign/${role}" {\n  capabilities = ["update"]\n}\n`
+    await this.#call('POST', `sys/policies/acl/svid-${name}`, { policy })
+    const allowed = { certificate: svid.bundle, allowed_uri_sans: svid.id, token_policies: [`svid-${name}`] }
+    await this.#call('POST', `auth/cert/certs/${name}`, { ...allowed, token_ttl: '5m' })
   }
 
   async #waitForHealth(wanted: readonly number[], abort?: () => void): Promise<void> {

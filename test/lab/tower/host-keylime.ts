@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeylimeAgent } from '../services/keylime-agent.ts'
 import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
@@ -53,7 +54,8 @@ export function startHostAgent(
     contactIp: host.ip,
     port: AGENT_PORT,
     serverPair: { certFile: files.agentCert, keyFile: files.agentKey },
-    clientCaFiles: [files.chain, files.pluginCert, files.pluginNext],
+    // A host whose agent half quotes by itself has no client certificate.
+    clientCaFiles: [files.chain, files.pluginCert, files.pluginNext].filter((file) => existsSync(file)),
     ...change,
     imaListFile: measured.imaListFile,
     bootLogFile: measured.bootLogFile,

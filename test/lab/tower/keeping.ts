@@ -87,6 +87,11 @@ export function runTowerkeepOn(tower: Tower, host: string, words: readonly strin
   return tryCommand(program, args, { timeoutMs: 120_000 })
 }
 
+/** Writes the tool's configuration for a tower as it is now. */
+export function towerkeepConfig(tower: Tower): string {
+  return writeConfiguration(tower)
+}
+
 /**
  * Writes what cannot be found out: certificates of its own, names of hosts, and which site is meant where there are two. The
  * rest is read from the running SPIRE server.
