@@ -66,6 +66,7 @@ export async function describeCertificates(tower: Tower, host: TowerHost, root: 
     bundle: '',
     plugin: '',
     evidence: 'keylime-agent',
+    tpmPath: '/dev/tpmrm0',
     openbao: { address: tower.bao.operator.address, mount: 'pki_int', role: 'keylime-agents', ttl: '24h' },
   })
   for (const name of ['agent', 'plugin'])
