@@ -92,6 +92,25 @@ describe('plugin_checksum', () => {
   })
 })
 
+describe('plugin_checksum in the configuration', () => {
+  it.each([
+    ['NOT_A_CHECKSUM', /checksum is not a valid hex string/],
+    ['DEADBEEF', /expected checksum of length 64; got 8/],
+    ['0'.repeat(64), /failed to launch plugin: checksums did not match/],
+  ])('%s stops spire-server, which says why [C41]', async (checksum, said) => {
+    const server = await rig.newServer({ name: `sum-${checksum.slice(0, 8)}`, plugin: { checksum } })
+    await expect(server.start()).rejects.toThrow('ended with code 1')
+    expect(linesOf(server.process().readLog(), said)).not.toEqual([])
+  })
+
+  it('may be left out, which spire-server warns of [C41]', async () => {
+    await withServer({ name: 'no-sum', plugin: { checksum: false } }, (server) => {
+      expect(linesOf(server.process().readLog(), /level=warning .*[Cc]hecksum not configured/)).not.toEqual([])
+      return Promise.resolve()
+    })
+  })
+})
+
 describe('a configuration with a mistake', () => {
   it('stops spire-server, with the unknown key, its place and the likely one [T80]', async () => {
     const log = await failedStart({ name: 'typo', plugin: { data: { ...allowed, keylime_tls_ca_cert: '/x' } } })
@@ -108,13 +127,13 @@ describe('a configuration with a mistake', () => {
 
 // SPIRE asks the plugins themselves from 1.14 on.
 describe.skipIf(SPIRE_VERSION.startsWith('1.13.'))('spire-server validate', () => {
-  it('finds nothing wrong with a good configuration, and starts nothing', async () => {
+  it('finds nothing wrong with a good configuration, and starts nothing [C53]', async () => {
     const server = await rig.newServer({ name: 'valid' })
     expect(await server.validate()).toMatchObject({ code: 0, stdout: expect.stringContaining('valid') as string })
     expect(existsSync(server.socketPath)).toBe(false)
   })
 
-  it('prints the unknown key with its place and the likely one, and each other problem, and fails [T80]', async () => {
+  it('prints the unknown key with its place and the likely one, and each other problem, and fails [C53] [T80]', async () => {
     const data = { keylime_tls_ca_cert: '/x', keylime_tls_key_file: '/no/such.key', request_timeout: 'soon' }
     const server = await rig.newServer({ name: 'invalid', plugin: { data } })
     const { code, stdout, stderr } = await server.validate()

@@ -57,7 +57,7 @@ describe.each(HALVES)('%s', (half) => {
     expect(program.length).toBeLessThan(125_000_000)
   })
 
-  it('ignores NODE_OPTIONS', async () => {
+  it('ignores NODE_OPTIONS [process:code:own-alone]', async () => {
     const evil = join(work, `evil-${half}.cjs`)
     const mark = join(work, `mark-${half}`)
     writeFileSync(evil, `require('node:fs').writeFileSync(${JSON.stringify(mark)}, 'ran')`)
