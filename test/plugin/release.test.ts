@@ -105,6 +105,7 @@ const LOOK = `look() {
   echo "$1: $(id -nu towerkeep 2> /dev/null)" $(cd / && stat -c '%n=%U:%a' etc/towerkeep etc/towerkeep.hcl var/lib/towerkeep var/lib/towerkeep/watch 2> /dev/null) $(ls /etc/systemd/system/*.wants 2> /dev/null | grep towerkeep) $(ls /usr/bin/towerkeep 2> /dev/null)
 }
 deb=$(ls /run/given/towerkeep_*.deb)
+rm -rf /etc/towerkeep /etc/towerkeep.hcl /var/lib/towerkeep
 quietly() { "$@" > /dev/null 2>&1 || echo "failed: $*"; }`
 
 describe.skipIf(noDpkg || noRoot !== undefined)(

@@ -1,5 +1,5 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AGENT_SCHEMA } from '../../../agent-attestor/schema.ts'
 import { CATALOGUE } from '../../../plugins/gate/catalogue/catalogue.ts'
@@ -25,6 +25,26 @@ const TENANT_COMMANDS = [
 ]
 
 const root = resolve(import.meta.dirname, '../../..')
+
+/** Rooms that somebody enters to change something. */
+const ROOMS = [
+  ...globSync('plugins/*', { cwd: root }),
+  'operator',
+  'server-attestor',
+  'agent-attestor',
+  'bundle-publisher-keeper',
+  'key-manager-tpm',
+].filter((room) => statSync(join(root, room)).isDirectory())
+
+const PUBLISHED: ReadonlySet<string> = new Set(['plugins/go-plugin', 'plugins/spire-sdk'])
+
+/** The doors that a room's package names; none for a program. */
+function doorsOf(room: string): Readonly<Record<string, string>> {
+  const file = join(root, room, 'package.json')
+  if (!existsSync(file)) return {}
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly exports?: Record<string, string> }).exports ?? {}
+}
+
 const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/{*,runbooks/*}.md', { cwd: root })].filter((page) =>
   existsSync(join(root, page)),
 )
@@ -85,6 +105,22 @@ describe('the documentation', () => {
     const commands = [...everything.matchAll(/keylime_tenant -c (\w+)/g)].map(([, command]) => command)
     expect(commands.filter((command) => !TENANT_COMMANDS.includes(command ?? ''))).toEqual([])
     expect(commands.length).toBeGreaterThan(2)
+  })
+
+  it.each(ROOMS)('has a page of %s, which names only files that are there', (room) => {
+    const page = read(`${room}/README.md`)
+    const named = [...page.matchAll(/`((?:[a-z0-9-]+\/)*[a-z0-9-]+(?:\.ts|\/))`/g)].map(([, path = '']) => path)
+    // A file is named by its path, or in its room by its name alone.
+    const names = new Set(globSync('**/*.ts', { cwd: join(root, room) }).flatMap((path) => [path, basename(path)]))
+    const isNamed = (path: string): boolean =>
+      names.has(path) || [room, '.'].some((from) => existsSync(join(root, from, path)))
+    // The pages of published packages are for authors elsewhere, and name files of theirs.
+    const examples = new Set(PUBLISHED.has(room) ? named : [])
+    expect(named.filter((path) => !examples.has(path) && !isNamed(path))).toEqual([])
+    const links = [...page.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => join(root, room, path))
+    expect(links.filter((path) => !existsSync(path))).toEqual([])
+    const doors = Object.keys(doorsOf(room)).map((door) => door.replace('.', ''))
+    expect(doors.filter((door) => !page.includes(door))).toEqual([])
   })
 
   it('links to nothing that is not there [O28] [T75]', () => {
