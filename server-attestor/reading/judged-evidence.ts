@@ -50,12 +50,17 @@ export class JudgedEvidenceReader {
     this.#limiter.release(error)
   }
 
-  // The newest one may be under way; then the one before it is what the record speaks of.
+  // The newest one may be under way; then the one before it is what the record speaks of. A verifier forgets that one as
+  // soon as the newest is judged, which may be between the two requests: then the newest is read again.
   async #newestJudged(agentId: AgentId, signal: AbortSignal): Promise<Attestation> {
     const latest = await this.#source.latest(agentId, { signal })
-    return latest.stage === JUDGED || latest.index === 0
-      ? latest
-      : await this.#source.at(agentId, latest.index - 1, { signal })
+    if (latest.stage === JUDGED || latest.index === 0) return latest
+    try {
+      return await this.#source.at(agentId, latest.index - 1, { signal })
+    } catch (error) {
+      if (!isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) throw error
+      return await this.#source.latest(agentId, { signal })
+    }
   }
 }
 

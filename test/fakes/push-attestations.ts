@@ -21,6 +21,14 @@ export interface AttestationChanges {
   readonly logs?: readonly string[]
   /** Seconds since the evidence came. Default 1. */
   readonly ageSeconds?: number
+  /** Still under way when somebody looks, and judged right after: with that the one before it is gone. */
+  readonly judgedOnceSeen?: boolean
+}
+
+/** One attestation as it is shown, and as it is once it has been. */
+interface Stored {
+  readonly shown: object
+  readonly then?: object
 }
 
 /** Attestations of all agents of one verifier. */
@@ -37,12 +45,14 @@ const LATEST_MS = 10.2
 
 /** Makes an empty store. @param now Milliseconds of the verifier's clock. */
 export function newPushAttestations(now: () => number): PushAttestations {
-  const stored = new Map<string, object[]>()
+  const stored = new Map<string, (Stored | undefined)[]>()
   return {
     add: (agentId, tpm, changes = {}) => {
       const list = stored.get(agentId) ?? []
       stored.set(agentId, list)
-      list.push(attestationOf(tpm, changes, now()))
+      const made = attestationOf(tpm, changes, now())
+      const underWay = changes.judgedOnceSeen === true && attestationOf(tpm, { stage: 'awaiting_evidence' }, now())
+      list.push(underWay === false ? { shown: made } : { shown: underWay, then: made })
     },
     route: (agentId, which) => ({
       endpoint: 'attestation',
@@ -52,15 +62,17 @@ export function newPushAttestations(now: () => number): PushAttestations {
   }
 }
 
-function answerOf(agentId: string, list: readonly object[] | undefined, which: string | undefined): FakeAnswer {
+function answerOf(agentId: string, list: (Stored | undefined)[] | undefined, which: string | undefined): FakeAnswer {
   if (list === undefined) return notFound(`No agent with ID '${agentId}' exists.`)
   // As the real one of 7.14.3: the index answers only while there is one.
-  if (which === undefined) return list.length > 1 ? { status: 500, ...EMPTY_HTML } : jsonApi(200, { data: list })
+  if (which === undefined)
+    return list.length > 1 ? { status: 500, ...EMPTY_HTML } : jsonApi(200, { data: list.map((one) => one?.shown) })
   const index = which === 'latest' ? list.length - 1 : Number(which)
-  const attributes = list[index]
-  if (attributes === undefined) return notFound(`No attestation ${which} exists for agent '${agentId}'.`)
+  const found = list[index]
+  if (found === undefined) return notFound(`No attestation ${which} exists for agent '${agentId}'.`)
+  if (found.then !== undefined) list.splice(0, list.length, ...list.slice(0, -1).fill(undefined), { shown: found.then })
   const links = { self: `/3/agents/${agentId}/attestations/${index}` }
-  return jsonApi(201, { data: { type: 'attestation', attributes, links } })
+  return jsonApi(201, { data: { type: 'attestation', attributes: found.shown, links } })
 }
 
 function attestationOf(tpm: SoftwareTpm, changes: AttestationChanges, nowMs: number): object {

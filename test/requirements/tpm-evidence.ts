@@ -81,6 +81,10 @@ export const TPM_EVIDENCE: readonly Requirement[] = [
     id: 'tpm:push:judged',
     promise: 'evidence that the registered TPM did not sign is refused, whatever the record of the verifier says',
   },
+  {
+    id: 'tpm:push:judged-meanwhile',
+    promise: 'evidence that is judged while the one before it is asked for counts, and is no lack of evidence',
+  },
   { id: 'tpm:push:admit', promise: 'a push-mode node is admitted by two requests to the verifier' },
   { id: 'tpm:push:wait', promise: 'wait_for_attestation waits for push-mode nodes too' },
   { id: 'tpm:e2e:push', promise: 'a push-mode host gets its SVID without a certificate or an open Keylime port' },

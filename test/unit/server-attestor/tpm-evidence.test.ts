@@ -290,6 +290,16 @@ describe('a node in push mode', () => {
     expect(await half.attest(tpmNode(node))).toMatchObject({ status: 'OK' })
   })
 
+  it('is judged by the newest, where that was judged while the one before was asked for [tpm:push:judged-meanwhile]', async () => {
+    const node = fresh()
+    keylime.verifier.attest(node.agentId, node.tpm, { judgedOnceSeen: true })
+    await using half = await startInProcess(keylime.serverHcl())
+    const before = keylime.verifier.seen.length
+    expect(await half.attest(tpmNode(node))).toMatchObject({ status: 'OK', message: '' })
+    const asked = keylime.verifier.seen.slice(before).filter((path) => path.includes('attestations'))
+    expect(asked.map((path) => path.split('/').at(-1))).toEqual(['latest', '0', 'latest'])
+  })
+
   it('is waited for, as nodes in pull mode are [tpm:push:wait]', async () => {
     const node = fresh()
     keylime.verifier.set(node.agentId, { attestation_status: 'PENDING', attestation_count: 0 })
