@@ -28,7 +28,7 @@ export interface AttestationChanges {
 /** One attestation as it is shown, and as it is once it has been. */
 interface Stored {
   readonly shown: object
-  readonly then?: object
+  readonly judged?: object
 }
 
 /** Attestations of all agents of one verifier. */
@@ -52,7 +52,7 @@ export function newPushAttestations(now: () => number): PushAttestations {
       stored.set(agentId, list)
       const made = attestationOf(tpm, changes, now())
       const underWay = changes.judgedOnceSeen === true && attestationOf(tpm, { stage: 'awaiting_evidence' }, now())
-      list.push(underWay === false ? { shown: made } : { shown: underWay, then: made })
+      list.push(underWay === false ? { shown: made } : { shown: underWay, judged: made })
     },
     route: (agentId, which) => ({
       endpoint: 'attestation',
@@ -70,7 +70,8 @@ function answerOf(agentId: string, list: (Stored | undefined)[] | undefined, whi
   const index = which === 'latest' ? list.length - 1 : Number(which)
   const found = list[index]
   if (found === undefined) return notFound(`No attestation ${which} exists for agent '${agentId}'.`)
-  if (found.then !== undefined) list.splice(0, list.length, ...list.slice(0, -1).fill(undefined), { shown: found.then })
+  if (found.judged !== undefined)
+    list.splice(0, list.length, ...list.slice(0, -1).fill(undefined), { shown: found.judged })
   const links = { self: `/3/agents/${agentId}/attestations/${index}` }
   return jsonApi(201, { data: { type: 'attestation', attributes: found.shown, links } })
 }

@@ -22,7 +22,7 @@ export interface StatusRow {
   readonly keylime: string
   /** Seconds since the last quote that passed, as text. */
   readonly fresh: string
-  /** Of the SPIRE agent: `attested`, `retrying`, `stopped`. */
+  /** Of the SPIRE agent: `attested`, `attesting`, `restarting`, `banned`. */
   readonly spire: string
   /** When the agent's SVID ends. */
   readonly svid: string
@@ -114,9 +114,10 @@ async function spireOf(tower: Tower, host: TowerHost): Promise<{ spire: string; 
     const exit = host.spire.target.process().exit()
     const until =
       shown === undefined ? '-' : new Date(Number(shown.x509svid_expires_at) * 1000).toISOString().slice(11, 19)
-    const attested = shown !== undefined && exit === undefined
+    const attested = shown?.banned === false && exit === undefined
+    const running = exit === undefined ? 'attesting' : 'restarting'
     return {
-      spire: attested ? 'attested' : exit === undefined ? 'attesting' : 'restarting',
+      spire: shown?.banned === true ? 'banned' : attested ? 'attested' : running,
       svid: until,
       spireOk: attested,
     }
