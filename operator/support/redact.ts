@@ -4,8 +4,26 @@
  * @module
  */
 
-const SECRET_KEYS =
-  /^(\s*"?[\w.-]*(?:password|passwd|secret|token|private|apikey|api_key|ownerpassword)[\w.-]*"?\s*[:=]\s*).*$/gim
+const { raw } = String
+
+/** A key that names a secret, up to its value. */
+const KEY = raw`["']?[\w.-]*(?:passw|passphrase|secret|token|private|credential|api_?key|access_?key)[\w.-]*["']?[ \t]*[:=][ \t]*`
+
+/** A value over several lines: `key = <<EOF` to `EOF`. */
+const HEREDOC = new RegExp(raw`(${KEY})<<-?(\w+)\r?\n[^]*?^[ \t]*\2[ \t]*$`, 'gim')
+
+/** A line by which an INI file goes on with a value: indented, and neither a key nor the end of a block. */
+const MORE = raw`\r?\n[ \t]+(?!["']?[\w.-]+["']?[ \t]*[:={])[^\s#;}\]].*`
+
+/** A key that begins a line: its value is the rest. */
+const LINE = new RegExp(raw`^([ \t]*${KEY}).*(?:${MORE})*`, 'gim')
+
+/** A key within a line: of a block on one line, of JSON, of a connection string. */
+const WITHIN = new RegExp(raw`([\s{,;?&"'(]${KEY})("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"',;&}]+)`, 'gi')
+
+/** The password of a URL. */
+const IN_URL = /([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:)[^\s@"']+@/gi
+
 const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----/, 'a private key'],
   [/\b(?:hvs|hvb|hvr|s|b)\.[A-Za-z0-9_-]{24,}/, 'a vault token'],
@@ -14,13 +32,17 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
 ]
 
 /**
- * Takes secrets out of a configuration text.
+ * Takes secrets out of a configuration text, be it HCL, JSON, TOML or INI.
  *
  * @param text The text.
- * @returns The same with every value of a key that names a secret replaced.
+ * @returns The same with every value of a key that names a secret replaced, wherever it stands, and passwords in URLs.
  */
 export function redacted(text: string): string {
-  return text.replace(SECRET_KEYS, '$1"(redacted)"')
+  return text
+    .replace(HEREDOC, '$1"(redacted)"')
+    .replace(LINE, '$1"(redacted)"')
+    .replace(WITHIN, '$1"(redacted)"')
+    .replace(IN_URL, '$1(redacted)@')
 }
 
 /**

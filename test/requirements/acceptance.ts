@@ -359,7 +359,8 @@ export const ACCEPTANCE: readonly Requirement[] = [
   {
     id: 'operator:enroll:fourth-node',
     alias: 'T66',
-    promise: 'SHORT: add hosts: 4th namespace onboarded by one command in <2 min',
+    promise:
+      "SHORT: add hosts: a fourth host joins by one command of the tower, and by the runbook's three of towerkeep; how long each takes is printed, not asserted",
   },
   {
     id: 'attest:workload:named-services',

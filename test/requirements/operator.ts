@@ -98,6 +98,11 @@ export const OPERATOR: readonly Requirement[] = [
       'names and events that strangers write act neither on a terminal nor on a shell that completes them, and hosts are called by plain names alone',
   },
   {
+    id: 'operator:support:no-secret',
+    promise:
+      'what leaves the machine has no secret of a configuration, in HCL, JSON, TOML or INI, on a line, within one or over several, nor in a URL',
+  },
+  {
     id: 'operator:package:comes-and-goes',
     promise:
       'the package is installed, updated, removed and purged: user, folders and timers come, an upgrade turns nothing on again, and nothing is left but the user',
