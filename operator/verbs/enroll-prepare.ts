@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { getBundle } from '@tower-of-omens/spire-api'
 import { refusedBecause } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
+import { emitStep } from '../enroll/emit-files.ts'
 import { filesWithSecrets, nodeFiles } from '../enroll/node-files.ts'
+import { EXIT } from '../exit-codes.ts'
 import type { ENROLL_PREPARE } from '../flags/enroll.ts'
 import { OperatorError } from '../operator-error.ts'
 import { changeReport } from '../plan/change-report.ts'
@@ -44,25 +45,11 @@ export async function run(context: Context): Promise<Report> {
     verb: 'enroll prepare',
     subject: host,
     onFailure: 'undo',
-    steps: [
-      {
-        id: 'emit',
-        title: `write ${files.size} files for ${host} into ${flags.emit}`,
-        isDone: () => Promise.resolve([...files].every(([path, text]) => isSame(join(flags.emit, path), text))),
-        act: () => {
-          for (const [path, text] of files) {
-            mkdirSync(dirname(join(flags.emit, path)), { recursive: true })
-            writeFileSync(join(flags.emit, path), text, { mode: 0o644 })
-          }
-          return Promise.resolve({ files: files.size })
-        },
-        undo: () => Promise.resolve(rmSync(flags.emit, { recursive: true, force: true })),
-      },
-    ],
+    steps: [emitStep(flags.emit, files, `write ${files.size} files for ${host} into ${flags.emit}`)],
   }
   const outcome = await runPlan(plan, runOptions(flags, { progress, signal }))
   const wrapped =
-    flags['dry-run'] || flags['vault-token-file'] === undefined
+    flags['dry-run'] || outcome.exit !== EXIT.ok || flags['vault-token-file'] === undefined
       ? undefined
       : await wrappedSecretId(host, context, sources)
   // On the terminal and nowhere else: it opens the host's credential once, within ten minutes.
@@ -126,8 +113,4 @@ function tokenIn(file: string): string {
   } catch (cause) {
     throw new OperatorError('TK-USAGE', `--vault-token-file ${file}: cannot be read`, { cause })
   }
-}
-
-function isSame(file: string, text: string): boolean {
-  return existsSync(file) && readFileSync(file, 'utf8') === text
 }
