@@ -129,8 +129,11 @@ export function spireView({ spire }: Pick<WatchedHost, 'spire'>): SpireView {
   return views.includes('banned') ? 'banned' : 'absent'
 }
 
-/** An SVID that ended this long ago cannot be renewed any more, whatever our clock says. */
-const ENDED_SECONDS = 60
+/**
+ * An SVID that ended this long ago cannot be renewed any more. Our clock may be minutes ahead of the server's: a host that
+ * only looks ended must not be left alone.
+ */
+const ENDED_SECONDS = 900
 
 /**
  * Reads how a server has an agent.

@@ -8,7 +8,7 @@ import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { listAgents, SpireConnection } from '@tower-of-omens/spire-api'
+import { getAgent, listAgents, SpireConnection } from '@tower-of-omens/spire-api'
 import { parseHcl } from '@tower-of-omens/spire-sdk/hcl'
 import { type FakeKeylime, startFakeKeylime } from '../fakes/fake-keylime.ts'
 import type { IssuedCertificate } from '../fakes/pki.ts'
@@ -18,6 +18,7 @@ import { Processes } from '../lab/processes/processes.ts'
 import type { ConfObject } from '../lab/services/hcl-text.ts'
 import { SpireServer } from '../lab/services/spire-server.ts'
 import { towerkeepProgram } from '../lab/tower/keeping.ts'
+import { LoadWatch, type MachineLoad } from './machine-load.ts'
 import { openSpireClient } from './spire-client.ts'
 
 /** What was measured. */
@@ -28,13 +29,22 @@ export interface ScaleResult {
   readonly singleMs: readonly number[]
   /** From the first bell of a burst to each ban. */
   readonly burstMs: readonly number[]
+  /** From a changed PCR to the refusal of an attestation, while every agent syncs. */
+  readonly endToEndMs: readonly number[]
   readonly rssMb: number
   readonly pollPercent: number
+  readonly load: MachineLoad
 }
 
 const HOSTS = 1_000
 const BURST = 50
 const TRUST_DOMAIN = 'example.org'
+/** Hosts that fail one after the other from their PCR on. */
+const WHOLE_WAYS = 30
+/** The verifier's time between two quotes, and from a quote to the bell and to the record, as on the tower. */
+const QUOTE_EVERY_MS = 2_000
+const QUOTE_MS = 100
+const RECORD_MS = 100
 const FAILED = { operational_state: 9, last_event_id: 'pcr_validation.invalid_pcr_7' }
 
 /**
@@ -63,12 +73,18 @@ export async function measureScale(failures: number, tell: (text: string) => voi
     tell('the daemon watches')
     const ids = keylime.nodes.map(({ agentId }) => agentId)
     const singleMs: number[] = []
+    const load = new LoadWatch()
+    load.look()
     for (const agentId of ids.slice(0, failures)) {
       // Not always at the same moment between two rounds.
       await delay(Math.random() * 200)
       singleMs.push(...(await failAndTime(keylime, connection, bell, [agentId])))
     }
     const burstMs = await failAndTime(keylime, connection, bell, ids.slice(failures, failures + BURST))
+    tell('one after the other, and at once')
+    const late = keylime.nodes.slice(failures + BURST, failures + BURST + WHOLE_WAYS)
+    const endToEndMs = await wholeWays(keylime, spire.socketPath, bell, late)
+    load.look()
     const rssMb = Math.round(
       Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${bell.pid}/status`, 'utf8'))?.[1]) / 1024,
     )
@@ -80,8 +96,10 @@ export async function measureScale(failures: number, tell: (text: string) => voi
       spire: /spire-([\d.]+)/.exec(parts.spireBin)?.[1] ?? '?',
       singleMs,
       burstMs,
+      endToEndMs,
       rssMb,
       pollPercent,
+      load: load.load,
     }
   } finally {
     await processes.stopAll()
@@ -174,6 +192,62 @@ async function failAndTime(
     await delay(5)
   }
   return times
+}
+
+/**
+ * Fails hosts from their PCR on: the next quote comes within two seconds, the verifier rings, and writes its record. A host
+ * counts as cut off when the server refuses to attest it. Meanwhile the datastore is read as often as by all agents' syncs.
+ */
+async function wholeWays(
+  { verifier, nodes: all }: FakeKeylime,
+  socketPath: string,
+  bell: RunningBell,
+  nodes: FakeKeylime['nodes'],
+): Promise<readonly number[]> {
+  const times: number[] = []
+  const client = await openSpireClient(socketPath)
+  const connection = new SpireConnection({ socketPath })
+  const ended = new AbortController()
+  const syncing = syncs(
+    connection,
+    all.map(({ agentId }) => idOf(agentId)),
+    ended.signal,
+  )
+  for (const node of nodes) {
+    const began = performance.now()
+    await delay(Math.random() * QUOTE_EVERY_MS + QUOTE_MS)
+    await Promise.all([ring(bell, node.agentId), delay(RECORD_MS).then(() => verifier.set(node.agentId, FAILED))])
+    while ((await getAgent(connection, idOf(node.agentId)))?.banned !== true) {
+      if (performance.now() - began > 60_000) throw new Error(`${node.agentId} is not banned within a minute`)
+      await delay(5)
+    }
+    times.push(performance.now() - began)
+    const refusal = await client.attest(node).then(
+      () => 'admitted',
+      (error: unknown) => String(error),
+    )
+    if (!refusal.includes('PERMISSION_DENIED')) throw new Error(`a banned agent was not refused: ${refusal}`)
+  }
+  ended.abort()
+  await syncing
+  client.close()
+  connection.close()
+  return times
+}
+
+function idOf(agentId: string): string {
+  return `spiffe://${TRUST_DOMAIN}/spire/agent/keylime/${agentId}`
+}
+
+/** Reads each agent once a second, spread evenly, as the syncs of all agents have the server do. */
+async function syncs(connection: SpireConnection, ids: readonly string[], signal: AbortSignal): Promise<void> {
+  const slices = 50
+  const size = Math.ceil(ids.length / slices)
+  for (let slice = 0; !signal.aborted; slice = (slice + 1) % slices) {
+    const began = performance.now()
+    await Promise.all(ids.slice(slice * size, (slice + 1) * size).map((id) => getAgent(connection, id)))
+    await delay(Math.max(0, 1_000 / slices - (performance.now() - began)))
+  }
 }
 
 const agent = new Agent({ keepAlive: true })

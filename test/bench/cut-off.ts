@@ -2,7 +2,7 @@
  * Measures how fast a failed host loses its identity, and writes docs/bench/cut-off.md.
  *
  * `--tower N`: N rounds on the three-host tower with real SPIRE, Keylime and TPMs: from a changed PCR to no issuance and
- * no Workload API. `--scale N`: N failures among 1,000 hosts, with a fake verifier at the real one's speed and a real SPIRE
+ * no Workload API; and how fast the tool itself answers. `--scale N`: N failures among 1,000 hosts, with a fake verifier at the real one's speed and a real SPIRE
  * server: from the bell to the ban; then 50 at once.
  *
  * Usage: node test/bench/cut-off.ts [--tower 30] [--scale 100]
@@ -20,6 +20,7 @@ import { Tower } from '../lab/tower/tower.ts'
 import { type CutOffResults, cutOffPage, type TowerCutOffs } from './cut-off-page.ts'
 import { measureScale } from './cut-off-scale.ts'
 import { LoadWatch, loadInWords } from './machine-load.ts'
+import { measureStart } from './towerkeep-start.ts'
 
 const PAGE = join(resolve(import.meta.dirname, '../..'), 'docs/bench/cut-off.md')
 const DATA = PAGE.replace(/\.md$/, '.json')
@@ -46,10 +47,12 @@ async function onTower(count: number, keep: (soFar: TowerCutOffs) => void): Prom
   const tower = await Tower.up({ parts, prefix: 'twcut', webhook: true, onPart: (what) => tell(what) })
   try {
     const keeper = await startKeeper(tower)
+    tell('how fast the tool answers')
+    const start = await measureStart(tower)
     const load = new LoadWatch()
     const rounds: CutOffRound[] = []
     const hosts = [...tower.hosts.values()]
-    const soFar = (): TowerCutOffs => ({ spire, rounds, load: load.load })
+    const soFar = (): TowerCutOffs => ({ spire, rounds, load: load.load, start })
     for (let round = 0; round < count; round += 1) {
       // A host that was healed has had its quotes for two rounds when it is its turn again.
       const host = hosts[round % hosts.length]

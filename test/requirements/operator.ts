@@ -84,7 +84,8 @@ export const OPERATOR: readonly Requirement[] = [
   {
     id: 'operator:watch:survives-faults',
     alias: 'O27',
-    promise: 'kill -9 between ban and verification: found and kept at the next start; full disk: acts, and says so',
+    promise:
+      'kill -9 between ban and verification: found and kept at the next start; full disk: acts, and says so; a clock five minutes ahead or behind, or one that jumps: the same decisions',
   },
   {
     id: 'operator:runbooks:use-the-tool',

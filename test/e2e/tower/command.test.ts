@@ -44,10 +44,11 @@ onTower('./test/lab/tower/tower', () => {
     line.mark('up --hosts 2 --keep')
     await allWell()
     const table = await ok('status')
-    expect(table).toMatch(/^HOST\s+TPM\s+KEYLIME\s+FRESH\s+SPIRE AGENT\s+SVID UNTIL\s+CERTIFICATES\n/)
+    expect(table).toMatch(/^HOST\s+AGENT ID\s+EK\s+KEYLIME\s+FRESH\s+POLICY\s+SPIRE\s+SVID\s+CERT\s+VERDICT\n/)
     expect(table).toMatch(
-      /^auth\s+answers\s+passes, state (3 GET_QUOTE|5 PROVIDE_V), \d+ quotes\s+\d+ s\s+attested\s+[\d:]{8}\s+\d+% \d+%$/m,
+      /^auth\s+\w{8}\s+match\s+(get-quote \(3\)|provide-v \(5\)) \d+\s+\d+s\s.*\sattested\s+\d+s\s+\d+ %\s+admit$/m,
     )
+    expect(table).toContain('2 of 2 hosts admitted')
     line.mark('status: exit 0')
     expect(await ok('run', 'auth', 'ip', 'route')).toBe(
       '10.10.2.0/24 dev eth0 proto kernel scope link src 10.10.2.70 \n',
@@ -58,7 +59,7 @@ onTower('./test/lab/tower/tower', () => {
     line.mark('add')
     expect(await ok('tamper', 'auth')).toContain('auth: done')
     await pollUntil('the table to show it', async () => (await tower('status')).code === 2)
-    expect((await tower('status')).stdout).toMatch(/^auth\s.*KL-GATE-INVALID-QUOTE, state 9/m)
+    expect((await tower('status')).stdout).toMatch(/^auth\s.*\s\S+ \(9\) \d+\s.*verdict KL-GATE-INVALID-QUOTE$/m)
     line.mark('tamper: exit 2 of status')
     await ok('reboot', 'auth')
     await ok('powercut', 'ca')
@@ -68,13 +69,13 @@ onTower('./test/lab/tower/tower', () => {
     await ok('partition', 'ca')
     // No packet comes back at all: each of five tries waits its ten seconds.
     const givenUp = async (): Promise<boolean> =>
-      /^ca\s.*KL-GATE-(UNREACHABLE|FAILED), state 7/m.test((await tower('status')).stdout)
+      /^ca\s.*\s\S+ \(7\) \d+\s.*KL-GATE-UNREACHABLE$/m.test((await tower('status')).stdout)
     await pollUntil('the verifier to give it up', givenUp, { deadlineMs: 180_000 })
     await ok('partition', 'ca', 'off')
     await ok('heal', 'ca')
     line.mark('partition, and back')
     await ok('expire', 'auth')
-    expect((await tower('status')).stdout).toMatch(/^auth\s.*expired/m)
+    expect((await tower('status')).stdout).toMatch(/TK-CERT-EXPIRED\s+auth/)
     await ok('renew', 'auth')
     expect(await ok('renew', '--all')).toMatch(/spire: done.*\n.*auth: done.*\n.*ca: done/)
     line.mark('expire, renew, renew --all')

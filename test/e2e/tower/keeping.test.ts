@@ -25,6 +25,13 @@ onTower('the operator at the tower', () => {
   const outages = (): number =>
     (keeper?.process.readLog().match(/"a source does not answer".*"source":"verifier/g) ?? []).length
 
+  const auditText = (): string => readFileSync(keeper?.auditFile ?? '', 'utf8')
+  const audit = (): readonly Readonly<Record<string, string>>[] =>
+    auditText()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Readonly<Record<string, string>>)
+
   it('sees three hosts by every source, with no file of its own but certificates and names [O02] [T48] [T37]', async () => {
     const { code, document } = await status()
     expect(document.items.map(({ host }) => host)).toEqual(['auth', 'ca', 'spire'])
@@ -42,8 +49,9 @@ onTower('the operator at the tower', () => {
     expect(code).toBe(0)
   })
 
-  it('sees a Keylime agent that is gone, and a verifier that is away [O01] [T34]', async () => {
+  it('sees a Keylime agent that is gone, evicts its host and no other, and sees a verifier that is away [O01] [O13] [T34]', async () => {
     const host = tower().host('ca')
+    const before = audit().length
     await host.stopKeylimeAgent()
     await pollUntil(
       'the row of ca to change',
@@ -53,6 +61,18 @@ onTower('the operator at the tower', () => {
       },
       { deadlineMs: 12_000 },
     )
+    const evicted = async (): Promise<boolean> => (await tower().spire.agentShow(host.spiffeId)) === undefined
+    await pollUntil('ca to be evicted', evicted, { deadlineMs: 36_000 })
+    const acted = audit()
+      .slice(before)
+      .filter(({ event }) => event === 'done')
+    expect(acted.map(({ action, cause, agent_id: agentId }) => [action, cause, agentId])).toEqual([
+      ['evict', 'absent', host.agentId],
+    ])
+    for (const other of ['auth', 'spire']) {
+      expect(await tower().spire.agentShow(tower().host(other).spiffeId)).toBeDefined()
+      expect(await hasSvid(tower().host(other))).toBe(true)
+    }
     await host.startKeylimeAgent()
     await heal(tower(), host)
     await withoutVerifier(async () => {
@@ -77,15 +97,54 @@ onTower('the operator at the tower', () => {
     const explained = v.parse(EXPLAIN_DOCUMENT, JSON.parse(ran.stdout))
     const broken = explained.items[0]?.chain.find(({ standing }) => standing === 'broken')
     expect(broken).toMatchObject({ link: 'gate', codes: expect.arrayContaining(['KL-GATE-INVALID-QUOTE']) as unknown })
-    const audit = readFileSync(keeper?.auditFile ?? '', 'utf8')
-    expect(brokenLink(audit)).toBeUndefined()
-    expect(audit).toContain('"action":"ban","cause":"verdict","code":"KL-GATE-INVALID-QUOTE"')
+    expect(brokenLink(auditText())).toBeUndefined()
+    expect(auditText()).toContain('"action":"ban","cause":"verdict","code":"KL-GATE-INVALID-QUOTE"')
     expect(await tower().spire.agentShow(host.spiffeId)).toMatchObject({ banned: true })
     for (const other of ['ca', 'spire']) expect(await hasSvid(tower().host(other))).toBe(true)
     await restoreHost(tower(), host)
     line.mark('rebooted in good order, ban lifted: the workload has its SVID again, with the same ID')
     line.end()
   })
+
+  it('is cut off too when the verifier tells other agents first, and one of them hangs [O11]', async () => {
+    const [host, hung] = [tower().host('auth'), tower().host('ca')]
+    const line = new Timeline("notifiers ['agent', 'webhook'], one agent hangs", ['O11'])
+    const { keylime } = tower()
+    const restartVerifier = async (notifiers: readonly string[]): Promise<void> => {
+      await keylime.stop('verifier')
+      await keylime.start('verifier', { notifiers })
+      for (const one of [host, hung]) await heal(tower(), one)
+    }
+    try {
+      await restartVerifier(['agent', 'webhook'])
+      await Promise.all([host, hung].map((one) => svidReturns(one)))
+      hung.freezeKeylimeAgent(true)
+      await tamper(host)
+      line.mark('tampered')
+      const ruled = new RegExp(`"a look ended".*"agent_id":"${host.agentId}","how":"cut"`)
+      const from = keeper?.process.readLog().length ?? 0
+      const before = audit().length
+      await pollUntil(
+        'auth to be banned',
+        async () => (await tower().spire.agentShow(host.spiffeId))?.banned === true,
+        {
+          deadlineMs: 120_000,
+        },
+      )
+      line.mark('banned, once the verifier had written its record')
+      await pollUntil('the look to be over', () => ruled.test(keeper?.process.readLog().slice(from) ?? ''))
+      expect(audit().slice(before)).toContainEqual(
+        expect.objectContaining({ event: 'done', action: 'ban', cause: 'verdict', agent_id: host.agentId }),
+      )
+      expect(await hasSvid(tower().host('spire'))).toBe(true)
+    } finally {
+      hung.freezeKeylimeAgent(false)
+      await restoreHost(tower(), host)
+      await restartVerifier([])
+      await Promise.all([host, hung].map((one) => svidReturns(one)))
+    }
+    line.end()
+  }, 300_000)
 
   it('is rung by the verifier alone [O14]', async () => {
     const host = tower().host('spire')

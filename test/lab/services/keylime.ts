@@ -38,6 +38,12 @@ export interface KeylimeOptions extends Omit<KeylimeConfOptions, 'stateDir' | 's
 export interface OwnKeylimeOptions
   extends Pick<KeylimeOptions, 'dir' | 'binDir' | 'quoteInterval' | 'agentMtls' | 'mode'> {}
 
+/** What can differ from one start of a service to the next. */
+export interface KeylimeChange {
+  readonly agentMtls?: boolean
+  readonly notifiers?: readonly string[]
+}
+
 /** The two services. */
 export class Keylime {
   readonly ports: KeylimePorts
@@ -51,6 +57,7 @@ export class Keylime {
   readonly #confDir: string
   readonly #running = new Map<KeylimeService, RigProcess>()
   #agentMtls: boolean
+  #notifiers: readonly string[] | undefined
 
   /** Writes their configuration. */
   constructor(starter: ProcessStarter, options: KeylimeOptions) {
@@ -98,10 +105,12 @@ export class Keylime {
    * Starts one service, on the port and database it had, and waits until it answers.
    *
    * @param change `agentMtls`: another setting of `enable_agent_mtls` from now on; without it the verifier enrols agents
-   *   that speak plain HTTP, and polls the ones it has as they were enrolled.
+   *   that speak plain HTTP, and polls the ones it has as they were enrolled. `notifiers`: others from now on than the
+   *   settings name; empty: those of the settings again.
    */
-  async start(service: KeylimeService, change?: { readonly agentMtls: boolean }): Promise<void> {
-    if (change !== undefined) this.#agentMtls = change.agentMtls
+  async start(service: KeylimeService, change: KeylimeChange = {}): Promise<void> {
+    this.#agentMtls = change.agentMtls ?? this.#agentMtls
+    if (change.notifiers !== undefined) this.#notifiers = change.notifiers.length === 0 ? undefined : change.notifiers
     this.#configure()
     const { name } = this.#options
     const process = this.#starter.start({
@@ -135,7 +144,7 @@ export class Keylime {
       XDG_RUNTIME_DIR: this.#stateDir,
       ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }),
     }
-    const changed = settings?.()
+    const changed = this.#withNotifiers(settings?.())
     const given = changed === undefined ? {} : { settings: changed }
     for (const [name, text] of keylimeConfFiles({
       ...options,
@@ -149,5 +158,11 @@ export class Keylime {
       env[`KEYLIME_${name.toUpperCase()}_CONFIG`] = file
     }
     return env
+  }
+
+  #withNotifiers(settings: KeylimeConfOptions['settings']): KeylimeConfOptions['settings'] {
+    if (this.#notifiers === undefined) return settings
+    const named = `[${this.#notifiers.map((name) => `'${name}'`).join(', ')}]`
+    return { ...settings, verifier: { ...settings?.verifier, enabled_revocation_notifications: named } }
   }
 }

@@ -173,6 +173,13 @@ export class TowerHost {
     await this.#agent?.stop()
   }
 
+  /** Lets the Keylime agent hang, its port open, or go on. */
+  freezeKeylimeAgent(isFrozen: boolean): void {
+    this.#keylimeAgent()
+      .process()
+      .kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
+  }
+
   /**
    * Starts the SPIRE agent under supervision: it is started again when it ends.
    *

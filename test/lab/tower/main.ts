@@ -13,9 +13,8 @@ import { requireTowerTools } from '../parts/tower-programs.ts'
 import { RigError, reasonOf } from '../processes/errors.ts'
 import { askTower, controlSocket, serveControl, stands } from './control.ts'
 import { towerHosts } from './hosts.ts'
-import { startKeeper } from './keeping.ts'
+import { runTowerkeep, startKeeper } from './keeping.ts'
 import { whyNoNamespaces } from './network.ts'
-import { renderStatus, towerStatus } from './status.ts'
 import { Tower } from './tower.ts'
 import { VERBS, verbHandler } from './verbs.ts'
 
@@ -96,7 +95,7 @@ async function standHere(): Promise<number> {
     end()
     return 0
   })
-  say(renderStatus(await towerStatus(tower)))
+  say((await runTowerkeep(tower, ['status'])).stdout)
   say(`${READY}; logs in ${tower.logDir}\n`)
   await ending
   server.close()

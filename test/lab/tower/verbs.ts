@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { RigError } from '../processes/errors.ts'
 import { expire, heal, partition, powerCut, rebootAndHeal, renew, tamper } from './actions.ts'
 import type { ControlHandler } from './control.ts'
-import { renderStatus, towerStatus } from './status.ts'
+import { runTowerkeep } from './keeping.ts'
 import type { Tower } from './tower.ts'
 import { actOnUnit, UNIT_VERBS } from './units.ts'
 
@@ -21,7 +21,7 @@ const LOG_LINES = 40
 export const VERBS: Readonly<Record<string, { readonly words: string; readonly help: string; readonly run: Verb }>> = {
   status: {
     words: '',
-    help: 'show each host: TPM, Keylime, freshness, SPIRE agent, certificates (exit 2 if one is not well)',
+    help: 'show each host as towerkeep status does (exit 2 if one is not well)',
     run: status,
   },
   add: { words: '', help: 'add one more host and attest it', run: addHost },
@@ -92,9 +92,9 @@ function one(act: (tower: Tower, host: ReturnType<Tower['host']>, words: readonl
 }
 
 async function status(tower: Tower, _words: readonly string[], write: Write): Promise<number> {
-  const rows = await towerStatus(tower)
-  write(renderStatus(rows))
-  return rows.every((row) => row.ok) ? 0 : 2
+  const { code, stdout, stderr } = await runTowerkeep(tower, ['status'])
+  write(stdout + stderr)
+  return code ?? 1
 }
 
 async function addHost(tower: Tower, _words: readonly string[], write: Write): Promise<number> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { join } from 'node:path'
@@ -294,15 +294,18 @@ describe('what the daemon serves', () => {
     expect(brokenLink(readFileSync(second.auditFile, 'utf8'))).toBeUndefined()
   })
 
-  it('acts although its audit log cannot be written, and says so [O27]', async () => {
+  it.each([
+    ['the disk is full', (file: string) => symlinkSync('/dev/full', file), /the audit log fails.*ENOSPC/],
+    ['it is no file', (file: string) => mkdirSync(file), /the audit log fails.*cannot be written/],
+  ])('acts although its audit log cannot be written, and says so: %s [O27]', async (_what, spoil, said) => {
     await using site = await startFakeSite({ nodes: 1 })
     const { agentId } = site.keylime.node()
     await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
     rmSync(daemon.auditFile, { force: true })
-    mkdirSync(daemon.auditFile)
+    spoil(daemon.auditFile)
     site.keylime.verifier.set(agentId, FAILED)
     await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
-    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('the audit log fails')
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toMatch(said)
   })
 
   it('is a page that is whole without JavaScript and lets nothing in from elsewhere', async () => {
