@@ -25,6 +25,9 @@ export interface KeylimeSourceOptions {
   readonly observe?: (seen: RequestSeen) => void
 }
 
+/** Longer than the time between two rounds: a look after a bell waits for no handshake. */
+const VERIFIER_KEEP_ALIVE_MS = 30_000
+
 /** How messages call the files. */
 const NAMES = { caFile: 'keylime_ca_file', certFile: 'keylime_cert_file', keyFile: 'keylime_key_file' }
 
@@ -54,13 +57,14 @@ export function openKeylime(
     ...(options.log === undefined ? { pollMs: 0 } : { log: options.log }),
   })
   const origins: HttpsOrigin[] = []
-  const open = (role: string, { address, serverName }: KeylimeService): HttpsOrigin => {
+  const open = (role: string, { address, serverName }: KeylimeService, keepAliveMs?: number): HttpsOrigin => {
     const origin = new HttpsOrigin({
       role: `keylime ${role}`,
       ...address,
       serverName,
       tls,
       timeoutMs: options.timeoutMs,
+      keepAliveMs,
       settings: {
         host: `keylime_${role}s`,
         serverName: `keylime_${role}_server_name`,
@@ -73,7 +77,9 @@ export function openKeylime(
   }
   return {
     sources: {
-      verifiers: services.verifiers.value.map((service) => new VerifierClient(open('verifier', service))),
+      verifiers: services.verifiers.value.map(
+        (service) => new VerifierClient(open('verifier', service, VERIFIER_KEEP_ALIVE_MS)),
+      ),
       registrars: services.registrars.value.map((service) => new RegistrarClient(open('registrar', service))),
       close: async () => {
         tls.close()

@@ -16,6 +16,7 @@ export class Telling {
   readonly #audit: AuditLog
   readonly #prefix: string
   readonly #command: () => readonly string[]
+  readonly #waiting: EventFacts[] = []
 
   /**
    * @param log The daemon's log.
@@ -53,7 +54,18 @@ export class Telling {
     this.#tell(event, facts)
   }
 
+  // A program takes milliseconds to start, and nothing else happens meanwhile: what is under way goes first, and of many
+  // programs each waits for its turn.
   #tell(event: string, facts: EventFacts): void {
-    notifyOperator(this.#command(), { event, ...facts }, this.#log)
+    this.#waiting.push({ event, ...facts })
+    if (this.#waiting.length === 1) setImmediate(() => this.#startNext())
+  }
+
+  #startNext(): void {
+    const [next] = this.#waiting
+    if (next === undefined) return
+    notifyOperator(this.#command(), next, this.#log)
+    this.#waiting.shift()
+    if (this.#waiting.length > 0) setImmediate(() => this.#startNext())
   }
 }

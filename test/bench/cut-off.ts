@@ -1,5 +1,6 @@
 /**
- * Measures how fast a failed host loses its identity, and writes docs/bench/cut-off.md.
+ * Measures how fast a failed host loses its identity, and writes docs/bench/cut-off.md and the picture
+ * docs/tower-tamper.svg.
  *
  * `--tower N`: N rounds on the three-host tower with real SPIRE, Keylime and TPMs: from a changed PCR to no issuance and
  * no Workload API; and how fast the tool itself answers. `--scale N`: N failures among 1,000 hosts, with a fake verifier at the real one's speed and a real SPIRE
@@ -14,6 +15,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { prepareParts } from '../lab/parts/prepare.ts'
 import { requireTowerTools } from '../lab/parts/tower-programs.ts'
+import { runCommand } from '../lab/processes/commands.ts'
 import { type CutOffRound, measureCutOff, restoreHost } from '../lab/tower/cut-off.ts'
 import { startKeeper } from '../lab/tower/keeping.ts'
 import { Tower } from '../lab/tower/tower.ts'
@@ -23,6 +25,7 @@ import { LoadWatch, loadInWords } from './machine-load.ts'
 import { measureStart } from './towerkeep-start.ts'
 
 const PAGE = join(resolve(import.meta.dirname, '../..'), 'docs/bench/cut-off.md')
+const DRAW = join(import.meta.dirname, '../lab/tower/draw.ts')
 const DATA = PAGE.replace(/\.md$/, '.json')
 
 async function main(): Promise<void> {
@@ -33,6 +36,7 @@ async function main(): Promise<void> {
     results.tower = await onTower(Number(values.tower), (rounds) => save({ ...results, tower: rounds }))
   save(results)
   tell(`wrote ${PAGE}`)
+  if (values.tower !== undefined) tell((await runCommand(process.execPath, [DRAW, 'tower-tamper.svg'])).trim())
 }
 
 function save(results: CutOffResults): void {

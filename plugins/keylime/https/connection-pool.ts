@@ -11,7 +11,7 @@ import type { TlsSource } from '../tls-files/tls-watch.ts'
 import { type Connector, type Dial, newConnector } from './connect.ts'
 import type { Peer } from './peer.ts'
 
-// Below the 5 s after which a Keylime agent (actix) closes an idle connection.
+// Below the 5 s after which a Keylime agent (actix) closes an idle connection; verifier and registrar (tornado) keep theirs.
 const KEEP_ALIVE_MS = 4_000
 
 /** The pool requests go to now. */
@@ -32,6 +32,8 @@ export interface ConnectionPoolOptions {
   readonly maxConnections: number
   /** Milliseconds for DNS, TCP and TLS of one connection. */
   readonly timeoutMs: number
+  /** Milliseconds that an idle connection is kept; default: as long as any Keylime service keeps it. */
+  readonly keepAliveMs?: number | undefined
 }
 
 /** The pool made with the TLS material in force, and those before it until they are idle. */
@@ -80,14 +82,14 @@ export class ConnectionPool {
   }
 
   #newPool(PoolClass: typeof Pool, material: TlsMaterial | undefined): PoolInUse {
-    const { peer, dial, timeoutMs, maxConnections } = this.#options
+    const { peer, dial, timeoutMs, maxConnections, keepAliveMs = KEEP_ALIVE_MS } = this.#options
     const connector = newConnector({ peer, dial, timeoutMs, ...(material !== undefined && { material }) })
     const pool = new PoolClass(`${peer.tls ? 'https' : 'http'}://${formatHostPort(peer)}`, {
       connect: connector.connect,
       connections: maxConnections,
       pipelining: 1,
       allowH2: false,
-      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: 60_000,
       // The request's own time limit covers both.
       headersTimeout: 0,

@@ -56,6 +56,8 @@ export interface HttpsOriginOptions {
   readonly timeoutMs: number
   readonly maxConnections?: number
   readonly maxWaiting?: number
+  /** Milliseconds that an idle connection is kept; default: as long as any Keylime service keeps it. */
+  readonly keepAliveMs?: number | undefined
   /** Configuration keys for messages. */
   readonly settings?: PeerSettings
   /** Called after each request. */
@@ -107,9 +109,14 @@ export class HttpsOrigin {
     const expectedName = options.serverName ?? host
     this.peer = { role, host, port, tls: tls !== undefined, expectedName, settings }
     this.#who = peerInWords(this.peer)
-    const { maxConnections = DEFAULT_MAX_CONNECTIONS, maxWaiting = DEFAULT_MAX_WAITING, timeoutMs } = options
+    const {
+      maxConnections = DEFAULT_MAX_CONNECTIONS,
+      maxWaiting = DEFAULT_MAX_WAITING,
+      timeoutMs,
+      keepAliveMs,
+    } = options
     this.#limiter = new Limiter(maxConnections, maxWaiting)
-    this.#pool = new ConnectionPool({ peer: this.peer, tls, dial, maxConnections, timeoutMs })
+    this.#pool = new ConnectionPool({ peer: this.peer, tls, dial, maxConnections, timeoutMs, keepAliveMs })
   }
 
   /** The service in the words of messages, such as `keylime verifier 127.0.0.1:8881`. */

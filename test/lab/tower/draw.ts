@@ -1,5 +1,6 @@
 /**
- * Draws docs/tower.svg and docs/tower-tamper.svg from what the last runs of scenarios and measurement noted: `node test/lab/tower/draw.ts`.
+ * Draws docs/tower.svg and docs/tower-tamper.svg from what the last runs of scenarios and measurement noted: `node test/lab/tower/draw.ts`;
+ * with names, those alone.
  *
  * @module
  */
@@ -20,13 +21,13 @@ const EDGE = '#8c959f'
 
 const DOCS = resolve(import.meta.dirname, '..', '..', '..', 'docs')
 
+const PICTURES = { 'tower.svg': towerPicture, 'tower-tamper.svg': tamperPicture } as const
+
 function main(): void {
-  const pictures = [
-    ['tower.svg', towerPicture()],
-    ['tower-tamper.svg', tamperPicture()],
-  ] as const
-  for (const [name, picture] of pictures) {
-    writeFileSync(join(DOCS, name), picture)
+  const wanted = process.argv.slice(2)
+  for (const [name, draw] of Object.entries(PICTURES)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    writeFileSync(join(DOCS, name), draw())
     process.stdout.write(`wrote docs/${name}\n`)
   }
 }
