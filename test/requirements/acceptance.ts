@@ -316,8 +316,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'story:credentials:short-lived',
     alias: 'T58',
     promise: 'Short-lived credentials: 60 s agent TTL runs 30 min without gap',
-    deferred:
-      'half an hour is too long for the suite: the end-to-end test of C59 shows renewals of a 20 s agent TTL without a gap, over a minute',
   },
   {
     id: 'pki:chain:one-intermediate',
