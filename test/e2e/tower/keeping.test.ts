@@ -16,9 +16,12 @@ const tower = useTower('twkeep', { webhook: true })
 
 onTower('the operator at the tower', () => {
   let keeper: Keeper | undefined
-  beforeAll(async () => {
-    keeper = await startKeeper(tower())
-  })
+  /** Starts the daemon, anew where one runs. */
+  const keep = async (watch?: string): Promise<void> => {
+    await keeper?.stop()
+    keeper = await startKeeper(tower(), watch)
+  }
+  beforeAll(() => keep())
   afterAll(async () => keeper?.stop())
 
   /** How often the daemon has said that the verifier does not answer. */
@@ -49,8 +52,9 @@ onTower('the operator at the tower', () => {
     expect(code).toBe(0)
   })
 
-  it('sees a Keylime agent that is gone, evicts its host and no other, and sees a verifier that is away [O01] [O13] [T34]', async () => {
+  it('sees a Keylime agent that is gone, evicts its host and no other, and has the verifier begin anew once it is back [O01] [O10] [O13] [T34]', async () => {
     const host = tower().host('ca')
+    await keep('mode = "ban"\n  recover = "reboot"')
     const before = audit().length
     await host.stopKeylimeAgent()
     await pollUntil(
@@ -73,8 +77,18 @@ onTower('the operator at the tower', () => {
       expect(await tower().spire.agentShow(tower().host(other).spiffeId)).toBeDefined()
       expect(await hasSvid(tower().host(other))).toBe(true)
     }
-    await host.startKeylimeAgent()
-    await heal(tower(), host)
+    try {
+      await host.startKeylimeAgent()
+      // Nobody heals it but the daemon.
+      await svidReturns(host)
+      const { event, agent_id: agentId } = audit().findLast((line) => line['action'] === 'reactivate') ?? {}
+      expect([event, agentId]).toEqual(['recovered', host.agentId])
+    } finally {
+      await keep()
+    }
+  })
+
+  it('sees a verifier that is away, and turns no row red for it [O01] [T34]', async () => {
     await withoutVerifier(async () => {
       const { code, document } = await status()
       expect([code, document.items.map(({ keylime }) => keylime.state)]).toEqual([3, [null, null, null]])
