@@ -30,13 +30,23 @@ const DATA = PAGE.replace(/\.md$/, '.json')
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { tower: { type: 'string' }, scale: { type: 'string' } } })
-  const results: CutOffResults = existsSync(DATA) ? (JSON.parse(readFileSync(DATA, 'utf8')) as CutOffResults) : {}
+  const results = published()
   if (values.scale !== undefined) results.scale = await measureScale(Number(values.scale), tell)
   if (values.tower !== undefined)
     results.tower = await onTower(Number(values.tower), (rounds) => save({ ...results, tower: rounds }))
   save(results)
   tell(`wrote ${PAGE}`)
   if (values.tower !== undefined) tell((await runCommand(process.execPath, [DRAW, 'tower-tamper.svg'])).trim())
+}
+
+/** Reads what earlier runs measured; what an older form of this program wrote is left out. */
+function published(): CutOffResults {
+  if (!existsSync(DATA)) return {}
+  const { tower, scale } = JSON.parse(readFileSync(DATA, 'utf8')) as Partial<CutOffResults>
+  return {
+    ...(tower?.load !== undefined && { tower }),
+    ...(scale?.load !== undefined && { scale }),
+  }
 }
 
 function save(results: CutOffResults): void {
