@@ -32,12 +32,19 @@ const APART_MS = 50
 const FIRST_WAIT_MS = 60_000
 const LONGEST_WAIT_MS = 3_600_000
 
+/** Tries at a host since it passed last. */
+interface Tries {
+  readonly waitMs: number
+  readonly notBefore: number
+  /** Its last success when it was tried: a host that was brought back looks well until the first quote fails. */
+  readonly lastSuccess: number
+}
+
 /** The one who brings hosts back. */
 export class Recovery {
   readonly #parts: RecoveryParts
   readonly #clock: () => number
-  /** Tries since the host passed last, and when the next may be. */
-  readonly #tries = new Map<AgentId, { readonly waitMs: number; readonly notBefore: number }>()
+  readonly #tries = new Map<AgentId, Tries>()
   #isRunning = false
 
   /**
@@ -67,7 +74,8 @@ export class Recovery {
   /** Returns false when the daemon ends. */
   async #considerOne({ agentId, record, keylime, latch }: WatchedHost): Promise<boolean> {
     if (record === undefined || latch !== undefined) return true
-    if (keylime.cause === 'none' && keylime.isAdmitted) this.#tries.delete(agentId)
+    const lastSuccess = record.lastSuccessfulAttestation ?? 0
+    if (lastSuccess > (this.#tries.get(agentId)?.lastSuccess ?? lastSuccess)) this.#tries.delete(agentId)
     const tried = this.#tries.get(agentId)
     if (keylime.cause !== 'absent' || this.#clock() < (tried?.notBefore ?? 0)) return true
     const rules = { budgetSeconds: this.#parts.budgetSeconds, reason: 'reboot' } as const
@@ -78,7 +86,7 @@ export class Recovery {
     const recovery = recoveryOf({ ...seen, certificate }, rules)
     if (recovery.kind !== 'reactivate') return true
     const waitMs = Math.min(LONGEST_WAIT_MS, (tried?.waitMs ?? FIRST_WAIT_MS / 2) * 2)
-    this.#tries.set(agentId, { waitMs, notBefore: this.#clock() + waitMs })
+    this.#tries.set(agentId, { waitMs, notBefore: this.#clock() + waitMs, lastSuccess })
     await this.#bringBack(agentId, recovery.awaySeconds)
     return this.#parts.sleep(APART_MS)
   }
