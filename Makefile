@@ -54,8 +54,8 @@ lint: $(DEPS) ## Check format, types, rules, dead code and import arrows
 format: $(DEPS) ## Format the code
 	@biome check --write .
 
-soak: $(DEPS) dist/SHA256SUMS ## Attest at 20 a second for 30 minutes: no failure, flat memory and descriptors
-	@node test/bench/endurance.ts
+soak: $(DEPS) dist/SHA256SUMS ## Attest for an hour while all around changes: no failure, flat memory and descriptors (MINUTES, RATE)
+	@node test/bench/endurance.ts --minutes $(or $(MINUTES),60) --rate $(or $(RATE),20)
 
 fuzz: $(DEPS) ## Feed at least 100,000 mutants to each parser
 	@node test/fuzz/run.ts

@@ -40,6 +40,10 @@ export interface FakeKeylimeProcess {
   readonly pid: number
   stats(): Promise<FakeKeylimeStats>
   resetStats(): Promise<void>
+  /** Writes a new client certificate with a new key over the one that is configured. */
+  renewCertificate(): Promise<void>
+  /** Takes every verifier away, its connections too, and brings it back on the same port. */
+  restartVerifiers(awayMs: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -70,6 +74,12 @@ export async function spawnFakeKeylime(
     stats: () => ask('stats'),
     resetStats: async () => {
       await ask('reset')
+    },
+    renewCertificate: async () => {
+      await ask('renew')
+    },
+    restartVerifiers: async (awayMs) => {
+      await ask(`restart ${awayMs}`)
     },
     stop: () => stop(child),
   }

@@ -1,6 +1,8 @@
 // Runs a fake Keylime installation as a process of its own: node test/fakes/serve.ts '{"nodes": 5000, "paced": true}'
-// Prints one JSON line with addresses and files, then answers each line of standard input: `stats` or `reset`.
+// Prints one JSON line with addresses and files, then answers each line of standard input with its counts: `stats`,
+// `reset`, `renew` (a new client certificate), `restart <ms>` (the verifiers are away for so long).
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import { type FakeKeylimeOptions, startFakeKeylime } from './fake-keylime.ts'
 import { exportNodes } from './fake-node.ts'
 
@@ -28,12 +30,22 @@ say({
   serverHcl: keylime.serverHcl(),
 })
 
+const restartVerifiers = async (awayMs: number): Promise<void> => {
+  await Promise.all(keylime.verifiers.map((verifier) => verifier.pause()))
+  await wait(awayMs)
+  await Promise.all(keylime.verifiers.map((verifier) => verifier.resume()))
+}
+
 // Ends with its parent: standard input closes when that goes, however it goes.
 const lines = createInterface({ input: process.stdin })
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => lines.close())
 for await (const line of lines) {
-  if (line === 'reset') for (const server of [...keylime.verifiers, keylime.registrar, ...agents]) server.resetStats()
-  if (line === 'stats' || line === 'reset') say(stats())
+  const [word, argument] = line.split(' ')
+  if (word === 'reset') for (const server of [...keylime.verifiers, keylime.registrar, ...agents]) server.resetStats()
+  if (word === 'renew')
+    keylime.pki.writePair('cv_ca/client', await keylime.ca.issue('client', { key: options.tlsKeys ?? 'ec-p256' }))
+  if (word === 'restart') await restartVerifiers(Number(argument))
+  say(stats())
 }
 await keylime.close()
 process.exit(0)
