@@ -35,6 +35,9 @@ const NODE_TARGET = 'node22.19'
  */
 const FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1']
 
+// undici's own name for "one parser of HTTP is enough", as Node.js builds it in: no environment variable chooses another.
+const DEFINED = { esbuildDetection: 'true' }
+
 /** Builds every program. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -71,6 +74,7 @@ async function bundle(
     version: projectVersion(),
     target: NODE_TARGET,
     flags: FLAGS,
+    define: DEFINED,
     executable,
     ...(executable ? { node: pinnedNode(arch), builder: pinnedNode(process.arch), foreign } : {}),
   })

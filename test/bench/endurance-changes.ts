@@ -29,9 +29,20 @@ const AWAY_MS = 3_000
 /** Who was refused for it may hear so a little later. */
 const AFTERWARDS_MS = 7_000
 
+interface Change {
+  readonly period: number
+  /** Second of the run. */
+  next: number
+  readonly run: () => Promise<void>
+}
+
+function due(period: number, run: () => Promise<void>): Change {
+  return { period, next: period, run }
+}
+
 /** The changes, each at its time, one after the other. */
 export class Changes {
-  readonly #due: readonly { readonly period: number; next: number; readonly run: () => Promise<void> }[]
+  readonly #due: readonly Change[]
   readonly #counts = { reconfigurations: 0, renewals: 0, restarts: 0 }
   #running: Promise<void> = Promise.resolve()
   #awayAt = Number.NEGATIVE_INFINITY
@@ -43,7 +54,6 @@ export class Changes {
    * @param periods How often.
    */
   constructor(plugin: PluginProcess, keylime: FakeKeylimeProcess, periods: Periods) {
-    const due = (period: number, run: () => Promise<void>) => ({ period, next: period, run })
     this.#due = [
       due(periods.reconfiguration, async () => {
         await configure(plugin, { trustDomain: TRUST_DOMAIN, hcl: keylime.ready.serverHcl })

@@ -6,12 +6,15 @@
  *
  * @module
  */
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, mkdir, readFile } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import type * as esbuild from 'esbuild'
 import { type ExecutableOptions, makeExecutable } from './executable.ts'
 
 const DEFAULT_TARGET = 'node22'
+
+/** Lines as long as that, so that a stack trace still says where. */
+const LINE_CHARACTERS = 160
 
 /** What to bundle, and into what. */
 export interface BundleOptions extends ExecutableOptions {
@@ -25,6 +28,8 @@ export interface BundleOptions extends ExecutableOptions {
   readonly version?: string | undefined
   /** Oldest Node that shall run the script, in esbuild's spelling; default `node22`. */
   readonly target?: string
+  /** Names that become texts of JavaScript, as esbuild's `define`. */
+  readonly define?: Readonly<Record<string, string>>
   /** False: only the script is made. Default true. */
   readonly executable?: boolean
   /** Folder that paths are relative to; default the working directory. */
@@ -55,7 +60,7 @@ export async function bundlePlugin(options: BundleOptions): Promise<Bundled> {
   await mkdir(dirname(out), { recursive: true })
   const inputs = await bundleScript(options, folder, script)
   if (options.executable === false) return { script, inputs }
-  await makeExecutable(script, out, options)
+  await makeExecutable(await withoutBlanks(script), out, options)
   return { script, executable: out, inputs }
 }
 
@@ -71,13 +76,24 @@ async function bundleScript(options: BundleOptions, folder: string, script: stri
     target: options.target ?? DEFAULT_TARGET,
     legalComments: 'none',
     banner: { js: `#!/usr/bin/env node\n${versionGuard(options)}` },
-    define: options.version === undefined ? {} : { 'process.env.PLUGIN_VERSION': JSON.stringify(options.version) },
+    define: {
+      ...options.define,
+      ...(options.version !== undefined && { 'process.env.PLUGIN_VERSION': JSON.stringify(options.version) }),
+    },
     plugins: [withoutProtoLoader],
     metafile: true,
     logLevel: 'warning',
   })
   await chmod(script, 0o755)
   return Object.keys(metafile.inputs)
+}
+
+// What is read stays in the script. In the executable the text lies twice, in the file and in the memory of the process.
+async function withoutBlanks(script: string): Promise<string> {
+  const { transform } = await loadEsbuild()
+  const text = (await readFile(script, 'utf8')).replace(/^#!.*\n/, '')
+  const { code } = await transform(text, { minifyWhitespace: true, legalComments: 'none', lineLimit: LINE_CHARACTERS })
+  return code
 }
 
 // Code for any Node.js, however old, that ends with the reason where the bundle would end without one.

@@ -31,20 +31,20 @@ const FIXED_FLAGS = ['--disable-sigusr1', '--no-warnings', '--openssl-config=/de
 /**
  * Makes an executable.
  *
- * @param script Bundled CommonJS script, with or without a shebang line.
+ * @param code Bundled CommonJS script, without a shebang line.
  * @param out Path of the executable. It is replaced at once: a plugin that runs from the old file goes on.
  * @param options See `ExecutableOptions`.
  * @throws {Error} The binary is no Node for Linux, or `builder` cannot make executables.
  */
-export async function makeExecutable(script: string, out: string, options: ExecutableOptions): Promise<void> {
+export async function makeExecutable(code: string, out: string, options: ExecutableOptions): Promise<void> {
   const { node = process.execPath, builder = process.execPath, foreign = false, flags = [] } = options
   const name = basename(out)
   const work = join(dirname(out), `.sea-${name}`)
   await mkdir(work, { recursive: true })
   try {
     await writeFile(join(work, 'node'), withoutDebugSections(await readFile(node)))
-    // Without the shebang line, and by a relative path, so that neither the folder nor the form changes the bytes.
-    await writeFile(join(work, 'main.cjs'), (await readFile(script, 'utf8')).replace(/^#!.*\n/, ''))
+    // By a relative path, so that the folder does not change the bytes.
+    await writeFile(join(work, 'main.cjs'), code)
     await writeFile(join(work, 'sea.json'), JSON.stringify(seaConfig(name, !foreign, [...flags, ...FIXED_FLAGS])))
     await buildSea(builder, work)
     await chmod(join(work, name), 0o755)
