@@ -60,8 +60,8 @@ soak: $(DEPS) dist/SHA256SUMS ## Attest for an hour while all around changes: no
 fuzz: $(DEPS) ## Feed at least 100,000 mutants to each parser
 	@node test/fuzz/run.ts
 
-bench: $(DEPS) dist/SHA256SUMS ## Measure speed and memory, beside the Go plugins when GO_PLUGIN_DIR is set
-	@node test/bench/run.ts
+bench: $(DEPS) dist/SHA256SUMS ## Measure speed and memory, beside the Go plugins when GO_PLUGIN_DIR is set (PUBLISH=1 writes docs)
+	@node test/bench/run.ts$(if $(PUBLISH), --publish)
 
 conformance: $(DEPS) dist/SHA256SUMS ## Print the table of the 62 conformance cases (TOFU=1 has OpenTofu judge too)
 	@node test/conformance/run.ts$(if $(TOFU), && TOFU=1 vitest run --project conformance test/conformance/opentofu)

@@ -6,16 +6,25 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { goalsTable } from '../../test/bench/goals.ts'
+import { loadInWords } from '../../test/bench/machine-load.ts'
 import type { BenchResults } from '../../test/bench/report.ts'
 
 /** Renders the goals beside what was measured, and on which machine. */
 export function numbersSection(): string {
+  const results = published()
+  const { cpu, cores, memoryGb, node, load } = results.machine
+  const table = rowsOf(goalsTable(results))
+  return `One run on ${cpu}, ${cores} cores, ${memoryGb} GB, Node ${node.replace('v', '')}; ${load === undefined ? '' : `${loadInWords(load)}; `}medians of alternating rounds, minimum and maximum in parentheses.\n\n${table}\n`
+}
+
+function published(): BenchResults {
   const file = join(resolve(import.meta.dirname, '..', '..'), 'docs/bench/bench.json')
-  const results = JSON.parse(readFileSync(file, 'utf8')) as BenchResults
-  const { cpu, cores, memoryGb, node } = results.machine
-  const table = goalsTable(results)
+  return JSON.parse(readFileSync(file, 'utf8')) as BenchResults
+}
+
+function rowsOf(table: string): string {
+  return table
     .split('\n')
     .filter((line) => line.startsWith('|'))
     .join('\n')
-  return `One run on ${cpu}, ${cores} cores, ${memoryGb} GB, Node ${node.replace('v', '')}; medians of alternating rounds, minimum and maximum in parentheses.\n\n${table}\n`
 }

@@ -27,6 +27,7 @@ import { numbersSection } from './numbers.ts'
 /** Every section by the key of its marker. */
 export const SECTIONS: Readonly<Record<string, Section>> = {
   numbers: numbersSection,
+
   'server-keys': () => renderReference(SERVER_SCHEMA),
   'agent-keys': () => renderReference(AGENT_SCHEMA),
   'keeper-keys': () => renderReference(KEEPER_SCHEMA),

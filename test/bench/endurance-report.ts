@@ -4,7 +4,8 @@
  * @module
  */
 import { linePanel, picture } from './drawing.ts'
-import type { EnduranceLook, EnduranceResult } from './endurance.ts'
+import type { EnduranceLook, EnduranceResult } from './endurance-result.ts'
+import { loadInWords } from './machine-load.ts'
 
 const COLOUR = '#2f6f9f'
 
@@ -54,8 +55,12 @@ export function enduranceText(result: EnduranceResult, faults: readonly string[]
   return [
     `${result.attestations} attestations in ${minutes.toFixed(0)} minutes, ${result.withTpmEvidence} of them with evidence straight from the TPM: ${failed} failed.`,
     `Meanwhile ${changes.reconfigurations} reconfigurations, ${changes.renewals} renewals of the client certificate and ${changes.restarts} restarts of the verifier, 3 s each; ${result.cameAgain} nodes that came while it was away were told so, came again and were admitted.`,
-    `From the first third on: ${range(({ rssMb }) => rssMb)} MB RSS, ${range(({ descriptors }) => descriptors)} descriptors.`,
+    `${upper(loadInWords(result.load))}. From the first third on: ${range(({ rssMb }) => rssMb)} MB RSS, ${range(({ descriptors }) => descriptors)} descriptors.`,
     ...faults,
     '',
   ].join('\n')
+}
+
+function upper(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }

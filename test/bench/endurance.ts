@@ -16,8 +16,10 @@ import { type FakeKeylimeProcess, spawnFakeKeylime } from '../fakes/fake-keylime
 import type { FakeNode } from '../fakes/fake-node.ts'
 import { tpmNode } from '../fakes/tpm-node.ts'
 import { findContestants, TRUST_DOMAIN } from './contestants.ts'
-import { type ChangeCounts, Changes, HOURLY, type Periods } from './endurance-changes.ts'
+import { Changes, HOURLY, type Periods } from './endurance-changes.ts'
 import { drawEndurance, enduranceText } from './endurance-report.ts'
+import { type EnduranceLook, type EnduranceResult, faultsOf } from './endurance-result.ts'
+import { LoadWatch } from './machine-load.ts'
 import { descriptorsOf, memoryOf } from './process-cost.ts'
 import { withServer } from './server-run.ts'
 
@@ -31,32 +33,7 @@ export interface EnduranceOrder {
   readonly periods: Periods
 }
 
-/** One look at the plugin. */
-export interface EnduranceLook {
-  readonly second: number
-  readonly attestations: number
-  readonly rssMb: number
-  readonly descriptors: number
-}
-
-/** What a run came to. */
-export interface EnduranceResult {
-  readonly attestations: number
-  /** How many of them with evidence straight from the TPM. */
-  readonly withTpmEvidence: number
-  /** How many were told `UNAVAILABLE` while the verifier was away, and succeeded when they came again. */
-  readonly cameAgain: number
-  readonly changes: ChangeCounts
-  /** Messages of those that failed, with their number. */
-  readonly failures: Readonly<Record<string, number>>
-  readonly looks: readonly EnduranceLook[]
-}
-
 const LOOKS = 60
-
-/** Memory may still settle while the engine warms up; after a third of the run it must stay within this share. */
-const MAX_GROWTH = 1.15
-const MAX_MORE_DESCRIPTORS = 8
 
 /** Every so many-th node quotes by itself. */
 const TPM_EVIDENCE_EVERY = 4
@@ -96,6 +73,7 @@ class Run {
   readonly #looks: EnduranceLook[] = []
   readonly #began = performance.now()
   #withTpmEvidence = 0
+  readonly #load = new LoadWatch()
   #cameAgain = 0
 
   constructor(
@@ -135,6 +113,7 @@ class Run {
       changes: this.#changes.counts,
       failures: this.#failures,
       looks: this.#looks,
+      load: this.#load.load,
     }
   }
 
@@ -165,6 +144,7 @@ class Run {
   }
 
   #look(attestations: number): void {
+    this.#load.look()
     const { pid } = this.#plugin
     const second = Math.round((performance.now() - this.#began) / 1_000)
     const seen = { second, attestations, rssMb: memoryOf(pid).rssMb, descriptors: descriptorsOf(pid) }
@@ -172,25 +152,6 @@ class Run {
     const { rssMb, descriptors } = seen
     this.#onLook(`${second} s: ${attestations} attestations, ${rssMb.toFixed(0)} MB RSS, ${descriptors} descriptors`)
   }
-}
-
-/**
- * Says what is wrong with a run.
- *
- * @returns One line for each fault; none when it held.
- */
-export function faultsOf(result: Pick<EnduranceResult, 'failures' | 'looks'>): readonly string[] {
-  const faults = Object.entries(result.failures).map(([message, count]) => `${count} attestations failed: ${message}`)
-  const settled = result.looks.slice(Math.floor(result.looks.length / 3))
-  const [first] = settled
-  const last = settled.at(-1)
-  if (first === undefined || last === undefined) return [...faults, 'nobody looked at the plugin']
-  if (last.rssMb > first.rssMb * MAX_GROWTH)
-    faults.push(`memory grew from ${first.rssMb.toFixed(0)} to ${last.rssMb.toFixed(0)} MB`)
-  if (last.descriptors > first.descriptors + MAX_MORE_DESCRIPTORS) {
-    faults.push(`descriptors grew from ${first.descriptors} to ${last.descriptors}`)
-  }
-  return faults
 }
 
 function tell(text: string): void {

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Side } from './contestants.ts'
-import { type BenchResults, show, table, valuesOf } from './report.ts'
+import { table } from './markdown.ts'
+import { type BenchResults, show, valuesOf } from './report.ts'
 import { ratioOf, spreadOf } from './statistics.ts'
 
 interface Goal {
@@ -13,18 +14,29 @@ interface Goal {
   /** Undefined where the run did not measure it. */
   readonly measured: string | undefined
   readonly met: boolean
+  /** Heading of docs/scaling.md that says what stands in the way. */
+  readonly why?: string
 }
 
 /**
  * Prints the goals of the project beside what this run measured.
  *
+ * @param page Where the paragraphs are that rows not met point to; default the page that the table stands in.
  * @returns A Markdown table; goals that were not measured are left out.
  */
-export function goalsTable(results: BenchResults): string {
-  const rows = goalsOf(results).flatMap(({ what, goal, measured, met }) =>
-    measured === undefined ? [] : [[what, goal, measured, met ? 'yes' : 'no']],
-  )
+export function goalsTable(results: BenchResults, page: string = ''): string {
+  const rows = goalsOf(results).flatMap(({ what, goal, measured, met, why }) => {
+    const no = why === undefined ? 'no' : `no: [${why.toLowerCase()}](${page}#${anchorOf(why)})`
+    return measured === undefined ? [] : [[what, goal, measured, met ? 'yes' : no]]
+  })
   return table('Goals', ['what', 'goal', 'measured', 'met'], rows)
+}
+
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9 -]/g, '')
+    .replaceAll(' ', '-')
 }
 
 function goalsOf(results: BenchResults): Goal[] {
@@ -35,13 +47,49 @@ function goalsOf(results: BenchResults): Goal[] {
   const steady = ours(results.server).filter(({ isFirstSight }) => !isFirstSight)
   const first = ours(results.server).filter(({ isFirstSight }) => isFirstSight)
   const end = ours(results.soak)[0]?.points.at(-1)
+  const executable = results.machine.executableMb
   return [
-    ratioGoal('fresh process, attestations/s, against Go', results.cold, (one) => one.perSecond, 'at least', 1),
-    ratioGoal('fresh process, p99, against Go', results.cold, (one) => one.p99Ms, 'at most', 1.5),
-    ratioGoal('server half, CPU per attestation, against Go', at32, (one) => one.cpuMs, 'at most', 1 / 4),
-    ratioGoal('server half, attestations/s at 32 in flight, against Go', at32, (one) => one.perSecond, 'at least', 4),
-    ratioGoal('server half, p99 at 32 in flight, against Go', at32, (one) => one.p99Ms, 'at most', 1 / 4),
-    ratioGoal('agent half, attestations/s at 32 in flight, against Go', agent32, (one) => one.perSecond, 'at least', 4),
+    ratioGoal(
+      'fresh process, attestations/s, against Go',
+      results.cold,
+      (one) => one.perSecond,
+      'at least',
+      1,
+      'A fresh process',
+    ),
+    ratioGoal('fresh process, p99, against Go', results.cold, (one) => one.p99Ms, 'at most', 1.5, 'A fresh process'),
+    ratioGoal(
+      'server half, CPU per attestation, against Go',
+      at32,
+      (one) => one.cpuMs,
+      'at most',
+      1 / 4,
+      'Where the time goes',
+    ),
+    ratioGoal(
+      'server half, attestations/s at 32 in flight, against Go',
+      at32,
+      (one) => one.perSecond,
+      'at least',
+      4,
+      'Where the time goes',
+    ),
+    ratioGoal(
+      'server half, p99 at 32 in flight, against Go',
+      at32,
+      (one) => one.p99Ms,
+      'at most',
+      1 / 4,
+      'Where the time goes',
+    ),
+    ratioGoal(
+      'agent half, attestations/s at 32 in flight, against Go',
+      agent32,
+      (one) => one.perSecond,
+      'at least',
+      4,
+      'Where the time goes',
+    ),
     boundGoal(
       'verifier requests, first sight of an AK',
       first.map((one) => one.verifierRequests),
@@ -60,8 +108,8 @@ function goalsOf(results: BenchResults): Goal[] {
       0.1,
       3,
     ),
-    ratioGoal('storm, time, against Go', storm, (one) => one.seconds, 'at most', 1 / 5),
-    ratioGoal('storm of strangers, time, against Go', strangers, (one) => one.seconds, 'at most', 0.75),
+    ratioGoal('storm, time, against Go', storm, (one) => one.seconds, 'at most', 1 / 5, 'A storm'),
+    ratioGoal('storm of strangers, time, against Go', strangers, (one) => one.seconds, 'at most', 0.75, 'A storm'),
     boundGoal(
       'spawn to handshake line, ms',
       ours(results.life).map((one) => one.handshakeMs),
@@ -73,8 +121,16 @@ function goalsOf(results: BenchResults): Goal[] {
       ours(results.life).map((one) => one.idleRssMb),
       60,
       0,
+      'Memory',
     ),
-    boundGoal(`RSS after ${end?.attestations ?? 0} attestations, MB`, end === undefined ? [] : [end.rssMb], 135, 0),
+    boundGoal('executable of the server half, MB', executable === undefined ? [] : [executable], 118, 1, 'Memory'),
+    boundGoal(
+      `RSS after ${end?.attestations ?? 0} attestations, MB`,
+      end === undefined ? [] : [end.rssMb],
+      135,
+      0,
+      'Memory',
+    ),
   ]
 }
 
@@ -88,6 +144,7 @@ function ratioGoal<T extends { readonly side: Side }>(
   measure: (one: T) => number,
   direction: 'at most' | 'at least',
   bound: number,
+  why: string,
 ): Goal {
   const theirs = valuesOf(results, 'go', measure)
   const ratio = ratioOf(valuesOf(results, 'ours', measure), theirs)
@@ -97,15 +154,17 @@ function ratioGoal<T extends { readonly side: Side }>(
     goal: `${direction} ${bound.toFixed(2)} x`,
     measured: theirs.length === 0 ? undefined : `${show(ratio, 2)} x`,
     met,
+    why,
   }
 }
 
-function boundGoal(what: string, values: readonly number[], bound: number, digits: number): Goal {
+function boundGoal(what: string, values: readonly number[], bound: number, digits: number, why?: string): Goal {
   const spread = spreadOf(values)
   return {
     what,
     goal: `at most ${bound}`,
     measured: values.length === 0 ? undefined : show(spread, digits),
     met: spread.median <= bound,
+    ...(why !== undefined && { why }),
   }
 }

@@ -14,7 +14,7 @@ import { Processes } from '../lab/processes/processes.ts'
 import type { ConfObject, ConfValue } from '../lab/services/hcl-text.ts'
 import { SpireServer } from '../lab/services/spire-server.ts'
 import { type Contestant, type Side, TRUST_DOMAIN } from './contestants.ts'
-import { type LoadResult, load } from './load.ts'
+import { type LoadOrder, type LoadResult, load } from './load.ts'
 import { cpuSeconds } from './process-cost.ts'
 import type { Scale } from './scale.ts'
 import { describe, type Tell, turns } from './server-run.ts'
@@ -63,12 +63,26 @@ export async function throughSpire(
   return results
 }
 
-async function burst(
+/** A spire-server that has started a plugin, and a way to attest through it. */
+export interface SpireUnderTest {
+  readonly spirePid: number
+  readonly pluginPid: number
+  /** Attests the n-th node, the first again after the last. */
+  readonly attest: (index: number) => Promise<void>
+}
+
+/**
+ * Starts a real spire-server with a server half, and ends both after their use.
+ *
+ * @param binDir From `requireSpire`.
+ * @returns What `use` returns.
+ */
+export async function withSpire<T>(
   contestant: Contestant,
   keylime: FakeKeylimeProcess,
   binDir: string,
-  scale: Scale,
-): Promise<Omit<SpireResult, 'side' | 'round'>> {
+  use: (spire: SpireUnderTest) => Promise<T>,
+): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'bench-spire-'))
   const processes = new Processes(dir, dir)
   try {
@@ -88,21 +102,50 @@ async function burst(
       if (node === undefined) throw new Error('the fake Keylime has no nodes')
       return client.attest(node)
     }
-    const plugin = { pid: childOf(spirePid) }
-    await load(plugin, { inFlight: 8, attestations: scale.warmUp, seconds: 2 }, attest)
-    const before = cpuSeconds(spirePid)
-    const result = await load(
-      plugin,
-      { inFlight: IN_FLIGHT, attestations: scale.attestations, seconds: scale.seconds },
-      attest,
-    )
-    const spireCpuMs = ((cpuSeconds(spirePid) - before) * 1000) / Math.max(1, result.attestations)
-    client.close()
-    return { ...result, spireCpuMs }
+    try {
+      return await use({ spirePid, pluginPid: childOf(spirePid), attest })
+    } finally {
+      client.close()
+    }
   } finally {
     await processes.stopAll()
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+function burst(
+  contestant: Contestant,
+  keylime: FakeKeylimeProcess,
+  binDir: string,
+  scale: Scale,
+): Promise<Omit<SpireResult, 'side' | 'round'>> {
+  return withSpire(contestant, keylime, binDir, async ({ spirePid, pluginPid, attest }) => {
+    const plugin = { pid: pluginPid }
+    await load(plugin, { inFlight: 8, attestations: scale.warmUp, seconds: 2 }, attest)
+    return measured(
+      plugin,
+      spirePid,
+      { inFlight: IN_FLIGHT, attestations: scale.attestations, seconds: scale.seconds },
+      attest,
+    )
+  })
+}
+
+/**
+ * Loads a plugin through its spire-server.
+ *
+ * @returns The load's result, with the CPU time of spire-server for each attestation.
+ */
+export async function measured(
+  plugin: { readonly pid: number },
+  spirePid: number,
+  order: LoadOrder,
+  attest: (index: number) => Promise<void>,
+): Promise<LoadResult & { readonly spireCpuMs: number }> {
+  const before = cpuSeconds(spirePid)
+  const result = await load(plugin, order, attest)
+  const spireCpuMs = ((cpuSeconds(spirePid) - before) * 1000) / Math.max(1, result.attestations)
+  return { ...result, spireCpuMs }
 }
 
 /** The plugin that a spire-server has started: its only child. */

@@ -8,6 +8,10 @@ import type { ColdResult } from './cold-start.ts'
 import type { Side } from './contestants.ts'
 import type { GrowthResult } from './growth.ts'
 import type { LifeResult } from './lifecycle.ts'
+import { loadInWords, type MachineLoad } from './machine-load.ts'
+import { table } from './markdown.ts'
+import { modelTable } from './model-report.ts'
+import type { ModelResult } from './model-run.ts'
 import type { SpireResult } from './real-spire.ts'
 import type { ServerResult } from './server-levels.ts'
 import { totalOf } from './server-run.ts'
@@ -23,6 +27,10 @@ export interface BenchResults {
     readonly memoryGb: number
     readonly node: string
     readonly forms: Readonly<Record<string, string>>
+    /** Of the server half, 10^6 bytes. */
+    readonly executableMb?: number
+    /** Seen before each part and at the end. */
+    readonly load?: MachineLoad
   }
   readonly life: readonly LifeResult[]
   readonly cold: readonly ColdResult[]
@@ -32,6 +40,7 @@ export interface BenchResults {
   readonly storm: readonly StormResult[]
   readonly soak: readonly SoakResult[]
   readonly growth: readonly GrowthResult[]
+  readonly model?: readonly ModelResult[]
 }
 
 const SIDES = ['ours', 'go'] as const
@@ -45,7 +54,7 @@ export function tables(results: BenchResults): string {
   const { machine } = results
   const forms = Object.entries(machine.forms).map(([side, form]) => `${side}: ${form}`)
   const parts = [
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}; ${forms.join('; ')}.`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Node ${machine.node}; ${forms.join('; ')}${machine.load === undefined ? '' : `; ${loadInWords(machine.load)}`}.`,
     lifeTable(results.life),
     coldTable(results.cold),
     serverTable(results.server),
@@ -54,23 +63,9 @@ export function tables(results: BenchResults): string {
     stormTable(results.storm),
     soakTable(results.soak),
     growthTable(results.growth),
+    modelTable(results.model ?? []),
   ]
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
-}
-
-/**
- * Prints a Markdown table under a heading.
- *
- * @param rows As many cells each.
- * @returns The text; empty when there are no rows.
- */
-export function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return ''
-  return [`### ${title}`, '', rowOf(head), rowOf(head.map(() => '---')), ...rows.map(rowOf)].join('\n')
-}
-
-function rowOf(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`
 }
 
 /**

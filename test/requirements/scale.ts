@@ -18,6 +18,14 @@ export const SCALE: readonly Requirement[] = [
       'nodes never seen that come all at once cost the verifier one identity check each; its self-check is shared, and made up for with each node later',
   },
   {
+    id: 'scale:goals:explained',
+    promise: 'Each goal that a run does not meet points to a paragraph that says why',
+  },
+  {
+    id: 'scale:keys:as-openssl-writes-them',
+    promise: "A TPM's public key has the SPKI that OpenSSL writes, byte for byte: IDs and fingerprints depend on it",
+  },
+  {
     id: 'fleet:two-sites:one-fleet',
     promise:
       'Two SPIRE servers on one PostgreSQL with two verifiers, each with its part of the nodes: both servers know the whole fleet',

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { drawBench } from '../../bench/chart.ts'
 import { goalsTable } from '../../bench/goals.ts'
@@ -62,7 +64,9 @@ describe('goalsTable', () => {
     expect(goalsTable(some)).toContain(
       'attestations/s at 32 in flight, against Go | at least 4.00 x | 4.50 (4.00-5.00) x | yes |',
     )
-    expect(goalsTable(some)).toContain('CPU per attestation, against Go | at most 0.25 x | 1.00 x | no |')
+    expect(goalsTable(some)).toContain(
+      'CPU per attestation, against Go | at most 0.25 x | 1.00 x | no: [where the time goes](#where-the-time-goes) |',
+    )
   })
 
   it('leaves out what was not measured', () => {
@@ -70,6 +74,27 @@ describe('goalsTable', () => {
     expect(goalsTable({ ...some, server: some.server.filter(({ side }) => side === 'ours') })).not.toContain(
       'against Go',
     )
+  })
+})
+
+describe('rows that are not met', () => {
+  it('point to a heading of docs/scaling.md, from whichever page [scale:goals:explained]', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/scaling.md'), 'utf8')
+    const bad = [server('ours', 0, 100), server('go', 0, 200)]
+    const life = { handshakeMs: 500, firstAnswerMs: 1, exitMs: 1, idleRssMb: 500, idlePssMb: 1, idleAnonMb: 1 }
+    const results: BenchResults = {
+      ...nothing,
+      machine: { ...nothing.machine, executableMb: 500 },
+      server: bad,
+      cold: bad.map((one) => ({ ...one, p99Ms: one.side === 'ours' ? 9 : 1 })),
+      life: [{ ...life, side: 'ours' }],
+      storm: (['known, all at once', 'never seen, all at once'] as const).flatMap((phase) =>
+        bad.map((one) => ({ ...one, phase, nodes: 100 })),
+      ),
+    }
+    const links = [...goalsTable(results, 'page.md').matchAll(/no: \[([^\]]+)\]\(page\.md#([a-z0-9-]+)\)/g)]
+    expect(links.length).toBeGreaterThan(7)
+    for (const [, name = ''] of links) expect(page.toLowerCase()).toContain(`## ${name}\n`)
   })
 })
 

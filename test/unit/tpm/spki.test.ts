@@ -21,15 +21,18 @@ describe('SubjectPublicKeyInfo', () => {
     expect(pemOf(spki)).toBe(pemFrom(publicKey))
   })
 
-  it.each(['P-256', 'P-384', 'P-521'] as const)('is what OpenSSL writes of points on %s', (curve) => {
-    for (let turn = 0; turn < 20; turn += 1) {
-      const { publicKey } = generateKeyPairSync('ec', { namedCurve: curve })
-      const { x, y } = publicKey.export({ format: 'jwk' })
-      const spki = eccSpki(curve, bytesOf(x), bytesOf(y))
-      expect(spki).toEqual(derOf(publicKey))
-      expect(pemOf(spki)).toBe(pemFrom(publicKey))
-    }
-  })
+  it.each(['P-256', 'P-384', 'P-521'] as const)(
+    'is what OpenSSL writes of points on %s [scale:keys:as-openssl-writes-them]',
+    (curve) => {
+      for (let turn = 0; turn < 20; turn += 1) {
+        const { publicKey } = generateKeyPairSync('ec', { namedCurve: curve })
+        const { x, y } = publicKey.export({ format: 'jwk' })
+        const spki = eccSpki(curve, bytesOf(x), bytesOf(y))
+        expect(spki).toEqual(derOf(publicKey))
+        expect(pemOf(spki)).toBe(pemFrom(publicKey))
+      }
+    },
+  )
 
   it('as PEM holds every byte, in lines of at most 64 characters', () => {
     fc.assert(

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import { type FleetSettings, needsOf, nodeCost } from '../../bench/model.ts'
+import { drawModel } from '../../bench/model-chart.ts'
+import { modelTable, needsTable } from '../../bench/model-report.ts'
+import type { FleetPass, ModelResult } from '../../bench/model-run.ts'
+
+const pass: FleetPass = {
+  perSecond: 400,
+  p99Ms: 100,
+  pluginCpuMs: 0.5,
+  spireCpuMs: 1.5,
+  verifierRequests: 1,
+  registrarRequests: 1,
+  failed: 0,
+}
+const fleet = (nodes: number, pluginRssMb: number, changes: Partial<FleetPass> = {}): ModelResult => ({
+  nodes,
+  first: { ...pass, pluginCpuMs: 2 },
+  again: { ...pass, ...changes },
+  pluginRssMb,
+  spireRssMb: 80,
+})
+const measured = [fleet(1_000, 120), fleet(5_000, 170, { pluginCpuMs: 0.9 }), fleet(10_000, 300)]
+const settings: FleetSettings = { nodes: 36_000, agentTtlS: 3_600, verifiers: 4, registrars: 2, servers: 6 }
+
+describe('nodeCost', () => {
+  it('is the median of the fleets, and a straight line through the memory of the outer two', () => {
+    expect(nodeCost(measured)).toEqual({
+      pluginCpuMs: 0.5,
+      spireCpuMs: 1.5,
+      verifierRequests: 1,
+      registrarRequests: 1,
+      pluginBaseMb: 100,
+      pluginMbPerNode: 0.02,
+    })
+  })
+
+  it('needs a fleet', () => {
+    expect(() => nodeCost([])).toThrow('no fleet was measured')
+  })
+})
+
+describe('needsOf', () => {
+  it('is load by half of agent_ttl, and its share of every part', () => {
+    const needs = needsOf(nodeCost(measured), settings)
+    expect(needs.attestationsPerSecond).toBe(20)
+    expect(needs.pluginCores).toBeCloseTo(0.01, 9)
+    expect(needs.spireCores).toBeCloseTo(0.03, 9)
+    expect(needs.verifierShare).toBeCloseTo((20 * 2.6) / 1_000 / 4, 9)
+    expect(needs.registrarShare).toBeCloseTo((20 * 1.4) / 1_000 / 2, 9)
+    expect(needs.pluginRssMb).toBeCloseTo(220, 9)
+  })
+
+  it('remembers no more nodes than a plugin does', () => {
+    const [one, ten] = [50_000, 100_000].map((nodes) => needsOf(nodeCost(measured), { ...settings, nodes, servers: 1 }))
+    expect(one?.pluginRssMb).toBe(300)
+    expect(ten?.pluginRssMb).toBe(300)
+  })
+
+  it.each([
+    ['verifier', { verifiers: 1 }, 86.4],
+    ['registrar', { registrars: 1 }, 50.4],
+    ['servers', { servers: 1, registrars: 8 }, 36],
+  ] as const)('names the %s as what a storm waits for', (what, changes, seconds) => {
+    const needs = needsOf(nodeCost(measured), { ...settings, registrars: 100, ...changes })
+    expect(needs.stormBound).toBe(what)
+    expect(needs.stormSeconds).toBeCloseTo(seconds, 9)
+  })
+})
+
+describe('tables and drawing', () => {
+  it('show each fleet twice, and what each needs', () => {
+    expect(modelTable(measured)).toContain('| 5000 | again | 400 | 100 | 0.90 | 1.50 | 1.00 | 1.00 | 170 | 80 | 0 |')
+    expect(needsTable(measured)).toContain('| 100,000 | 10, 20, 4 | 55.6 | 0.3 %, 0.8 % | 0.7 % | 1.9 % | 300 | ')
+    expect(needsTable([])).toBe('')
+  })
+
+  it('draws four panels, and none of nothing', () => {
+    const picture = drawModel(measured)
+    expect(picture.match(/<g /g)).toHaveLength(4)
+    expect(picture).not.toMatch(/NaN|undefined|Infinity/)
+    expect(drawModel([])).not.toContain('<g ')
+  })
+})
