@@ -10,6 +10,7 @@ import { rebootAndHeal, tamper } from '../../lab/tower/actions.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import { AGENT_PORT } from '../../lab/tower/host-keylime.ts'
 import { runTowerkeep } from '../../lab/tower/keeping.ts'
+import { noteHosts } from '../../lab/tower/seen-hosts.ts'
 import { Timeline } from '../../lab/tower/timeline.ts'
 import { hasSvid, onTower, svidReturns, useTower } from './scenario.ts'
 
@@ -62,6 +63,7 @@ onTower('one host in push mode among three', () => {
     expect(items.find(({ host: name }) => name === 'ca')?.keylime).toMatchObject({
       verifier: expect.stringContaining(':8882') as string,
     })
+    noteHosts(tower().hosts.values())
   })
 
   it('is refused at its next attestation when it was tampered with, and no other host is touched [tpm:tower:push-tampered]', async () => {

@@ -41,16 +41,19 @@ function towerPicture(): string {
   const drawn = hosts.flatMap((host, index) => {
     const x = gap + index * (box + gap)
     const center = x + box / 2
+    const isPush = host.mode === 'push'
     const services =
-      host.name === 'spire' ? ['SPIRE server + server half', 'Keylime verifier, registrar', 'OpenBao'] : []
+      host.name === 'spire' ? ['SPIRE server + server half, keeper', 'Keylime verifiers, registrar', 'OpenBao'] : []
+    const bared = isPush ? ['push mode: no open Keylime port,', 'no certificate, no key file'] : []
     return [
       rect(x, 50, box, 236),
       text(center, 74, `${host.names[0]}`, { size: 14, bold: true }),
       text(center, 92, host.ip, { color: MUTED }),
       ...services.map((service, row) => part(x + 14, 104 + row * 24, box - 28, service, '#ddf4ff')),
+      ...bared.map((words, row) => text(center, 134 + row * 16, words, { color: MUTED, size: 11 })),
       part(x + 14, 180, box - 28, 'workload with its SVID', '#dafbe1'),
-      part(x + 14, 204, box - 28, 'SPIRE agent + agent half', '#ddf4ff'),
-      part(x + 14, 228, box - 28, `Keylime agent (${host.agentKind})`, '#fff8c5'),
+      part(x + 14, 204, box - 28, `SPIRE agent + agent half${isPush ? ', quotes itself' : ''}`, '#ddf4ff'),
+      part(x + 14, 228, box - 28, `Keylime agent (${host.agentKind}${isPush ? ', reports' : ''})`, '#fff8c5'),
       part(x + 14, 252, box - 28, 'TPM 2.0, EK certificate', '#ffebe9'),
       line(center, 286, center, 316),
       text(center, 350, `…/keylime/${host.agentId.slice(0, 12)}…`, { color: MUTED, size: 11 }),

@@ -15,18 +15,20 @@ export interface SeenHost {
   readonly ip: string
   readonly agentId: string
   readonly agentKind: 'real' | 'stand-in'
+  readonly mode: 'pull' | 'push'
 }
 
 const FILE = join(resolve(import.meta.dirname, '..', '..', '..'), '.tmp', 'tower-hosts.json')
 
 /** Keeps the attested hosts of a tower. */
 export function noteHosts(hosts: Iterable<TowerHost>): void {
-  const seen = [...hosts].map(({ name, ip, agentId, agentKind }) => ({
+  const seen = [...hosts].map(({ name, ip, agentId, agentKind, mode }) => ({
     name,
     names: newHost(name, ip).names,
     ip,
     agentId,
     agentKind,
+    mode,
   }))
   mkdirSync(dirname(FILE), { recursive: true })
   writeFileSync(FILE, JSON.stringify(seen, undefined, 2))
