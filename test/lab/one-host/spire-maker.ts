@@ -24,7 +24,8 @@ export interface PluginChange extends Partial<PluginSpec> {
 }
 
 /** What differs in a server: of its configuration, and of its plugin's block. */
-export interface ServerChange extends Pick<Partial<SpireServerOptions>, 'agentTtl' | 'svidTtl' | 'format' | 'more'> {
+export interface ServerChange
+  extends Pick<Partial<SpireServerOptions>, 'agentTtl' | 'svidTtl' | 'format' | 'more' | 'blocks'> {
   /** Suffix of its folder and log; default none. */
   readonly name?: string
   readonly plugin?: PluginChange
