@@ -5,7 +5,7 @@ DEPS := node_modules/.package-lock.json
 SOURCES := $(shell find plugins server-attestor agent-attestor operator bundle-publisher-keeper key-manager-tpm -name '*.ts' 2>/dev/null) scripts/build.ts package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tpm test-tower tower gen gen-check docs build release image pack lint format fuzz bench soak conformance clean
+.PHONY: help demo test test-tpm test-tower tower gen gen-check docs build release image pack lint format fuzz bench cut-off healthy soak conformance clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -62,6 +62,12 @@ fuzz: $(DEPS) ## Feed at least 100,000 mutants to each parser
 
 bench: $(DEPS) dist/SHA256SUMS ## Measure speed and memory, beside the Go plugins when GO_PLUGIN_DIR is set (PUBLISH=1 writes docs)
 	@node test/bench/run.ts$(if $(PUBLISH), --publish)
+
+cut-off: $(DEPS) dist/SHA256SUMS ## Measure how fast a failed host loses its identity: 30 rounds on the tower, then among 1,000 hosts
+	@node test/bench/cut-off.ts --tower 30 --scale 100
+
+healthy: $(DEPS) dist/SHA256SUMS ## Watch a healthy tower for 30 minutes: no decision, no finding, no gap, flat memory
+	@node test/bench/healthy-watch.ts
 
 conformance: $(DEPS) dist/SHA256SUMS ## Print the table of the 62 conformance cases (TOFU=1 has OpenTofu judge too)
 	@node test/conformance/run.ts$(if $(TOFU), && TOFU=1 vitest run --project conformance test/conformance/opentofu)
