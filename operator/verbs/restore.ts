@@ -41,7 +41,7 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
         verify: async () => {
           if (await attestedWithin(spire, host.spiffeId, { withinMs: flags.within, signal })) return
           throw new DoneButLook(
-            `the ban is lifted, and ${host.name} has not attested within ${flags.within / 1000} s: start its SPIRE agent`,
+            `the ban is lifted, and ${host.name} has not attested within ${flags.within / 1000} s: start its SPIRE agent; where the authority was rotated meanwhile, give it the bundle of the day (towerkeep doctor bundle, on the host)`,
           )
         },
       }),

@@ -55,6 +55,7 @@ function glassNotes({ spireAgents }: Fleet): readonly string[] {
   const stuck = alive.filter(({ canReattest }) => !canReattest)
   return [
     `hits all ${alive.length} agents and every SVID of the trust domain; connections that stand go on`,
+    'a host that is cut off or away meanwhile needs the bundle of the day before it can come back',
     ...(stuck.length === 0
       ? []
       : [

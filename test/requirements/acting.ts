@@ -79,4 +79,10 @@ export const ACTING: readonly Requirement[] = [
     alias: 'O09',
     promise: 'away for longer than certificate and SVID live: login by SVID fails, AppRole renews, the host attests',
   },
+  {
+    id: 'operator:revoke:break-glass',
+    alias: 'O16',
+    promise:
+      'revoke --break-glass with Envoy between two hosts: an SVID with minutes left is refused by the peer within seconds, healthy hosts go on',
+  },
 ]
