@@ -98,8 +98,11 @@ async function ownPolicy(
   return undefined
 }
 
+/** Order of the places: a host whose agents run attests again until no verifier vouches for it. */
+const PLACES: readonly RubbishPlace[] = ['spire-entry', 'verifier', 'spire-agent', 'registrar']
+
 /**
- * Plans the deletion of one leftover, place by place: SPIRE first, so that nothing attests while it goes.
+ * Plans the deletion of one leftover, place by place: the verifier first, so that nothing attests while it goes.
  *
  * @param one The leftover.
  * @param deleting Where it lies.
@@ -110,7 +113,8 @@ export function deleteStep(one: Rubbish, deleting: Deleting): Step {
     id: `delete-${one.kind}-${one.id}`,
     title: `delete ${one.name} (${one.kind}) from ${one.places.join(', ')}`,
     act: async (signal) => {
-      for (const place of one.places) await deleteAt(place, one, deleting, signal)
+      for (const place of PLACES.filter((wanted) => one.places.includes(wanted)))
+        await deleteAt(place, one, deleting, signal)
       return { kind: one.kind, id: one.id }
     },
   }

@@ -200,6 +200,18 @@ describe('gc with a leftover of each kind', () => {
     },
   )
 
+  it('takes a host that lives out at the verifier first, since it attests again as long as that vouches for it', async () => {
+    const { agents } = site.spire
+    const remove = agents.delete.bind(agents)
+    const deletedBefore: number[] = []
+    agents.delete = (key) => {
+      deletedBefore.push(site.keylime.verifier.stats.methods['DELETE'] ?? 0)
+      return remove(key)
+    }
+    const gone = await act(id(1), '--delete', '--yes')
+    expect([gone.exit, deletedBefore, agents.has(spiffeId(id(1)))]).toEqual([0, [1], false])
+  })
+
   it('refuses when more than a third of everything would go', async () => {
     for (const key of site.spire.entries.keys()) if (/^w\d/.test(key)) site.spire.entries.delete(key)
     const refused = await act('--delete', '--yes')
