@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { goalsTable } from '../../test/bench/goals.ts'
 import { loadInWords } from '../../test/bench/machine-load.ts'
+import { needsTable } from '../../test/bench/model-report.ts'
 import type { BenchResults } from '../../test/bench/report.ts'
 
 /** Renders the goals beside what was measured, and on which machine. */
@@ -15,6 +16,11 @@ export function numbersSection(): string {
   const { cpu, cores, memoryGb, node, load } = results.machine
   const table = rowsOf(goalsTable(results))
   return `One run on ${cpu}, ${cores} cores, ${memoryGb} GB, Node ${node.replace('v', '')}; ${load === undefined ? '' : `${loadInWords(load)}; `}medians of alternating rounds, minimum and maximum in parentheses.\n\n${table}\n`
+}
+
+/** Renders what fleets need, from the measured ones. */
+export function fleetsSection(): string {
+  return `${rowsOf(needsTable(published().model ?? []))}\n`
 }
 
 function published(): BenchResults {

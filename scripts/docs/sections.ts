@@ -22,11 +22,12 @@ import { renderReference } from '../../plugins/spire-sdk/hcl/index.ts'
 import { SERVER_SCHEMA } from '../../server-attestor/schema.ts'
 import { METRICS } from '../../server-attestor/telemetry/metrics.ts'
 import type { Section } from './fill-sections.ts'
-import { numbersSection } from './numbers.ts'
+import { fleetsSection, numbersSection } from './numbers.ts'
 
 /** Every section by the key of its marker. */
 export const SECTIONS: Readonly<Record<string, Section>> = {
   numbers: numbersSection,
+  fleets: fleetsSection,
 
   'server-keys': () => renderReference(SERVER_SCHEMA),
   'agent-keys': () => renderReference(AGENT_SCHEMA),

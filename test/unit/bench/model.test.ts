@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type FleetSettings, needsOf, nodeCost } from '../../bench/model.ts'
+import { FLEETS, type FleetSettings, needsOf, nodeCost } from '../../bench/model.ts'
 import { drawModel } from '../../bench/model-chart.ts'
 import { modelTable, needsTable } from '../../bench/model-report.ts'
 import type { FleetPass, ModelResult } from '../../bench/model-run.ts'
+import type { BenchResults } from '../../bench/report.ts'
 
 const pass: FleetPass = {
   perSecond: 400,
@@ -65,6 +68,46 @@ describe('needsOf', () => {
     const needs = needsOf(nodeCost(measured), { ...settings, registrars: 100, ...changes })
     expect(needs.stormBound).toBe(what)
     expect(needs.stormSeconds).toBeCloseTo(seconds, 9)
+  })
+})
+
+const published = (
+  JSON.parse(readFileSync(join(import.meta.dirname, '../../../docs/bench/bench.json'), 'utf8')) as BenchResults
+).model
+
+describe('the published fleets', () => {
+  it('are of 1,000, 5,000 and 10,000 nodes, and nobody failed', () => {
+    expect(published?.map(({ nodes }) => nodes)).toEqual([1_000, 5_000, 10_000])
+    expect(published?.every(({ first, again }) => first.failed + again.failed === 0)).toBe(true)
+  })
+
+  it('cost what the arithmetic says of them, within 40 percent [scale:model:checked-by-measurement]', () => {
+    const cost = nodeCost(published ?? [])
+    for (const { nodes, again, pluginRssMb } of published ?? []) {
+      const needs = needsOf(cost, { ...settings, nodes, servers: 1 })
+      const perSecond = nodes / 1_800
+      for (const [computed, found] of [
+        [needs.pluginCores, (perSecond * again.pluginCpuMs) / 1_000],
+        [needs.spireCores, (perSecond * again.spireCpuMs) / 1_000],
+        [needs.pluginRssMb, pluginRssMb],
+      ] as const) {
+        expect(computed / found).toBeGreaterThan(0.6)
+        expect(computed / found).toBeLessThan(1.4)
+      }
+      expect(again.verifierRequests).toBeLessThanOrEqual(1.01)
+      expect(again.registrarRequests).toBeLessThanOrEqual(1.01)
+    }
+  })
+
+  it('leave room at 100,000: no service above half of its worker, no server above half of a core', () => {
+    const largest = FLEETS.at(-1)
+    if (largest === undefined || published === undefined) throw new Error('no fleet')
+    const needs = needsOf(nodeCost(published), largest)
+    expect(largest.nodes).toBe(100_000)
+    expect(Math.max(needs.verifierShare, needs.registrarShare)).toBeLessThan(0.5)
+    expect((needs.pluginCores + needs.spireCores) / largest.servers).toBeLessThan(0.5)
+    // A bulk read is worth while up to 10,000 nodes at a verifier.
+    expect(largest.nodes / largest.verifiers).toBeLessThanOrEqual(10_000)
   })
 })
 
