@@ -72,10 +72,14 @@ function changed(
  * Makes a policy of proved values.
  *
  * @param pcrs PCR to value.
- * @returns The policy, with a mask of exactly these PCRs.
+ * @param old The policy in whose place it comes, if any: what that has quoted goes on being quoted, since a list of files
+ *   counts only with PCR 10 in the mask, and a boot log only with its PCRs.
+ * @returns The policy.
  */
-export function policyOf(pcrs: ReadonlyMap<number, string>): TpmPolicyText {
-  const mask = [...pcrs.keys()].reduce((bits, pcr) => bits | (1 << pcr), 0)
+export function policyOf(pcrs: ReadonlyMap<number, string>, old = '{}'): TpmPolicyText {
+  const quoted = Number(policyMembers(old).get('mask')?.[0] ?? 0)
+  // Numbers of 32 bits have a sign, and a mask has none.
+  const mask = [...pcrs.keys()].reduce((bits, pcr) => bits | (1 << pcr), quoted) >>> 0
   return {
     mask: `0x${mask.toString(16)}`,
     ...Object.fromEntries([...pcrs].map(([pcr, value]) => [String(pcr), [value]])),

@@ -54,7 +54,12 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
       },
       ...(flags['keep-policy'] || host.record === undefined
         ? []
-        : [reEnrolStep(host, keylime, { tpmPolicy: policyOf(proved.pcrs), withinMs: flags.within })]),
+        : [
+            reEnrolStep(host, keylime, {
+              tpmPolicy: policyOf(proved.pcrs, host.record.value.tpmPolicy),
+              withinMs: flags.within,
+            }),
+          ]),
     ],
   }
   const outcome = await runPlan(plan, runOptions(flags, { progress, signal }))
