@@ -8,7 +8,7 @@ import * as v from 'valibot'
 import { linked } from './checks/edges.ts'
 import { CHECKS, type CheckRun } from './checks/run-checks.ts'
 import { isFindingId } from './findings/catalogue.ts'
-import type { Finding } from './findings/finding.ts'
+import { type Finding, worstFirst } from './findings/finding.ts'
 import { OperatorError } from './operator-error.ts'
 import { tableLines } from './render/table.ts'
 import { ending, type Report, readExit } from './report.ts'
@@ -27,7 +27,7 @@ export function doctorReport(
   merged: readonly Finding[],
   { failOn, seconds }: { readonly failOn: 'warn' | 'crit'; readonly seconds: number },
 ): Report {
-  const findings = linked([...distinct(runs.flatMap((run) => run.findings)), ...merged])
+  const findings = worstFirst(linked([...distinct(runs.flatMap((run) => run.findings)), ...merged]))
   const passed = runs.filter((run) => run.findings.every(({ severity }) => severity === 'info')).length
   const stamp = { version: '', commit: '', at: new Date(0), seconds }
   return {

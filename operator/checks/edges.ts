@@ -94,6 +94,11 @@ const EDGES: Partial<Readonly<Record<FindingId, readonly FindingId[]>>> = {
   'TK-CONF-UNKNOWN-KEY': ['TK-CONF-WRONG-FILE'],
 }
 
+/** The same, where both are about one file. */
+const EDGES_OF_A_FILE: typeof EDGES = {
+  'TK-PLUGIN-SUM': ['TK-PLUGIN-SWAPPED'],
+}
+
 /**
  * Links findings to their causes.
  *
@@ -102,14 +107,14 @@ const EDGES: Partial<Readonly<Record<FindingId, readonly FindingId[]>>> = {
  */
 export function linked(findings: readonly Finding[]): readonly Finding[] {
   return findings.map((one) => {
-    const possible = EDGES[one.id] ?? []
-    const causes = findings.filter(
-      (other) =>
-        other !== one &&
-        possible.includes(other.id) &&
-        (other.host === null || one.host === null || other.host === one.host),
-    )
+    const causes = findings.filter((other) => other !== one && isCause(other, one))
     const because = [...new Set([...one.because, ...causes.map(({ id }) => id)])]
     return { ...one, because }
   })
+}
+
+function isCause(other: Finding, one: Finding): boolean {
+  if (EDGES_OF_A_FILE[one.id]?.includes(other.id) === true && other.subject === one.subject) return true
+  const isSameHost = other.host === null || one.host === null || other.host === one.host
+  return EDGES[one.id]?.includes(other.id) === true && isSameHost
 }

@@ -117,14 +117,15 @@ function sharedEk(hosts: readonly FleetHost[]): readonly Finding[] {
   }
   return [...byEk.values()]
     .filter((group) => group.length > 1)
-    .map((group) =>
-      finding('TK-ID-SHARED-EK', {
-        host: group[0]?.name ?? null,
-        subject: group.map(({ agentId }) => agentId).join(', '),
-        message: `${group.length} IDs are registered with one endorsement key`,
-        evidence: { ids: group.length },
-      }),
-    )
+    .flatMap((group) => {
+      const subject = group.map(({ agentId }) => agentId).join(', ')
+      const message = `${group.length} IDs are registered with one endorsement key`
+      // Under each name, since what follows from it is said of the host by that name.
+      const names = new Set(group.map(({ name }) => name))
+      return [...names].map((host) =>
+        finding('TK-ID-SHARED-EK', { host, subject, message, evidence: { ids: group.length } }),
+      )
+    })
 }
 
 function samePlace(hosts: readonly FleetHost[]): readonly Finding[] {

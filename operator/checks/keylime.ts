@@ -7,6 +7,7 @@ import { attestationAge } from '@tower-of-omens/gate'
 import { type Finding, finding } from '../findings/finding.ts'
 import type { FleetHost } from '../fleet.ts'
 import type { JournalEntry } from '../plan/journal.ts'
+import { isAgentAlone } from '../rubbish/kinds.ts'
 import { retryBudgetSeconds } from '../site/retry-budget.ts'
 import { hostFindings } from '../status/findings.ts'
 import { statusRow } from '../status/row.ts'
@@ -29,14 +30,14 @@ export const KEYLIME_CHECKS: readonly Check[] = [
       'TK-SPIRE-ABSENT',
       'TK-SPIRE-BANNED',
       'TK-SPIRE-EXPIRED',
-      'TK-SPIRE-UNDECIDED',
       'TK-CERT-EXPIRED',
       'TK-CERT-LOW',
     ],
     needs: 'verifier, registrar, SPIRE server, the Keylime agents',
-    blind: 'hosts that nobody has registered',
+    blind: 'hosts that nobody has registered; agents of hosts that went away: check spire-rubbish',
     run: ({ fleet, now }) =>
       fleet.hosts
+        .filter((host) => !isGone(host, fleet, now))
         .flatMap((host) => hostFindings(statusRow(host, fleet, now), host))
         .filter(({ id }) => !isJudgedElsewhere(id)),
   },
@@ -87,6 +88,11 @@ function versionFindings({ fleet }: View): readonly Finding[] {
 }
 
 const NO_COMMON_VERSION = /speaks API .*; expected one of /
+
+// What is left of a host that went away is rubbish, and no host that lacks something.
+function isGone(host: FleetHost, { failed }: View['fleet'], now: number): boolean {
+  return failed.registrar === undefined && failed.verifier === undefined && isAgentAlone(host, now)
+}
 
 // Left to the checks that know the cause better.
 function isJudgedElsewhere(id: string): boolean {

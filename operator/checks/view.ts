@@ -28,6 +28,7 @@ export interface View extends OpenSources {
   readonly procFolder: string
   readonly certsFolder: string
   readonly devIdsFolder: string
+  /** For one question of a check: half of the check's own, so that who hangs leaves it time for the others' findings. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
@@ -79,7 +80,7 @@ export async function gatherView(
     procFolder,
     certsFolder: place.certsFolder,
     devIdsFolder: place.devIdsFolder,
-    timeoutMs: place.timeoutMs,
+    timeoutMs: place.timeoutMs / 2,
     signal,
   }
 }

@@ -99,6 +99,21 @@ function kindWithoutRecord({ registered, spire }: FleetHost, now: number): Rubbi
   return 'unenrolled-agent'
 }
 
+/**
+ * Tells whether all that is left of a host is a SPIRE agent that can do nothing any more.
+ *
+ * @param host The host; registrar and verifier have answered.
+ * @param now Milliseconds since the epoch.
+ * @returns True for one that Keylime does not know, and whose agent is banned or has ended.
+ */
+export function isAgentAlone(
+  { record, broken, registered, isRegistrationBroken, spire }: FleetHost,
+  now: number,
+): boolean {
+  const isKnown = record !== undefined || broken !== undefined || registered !== undefined || isRegistrationBroken
+  return !isKnown && spire !== undefined && (spire.banned || spire.expiresAt * 1000 < now)
+}
+
 // Of several IDs on one TPM all but one are stale: the one that passes stays, else the one that is its hash.
 function staleTwins(hosts: readonly FleetHost[]): ReadonlySet<string> {
   const byEk = new Map<string, FleetHost[]>()

@@ -46,6 +46,8 @@ export interface FakeKeylime extends AsyncDisposable {
   readonly ca: TestCa
   /** Vendor of the EK certificates: PEM file of root and issuer, with `ekCertificates`. */
   readonly ekCaFile: string
+  /** Issues the vendor's certificate for a TPM, base64 of its DER. */
+  ekCertificateOf(tpm: SoftwareTpm): Promise<string>
   readonly caFile: string
   readonly certFile: string
   readonly keyFile: string
@@ -114,10 +116,9 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
   const ekCa = await newEkCa(pki)
   const ekCaFile = pki.write('ek-ca.pem', ekCa.root.pem + ekCa.issuer.pem, 0o644)
   const ekCertificates = new Map<SoftwareTpm, string>()
-  for (const tpm of options.ekCertificates === true ? tpms : []) {
-    const { x509 } = await issueEkCertificate(ekCa.issuer, tpm)
-    ekCertificates.set(tpm, x509.raw.toString('base64'))
-  }
+  const ekCertificateOf = async (tpm: SoftwareTpm): Promise<string> =>
+    (await issueEkCertificate(ekCa.issuer, tpm)).x509.raw.toString('base64')
+  for (const tpm of options.ekCertificates === true ? tpms : []) ekCertificates.set(tpm, await ekCertificateOf(tpm))
   const enrol = ({ agentId, tpm }: FakeNode, fields: AgentFields = {}): void => {
     verifier.enrol(agentId, tpm.akTpm, fields)
     registrar.register({
@@ -144,6 +145,7 @@ export async function startFakeKeylime(options: FakeKeylimeOptions = {}): Promis
     pki,
     ca,
     ekCaFile,
+    ekCertificateOf,
     caFile,
     certFile,
     keyFile,

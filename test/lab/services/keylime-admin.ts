@@ -92,6 +92,11 @@ export class KeylimeAdmin {
     )
   }
 
+  /** Removes a registration. */
+  async unregister(id: string): Promise<void> {
+    await this.#at('registrar', (origin) => new RegistrarAdmin(origin).delete(parseAgentId(id)))
+  }
+
   /** Waits until the verifier's record satisfies a test. */
   waitFor(id: string, what: string, test: (record: AgentRecord) => boolean, deadlineMs = 30_000): Promise<AgentRecord> {
     const look = async (): Promise<AgentRecord> => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RigError } from '../processes/errors.ts'
@@ -44,6 +44,14 @@ export interface KeylimeAgentOptions {
   readonly mtls?: boolean
 }
 
+/** What can differ from one start of an agent to the next. */
+export interface AgentChange {
+  /** False: plain HTTP. */
+  readonly mtls?: boolean
+  /** Another ID than before: `hash_ek`, the ID itself, or what an agent makes a random one of. */
+  readonly uuid?: string
+}
+
 /** A Keylime agent, running or stopped. */
 export class KeylimeAgent {
   readonly kind: 'real' | 'stand-in'
@@ -66,12 +74,17 @@ export class KeylimeAgent {
   /**
    * Starts the agent and waits until it is registered and serves.
    *
+   * @param change Otherwise than its options say, this once.
    * @throws {RigError} It ends, or does not serve within 60 s.
    */
-  static async start(processes: ProcessStarter, options: KeylimeAgentOptions): Promise<KeylimeAgent> {
+  static async start(
+    processes: ProcessStarter,
+    options: KeylimeAgentOptions,
+    change: AgentChange = {},
+  ): Promise<KeylimeAgent> {
     await mkdir(options.dir, { recursive: true, mode: 0o700 })
     const agent = new KeylimeAgent(processes, options, options.port ?? (await freePorts()))
-    await agent.start()
+    await agent.start(change)
     return agent
   }
 
@@ -86,13 +99,18 @@ export class KeylimeAgent {
     return this.#running
   }
 
+  /** Its configuration, as the real agent reads it. */
+  get confFile(): string {
+    return confFileOf(this.#options)
+  }
+
   /** Ends it. */
   async stop(): Promise<void> {
     await this.#running?.stop()
   }
 
   /** Starts it (again), on the same port and TPM. */
-  async start(change: { readonly mtls?: boolean } = {}): Promise<void> {
+  async start(change: AgentChange = {}): Promise<void> {
     const options = { ...this.#options, ...change }
     const spec = this.kind === 'real' ? await real(options, this.port) : await standIn(options, this.port)
     const started = this.#processes.start({ name: options.name ?? 'keylime-agent', ...spec })
@@ -116,6 +134,7 @@ function pairOf({ dir, serverPair }: KeylimeAgentOptions): { readonly certFile: 
   return serverPair ?? { certFile: join(dir, 'server-cert.crt'), keyFile: join(dir, 'server-private.pem') }
 }
 
+/** The stand-in is started under the real one's name, with the same configuration beside its own, for whoever looks for either. */
 async function standIn(options: KeylimeAgentOptions, port: number): Promise<Omit<ProcessSpec, 'name'>> {
   const config: StandInConfig = {
     tcti: options.tpm.tcti,
@@ -133,13 +152,32 @@ async function standIn(options: KeylimeAgentOptions, port: number): Promise<Omit
   }
   const configFile = join(options.dir, 'stand-in.json')
   await writeFile(configFile, JSON.stringify(config, undefined, 2), { mode: 0o600 })
-  const program = fileURLToPath(new URL('./stand-in-agent.ts', import.meta.url))
-  return { command: process.execPath, args: [program, configFile] }
+  const program = join(options.dir, 'keylime_agent')
+  await rm(program, { force: true })
+  await symlink(fileURLToPath(new URL('./stand-in-agent.ts', import.meta.url)), program)
+  return {
+    command: process.execPath,
+    args: [program, configFile],
+    env: { KEYLIME_AGENT_CONFIG: await writeConf(options, port) },
+  }
 }
 
 async function real(options: KeylimeAgentOptions, port: number): Promise<Omit<ProcessSpec, 'name'>> {
-  const { dir, realAgent = '', serverPair } = options
-  const configFile = join(dir, 'agent.conf')
+  const configFile = await writeConf(options, port)
+  return {
+    // The agent mounts a tmpfs for its secrets; in a mount namespace of its own it is gone when the agent is.
+    command: 'unshare',
+    args: ['--mount', '--propagation', 'private', options.realAgent ?? ''],
+    env: { TCTI: options.tpm.tcti, KEYLIME_AGENT_CONFIG: configFile, RUST_LOG: 'info', TSS2_LOG: 'all+NONE' },
+  }
+}
+
+function confFileOf({ dir }: KeylimeAgentOptions): string {
+  return join(dir, 'agent.conf')
+}
+
+async function writeConf(options: KeylimeAgentOptions, port: number): Promise<string> {
+  const { dir, serverPair } = options
   const settings: Readonly<Record<string, string | number | boolean>> = {
     version: '2.4',
     uuid: options.uuid ?? 'hash_ek',
@@ -161,11 +199,6 @@ async function real(options: KeylimeAgentOptions, port: number): Promise<Omit<Pr
     measuredboot_ml_path: options.bootLogFile ?? join(dir, 'no-boot-log'),
   }
   const text = Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
-  await writeFile(configFile, `[agent]\n${text.join('')}`, { mode: 0o600 })
-  return {
-    // The agent mounts a tmpfs for its secrets; in a mount namespace of its own it is gone when the agent is.
-    command: 'unshare',
-    args: ['--mount', '--propagation', 'private', realAgent],
-    env: { TCTI: options.tpm.tcti, KEYLIME_AGENT_CONFIG: configFile, RUST_LOG: 'info', TSS2_LOG: 'all+NONE' },
-  }
+  await writeFile(confFileOf(options), `[agent]\n${text.join('')}`, { mode: 0o600 })
+  return confFileOf(options)
 }

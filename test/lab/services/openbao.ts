@@ -39,6 +39,7 @@ export type Role =
   | 'keylime-services'
   | 'keylime-agents'
   | 'keylime-agents-rsa'
+  | 'keylime-agents-aged'
   | 'tower-infrastructure'
   | 'spire-agents'
   | 'openbao-server'
@@ -64,6 +65,8 @@ const ROLES: Readonly<Record<Role, Readonly<Record<string, unknown>>>> = {
   // A certificate that can only serve: with it nobody becomes an administrator of the verifier.
   'keylime-agents': { ...COMMON, ...EC, server_flag: true, client_flag: false, ttl: '24h', max_ttl: '168h' },
   'keylime-agents-rsa': { ...COMMON, ...RSA, server_flag: true, client_flag: false, ttl: '24h', max_ttl: '168h' },
+  // Four fifths of such a certificate's life have passed when it is issued for four hours.
+  'keylime-agents-aged': { ...COMMON, ...EC, server_flag: true, client_flag: false, not_before_duration: '16h' },
   'tower-infrastructure': {
     ...COMMON,
     ...RSA,

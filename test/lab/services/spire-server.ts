@@ -118,6 +118,13 @@ export class SpireServer extends SpireProgram {
     await this.#must('entry', 'create', ...entryArgs(entry))
   }
 
+  /** Deletes every entry of a SPIFFE ID. */
+  async deleteEntries(spiffeId: string): Promise<void> {
+    const shown = await this.#must('entry', 'show', '-spiffeID', spiffeId, '-output', 'json')
+    const { entries } = JSON.parse(shown) as { readonly entries: readonly { readonly id: string }[] }
+    for (const { id } of entries) await this.#must('entry', 'delete', '-entryID', id)
+  }
+
   /** Writes the trust bundle, PEM. */
   async writeBundle(file: string): Promise<void> {
     await writeFile(file, await this.#must('bundle', 'show'), { mode: 0o600 })

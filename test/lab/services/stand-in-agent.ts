@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createHash, createHmac, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createHash, createHmac, createPublicKey, generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import {
   createServer as createHttpServer,
@@ -24,7 +24,7 @@ export interface StandInConfig {
   readonly tcti: string
   /** Private folder for temporary files. */
   readonly dir: string
-  /** "hash_ek", or the ID itself. */
+  /** "hash_ek", or the ID itself; for what is no UUID the real agent makes a random one at each start. */
   readonly uuid: string
   readonly host: string
   readonly port: number
@@ -53,13 +53,24 @@ async function main(): Promise<void> {
   const config = JSON.parse(readFileSync(configFile, 'utf8')) as StandInConfig
   const tpm = openStandInTpm(config.tcti, config.dir)
   const identity = await tpm.identity()
-  const agentId = config.uuid === 'hash_ek' ? createHash('sha256').update(identity.ekPem).digest('hex') : config.uuid
+  const agentId = agentIdOf(config.uuid, identity)
   const publicKeyPem = await requireKeys(config, agentId)
 
   await register(config, agentId, identity, (blob) => tpm.activate(blob))
   log(`Agent UUID: ${agentId}`)
   await serve(config, { agentId, tpm, publicKeyPem, imaListFile: config.imaListFile, bootLogFile: config.bootLogFile })
   log(`Listening on https://${config.host}:${config.port}`)
+}
+
+/** @see rust-keylime 3a4d5654, keylime-agent/src/main.rs and keylime/src/config/base.rs, `uuid` */
+function agentIdOf(uuid: string, { ekPem }: TpmIdentity): string {
+  if (uuid === 'hash_ek') return createHash('sha256').update(ekPem).digest('hex')
+  return /^([0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i.test(uuid) ? uuid : randomUUID()
+}
+
+/** The real agent reads one certificate of its file, and so registers and presents its leaf alone. */
+function leafOf({ certFile }: StandInConfig): string {
+  return new X509Certificate(readFileSync(certFile)).toString()
 }
 
 /**
@@ -93,7 +104,7 @@ async function register(
     ek_tpm: identity.ekTpm,
     ekcert: identity.ekCert,
     aik_tpm: identity.akTpm,
-    mtls_cert: config.mtls === false ? 'disabled' : readFileSync(config.certFile, 'utf8'),
+    mtls_cert: config.mtls === false ? 'disabled' : leafOf(config),
     ip: config.contactIp ?? config.host,
     port: config.port,
   })
@@ -146,7 +157,8 @@ function serve(config: StandInConfig, agent: StandInAgent): Promise<void> {
 
 function tlsOptions(config: StandInConfig): ServerOptions {
   return {
-    cert: readFileSync(config.certFile),
+    // Given twice, since OpenSSL would complete one alone by the issuers among the clients' CAs.
+    cert: `${leafOf(config)}${leafOf(config)}`,
     key: readFileSync(config.keyFile),
     ca: config.clientCaFiles.map((file) => readFileSync(file)),
     requestCert: true,

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { KeylimeAgent } from '../services/keylime-agent.ts'
+import { type AgentChange, KeylimeAgent } from '../services/keylime-agent.ts'
 import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
 import type { HostFiles, HostOptions } from './host-files.ts'
 import { KEYLIME_PORTS, PUSH_VERIFIER_PORT, SERVICE_NAMES, SERVICES_IP } from './hosts.ts'
@@ -27,11 +27,11 @@ export interface AgentSurroundings {
 /**
  * Starts the agent of a host for the first time: it registers.
  *
- * @param change `mtls`: false for plain HTTP, in pull mode.
+ * @param change Otherwise than its options say, this once; in pull mode.
  */
 export function startHostAgent(
   { options, files, measured }: AgentSurroundings,
-  change: { readonly mtls?: boolean },
+  change: AgentChange,
 ): Promise<HostKeylimeAgent> {
   const { dir, starter, parts, host, uuid } = options
   const shared = {
@@ -47,7 +47,7 @@ export function startHostAgent(
       verifierCaFile: files.root,
       realAgent: parts.realPushAgent,
     })
-  return KeylimeAgent.start(starter, {
+  const own = {
     ...shared,
     realAgent: parts.realAgent,
     listen: '0.0.0.0',
@@ -56,8 +56,8 @@ export function startHostAgent(
     serverPair: { certFile: files.agentCert, keyFile: files.agentKey },
     // A host whose agent half quotes by itself has no client certificate.
     clientCaFiles: [files.chain, files.pluginCert, files.pluginNext].filter((file) => existsSync(file)),
-    ...change,
     imaListFile: measured.imaListFile,
     bootLogFile: measured.bootLogFile,
-  })
+  }
+  return KeylimeAgent.start(starter, own, change)
 }

@@ -9,7 +9,7 @@ import { agentSpiffeId } from '@tower-of-omens/spire-sdk'
 import { Supervised } from '../processes/supervised.ts'
 import { writeSelfSigned } from '../services/certificates.ts'
 import type { ConfObject } from '../services/hcl-text.ts'
-import { KeylimeAgent } from '../services/keylime-agent.ts'
+import { type AgentChange, KeylimeAgent } from '../services/keylime-agent.ts'
 import { KeylimePushAgent } from '../services/keylime-push-agent.ts'
 import { type IssuedPair, installPair } from '../services/pki.ts'
 import { agentData, tpmData } from '../services/plugin-data.ts'
@@ -41,7 +41,7 @@ export interface SpireAgentChange {
 export interface CertificateWish {
   /** Life of the server certificate, such as `24h`. */
   readonly ttl?: string
-  readonly role?: 'keylime-agents' | 'keylime-agents-rsa'
+  readonly role?: 'keylime-agents' | 'keylime-agents-rsa' | 'keylime-agents-aged'
 }
 
 /** One host, from its TPM to its SPIRE agent. */
@@ -158,14 +158,21 @@ export class TowerHost {
   /**
    * Starts the Keylime agent; the first time it registers.
    *
-   * @param change `mtls`: false for plain HTTP.
+   * @param change Otherwise than before, this once.
    */
-  async startKeylimeAgent(change: { readonly mtls?: boolean } = {}): Promise<void> {
+  async startKeylimeAgent(change: AgentChange = {}): Promise<void> {
     if (this.#agent instanceof KeylimeAgent) return this.#agent.start(change)
     if (this.#agent !== undefined) return this.#agent.start()
     if (this.mode === 'push') writeFileSync(this.files.root, this.#options.root.certificate())
     const { files, measured } = this
     this.#agent = await startHostAgent({ options: this.#options, files, measured }, change)
+  }
+
+  /** Configuration of the Keylime agent, in pull mode. */
+  get keylimeConf(): string {
+    const agent = this.#keylimeAgent()
+    if (agent instanceof KeylimePushAgent) throw new Error(`${this.name}: an agent in push mode is not looked at`)
+    return agent.confFile
   }
 
   /** Ends the Keylime agent. */

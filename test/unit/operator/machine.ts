@@ -1,7 +1,7 @@
 // A whole healthy machine for doctor: configuration, certificates, units and processes under one folder, services beside it.
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { runChecks } from '../../../operator/checks/run-checks.ts'
+import { type CheckRun, runChecks } from '../../../operator/checks/run-checks.ts'
 import { gatherView, type View } from '../../../operator/checks/view.ts'
 import type { Finding } from '../../../operator/findings/finding.ts'
 import { openSources } from '../../../operator/sources/open.ts'
@@ -18,16 +18,30 @@ export interface FakeMachine extends AsyncDisposable {
   /** Puts a file under the root. */
   write(path: string, text: string): string
   read(path: string): string
+  /** @returns The text; undefined where there is no file. */
+  readIfThere(path: string): string | undefined
   remove(path: string): void
   /** Replaces text of a file; fails when there is none. */
   edit(path: string, from: string | RegExp, to: string): void
   /** Puts a process into its /proc. */
   run(pid: number, words: readonly string[]): void
-  view(): Promise<View>
+  /** @param now Milliseconds since the epoch, as this machine's clock has it. */
+  view(now?: number): Promise<View>
   /** The Keylime agents of the two nodes. */
   readonly agents: readonly FakeNodeAgent[]
   /** Runs doctor on it. */
-  doctor(options?: { readonly prove?: boolean }): Promise<readonly Finding[]>
+  checks(options?: DoctorWish): Promise<readonly CheckRun[]>
+  /** Runs doctor on it, and leaves out what is only for information. */
+  doctor(options?: DoctorWish): Promise<readonly Finding[]>
+}
+
+/** How doctor runs. */
+export interface DoctorWish {
+  readonly prove?: boolean
+  /** Milliseconds by which the machine's clock is wrong. */
+  readonly clockMs?: number
+  /** Limit of each check. */
+  readonly deadlineMs?: number
 }
 
 /**
@@ -184,7 +198,7 @@ trusted_client_ca = "[${chain}, ${at('/etc/spire/plugin.crt')}]"
     symlinkSync('net:[1]', join(folder, 'ns/net'))
   }
   run(7, ['/usr/bin/towerkeep', 'watch', '--mode', 'ban'])
-  const view = async (): Promise<View> => {
+  const view = async (now?: number): Promise<View> => {
     const sources = await openSources({ configFile: site.config, root, procFolder: at('/proc') }, 3_000)
     const place = {
       root,
@@ -194,7 +208,15 @@ trusted_client_ca = "[${chain}, ${at('/etc/spire/plugin.crt')}]"
       devIdsFolder: at('/devid.d'),
       timeoutMs: 3_000,
     }
-    return gatherView(sources, place, new AbortController().signal)
+    return gatherView(sources, place, new AbortController().signal, now)
+  }
+  const checks: FakeMachine['checks'] = async ({ prove = false, clockMs = 0, deadlineMs = 10_000 } = {}) => {
+    const seen = await view(Date.now() + clockMs)
+    try {
+      return await runChecks(seen, { areas: [], prove, deadlineMs })
+    } finally {
+      await seen[Symbol.asyncDispose]()
+    }
   }
   const edit: FakeMachine['edit'] = (path, from, to) => {
     const before = readFileSync(at(path), 'utf8')
@@ -212,20 +234,15 @@ trusted_client_ca = "[${chain}, ${at('/etc/spire/plugin.crt')}]"
     root,
     write,
     read: (path) => readFileSync(at(path), 'utf8'),
+    readIfThere: (path) => (existsSync(at(path)) ? readFileSync(at(path), 'utf8') : undefined),
     remove: (path) => rmSync(at(path), { recursive: true, force: true }),
     edit,
     run,
     view,
     agents: [agent, other],
-    doctor: async ({ prove = false } = {}) => {
-      const seen = await view()
-      try {
-        const runs = await runChecks(seen, { areas: [], prove, deadlineMs: 10_000 })
-        return runs.flatMap(({ findings }) => findings).filter(({ severity }) => severity !== 'info')
-      } finally {
-        await seen[Symbol.asyncDispose]()
-      }
-    },
+    checks,
+    doctor: async (wish) =>
+      (await checks(wish)).flatMap(({ findings }) => findings).filter(({ severity }) => severity !== 'info'),
     [Symbol.asyncDispose]: async () => {
       pki.remove()
       await site[Symbol.asyncDispose]()
