@@ -79,7 +79,7 @@ describe('plugin_data_file and SIGUSR1', () => {
 })
 
 describe('plugin_checksum', () => {
-  it('stops spire-server from starting a changed executable [C41] [T87]', async () => {
+  it('stops spire-server from starting a changed executable [C41]', async () => {
     const copy = join(rig.dir, 'changed-plugin')
     copyFileSync(rig.parts.serverPlugin, copy)
     chmodSync(copy, 0o755)

@@ -440,8 +440,6 @@ export const ACCEPTANCE: readonly Requirement[] = [
     id: 'operator:entries:agent-id-churn',
     alias: 'T83',
     promise: `UUID churn (P06): 'uuid="auto"' restart → 'doctor' names it; 'entries reparent' repairs`,
-    deferred:
-      'doctor names it and entries reparent repairs it, shown in one run against fake services; not yet with a real Keylime agent on the tower',
   },
   {
     id: 'attest:agent-id:default-twice',

@@ -30,17 +30,36 @@ export const ACTING: readonly Requirement[] = [
   {
     id: 'operator:pin:write',
     alias: 'O20',
-    promise: 'pin: a file that is not the pinned one is found, --write mends it',
+    promise:
+      'pin: a file that is not the pinned one is found, also under a running process; SPIRE refuses to start it, --write mends it',
   },
   {
     id: 'operator:doctor:breakers',
     alias: 'O04',
-    promise: 'what nobody does, or is broken, is named by doctor as the only cause',
+    promise:
+      'everything that doctor can find is broken on the tower or at unit level: named as the only cause, silence once it is mended; of two at once the cause comes first',
   },
   {
     id: 'operator:doctor:healthy-tower',
     alias: 'O05',
-    promise: 'healthy tower: doctor finds nothing, exit 0, within 10 s',
+    promise: 'healthy tower: doctor finds nothing, exit 0, within 10 s; to a user without rights: only UNKNOWN, exit 3',
+  },
+  {
+    id: 'operator:gc:undo',
+    alias: 'O17',
+    promise:
+      'gc: what is left over is exactly reported, nothing healthy; --delete, then the undo file restores; refused with the registrar down, and for more than a third',
+  },
+  {
+    id: 'operator:entries:reparent',
+    alias: 'O18',
+    promise: 'agent IDs that keep changing: entries reparent, and the workload has its SVID again',
+  },
+  {
+    id: 'operator:policy:window',
+    alias: 'O19',
+    promise:
+      'policy baseline, then tampering is refused; kernel update: diff names the events; approve: old and new boot pass, after the window only the new one; never without a policy',
   },
   {
     id: 'operator:recover:beyond-retries',

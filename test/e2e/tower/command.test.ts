@@ -33,7 +33,7 @@ onTower('./test/lab/tower/tower', () => {
     if (namespacesOf(PREFIX).length > 0) await tower('down')
   })
 
-  it('raises a tower that stands on, does to it all that its help names, and takes it down without a trace [T66]', async () => {
+  it('raises a tower that stands on, does to it all that its help names, and takes it down without a trace', async () => {
     await towerParts()
     const line = new Timeline('the command, verb by verb', ['T66'])
     const help = await ok('help')

@@ -47,7 +47,7 @@ const pluginPair = (host: TowerHost): Pair => ({ cert: host.files.pluginCert, ke
 const agentOf = (host: TowerHost) => ({ host: host.ip, port: 9002, path: '/v2.2/agent/info' })
 
 onTower('whose identity is whose', () => {
-  it('lets a host with its own certificates reach its own Keylime agent, and nothing else of Keylime [T88] [T89] [P08] [P09]', async () => {
+  it('lets a host with its own certificates reach its own Keylime agent, and nothing else of Keylime [T89] [P08] [P09]', async () => {
     const [auth, ca] = [tower().host('auth'), tower().host('ca')]
     const record = { host: SERVICE_NAMES.verifier, port: KEYLIME_PORTS.verifier, path: `/v2.6/agents/${auth.agentId}` }
     const line = new Timeline('five probes of what a host’s certificates open', ['T88', 'T89'])

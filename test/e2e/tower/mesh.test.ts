@@ -38,7 +38,7 @@ async function call(from: TowerHost, port: number, to: TowerHost): Promise<{ cod
 }
 
 onTower('workloads of attested hosts', () => {
-  it('talk mutual TLS with their SVIDs, and turn away a workload that is somebody else [T59]', async () => {
+  it('talk mutual TLS with their SVIDs, and turn away a workload that is somebody else', async () => {
     const [auth, ca, spire] = [tower().host('auth'), tower().host('ca'), tower().host('spire')]
     await Promise.all([auth, ca, spire].map((host) => svidReturns(host)))
     const line = new Timeline('two workloads over mutual TLS', ['T59'])
@@ -114,7 +114,7 @@ onTower('workloads of attested hosts', () => {
     line.end()
   })
 
-  it('can also get a certificate by ACME from the second CA below the same root [T59]', async () => {
+  it('can also get a certificate by ACME from the second CA below the same root', async () => {
     const { stepCa } = await towerParts()
     const started = startStepCa(tower().on('ca'), tower().root, {
       program: stepCa,

@@ -18,7 +18,7 @@ async function countOf(host: TowerHost): Promise<number> {
 }
 
 onTower('power, outages and expiry', () => {
-  it('brings a rebooted host back by itself within the patience of Keylime [T76]', async () => {
+  it('brings a rebooted host back by itself within the patience of Keylime', async () => {
     const host = tower().host('auth')
     const line = new Timeline('reboot within the patience of Keylime', ['T76'])
     const before = await countOf(host)
@@ -31,7 +31,7 @@ onTower('power, outages and expiry', () => {
     line.end()
   })
 
-  it('brings a host back that was away longer than Keylime waits, by one command [T76]', async () => {
+  it('brings a host back that was away longer than Keylime waits, by one command', async () => {
     const host = tower().host('ca')
     const line = new Timeline('reboot beyond the patience of Keylime', ['T76'])
     const away = tower()

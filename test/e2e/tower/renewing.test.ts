@@ -111,7 +111,7 @@ onTower('towerkeep renews', () => {
   })
   afterAll(() => restarts?.close())
 
-  it('short certificates by its timer alone, three times, while the host attests without pause [O08] [T24] [T40] [T51] [T63] [P10] [P21]', async () => {
+  it('short certificates by its timer alone, three times, while the host attests without pause [O08] [T12] [T24] [T40] [T51] [T63] [P10] [P21]', async () => {
     const line = new Timeline('renew --all: three cycles of short certificates under load', [
       'O08',
       'T40',
