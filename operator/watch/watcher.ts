@@ -112,15 +112,16 @@ export class Watcher {
    *
    * @param agentId The agent.
    * @param record Its record; undefined: no verifier knows it, which only a round decides about.
-   * @returns True: there is reason to cut it off.
+   * @returns True: Keylime failed it, and it is cut off.
    */
   looked(agentId: AgentId, record: AgentRecord | undefined): boolean {
     if (record === undefined) return false
     const host = this.hosts.know(agentId)
     this.#take(host, record)
-    if (host.keylime.cause === 'none') return false
+    // Absence is for the rounds alone, which see whether all hosts went at once, or the verifier has only just come back.
+    if (host.keylime.cause !== 'verdict') return false
     this.#decide(host)
-    return host.keylime.cause === 'verdict'
+    return true
   }
 
   /**

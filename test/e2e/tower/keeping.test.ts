@@ -28,6 +28,14 @@ onTower('the operator at the tower', () => {
   const outages = (): number =>
     (keeper?.process.readLog().match(/"a source does not answer".*"source":"verifier/g) ?? []).length
 
+  /** Whether the daemon has seen the verifier answer since it last did not. */
+  const seesVerifier = (): boolean =>
+    keeper?.process
+      .readLog()
+      .split('\n')
+      .findLast((line) => line.includes('"source":"verifier'))
+      ?.includes('"a source answers"') === true
+
   const auditText = (): string => readFileSync(keeper?.auditFile ?? '', 'utf8')
   const audit = (): readonly Readonly<Record<string, string>>[] =>
     auditText()
@@ -159,6 +167,7 @@ onTower('the operator at the tower', () => {
       hung.freezeKeylimeAgent(false)
       await restoreHost(tower(), host)
       await restartVerifier([])
+      await pollUntil('towerkeep to see the verifier', seesVerifier)
       await Promise.all([host, hung].map((one) => svidReturns(one)))
     }
     line.end()
@@ -186,6 +195,8 @@ onTower('the operator at the tower', () => {
   })
 
   it('evicts nobody while the verifier is stopped, and says so once [O13]', async () => {
+    // One that was restarted a moment ago: an outage that follows before it was seen to answer is the same one.
+    await pollUntil('towerkeep to see the verifier', seesVerifier)
     const before = outages()
     await withoutVerifier(async () => {
       await pollUntil('towerkeep to notice', () => outages() > before)

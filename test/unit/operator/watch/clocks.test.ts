@@ -140,4 +140,15 @@ describe('clocks', () => {
     ])
     expect(decisions).toEqual([])
   })
+
+  it('are not read by a look: a host that looks old to it, as when the verifier is just back, is left to the rounds', () => {
+    const { watcher, decisions } = newWatcher()
+    vi.setSystemTime(NOW * 1000)
+    watcher.spireListed('server', ATTESTED)
+    const old = { lastSuccessfulAttestation: NOW - 120 }
+    expect(watcher.looked(FAILED, recordOf(FAILED, old))).toBe(false)
+    expect(decisions).toEqual([])
+    expect(watcher.looked(FAILED, recordOf(FAILED, { ...old, operationalState: 9 }))).toBe(true)
+    expect(decisions).toEqual([`ban ${FAILED}`])
+  })
 })
