@@ -118,6 +118,8 @@ export class Keylime {
       command: join(this.#options.binDir, `keylime_${service}`),
       env: this.env,
       cwd: this.#stateDir,
+      // A program that judges a boot log for it must not be ended with it: that would be told as a failed measurement.
+      leaderOnly: true,
       leftovers: (pid) => [`/run/keylime/shared_data.${pid}.sock`],
     })
     this.#running.set(service, process)
