@@ -57,7 +57,7 @@ function start(program: string, name: string, conf: ConfObject, args: readonly s
     command: join(site.bin, program),
     args: ['run', '-config', file, ...args],
     env: { TMPDIR: join(site.folder, 'tmp') },
-    leaderOnly: true,
+    told: 'leader',
   })
 }
 

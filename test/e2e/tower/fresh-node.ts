@@ -47,7 +47,7 @@ export async function freshNode(tower: Tower, spireBin: string): Promise<FreshNo
   const agent = new Supervised(`${host.name}'s SPIRE agent`, {
     start: () => {
       const args = ['run', '-config', join(root, 'etc/spire/agent.conf')]
-      running = tower.on(host.name).start({ name: 'spire-agent', command: program, args, leaderOnly: true })
+      running = tower.on(host.name).start({ name: 'spire-agent', command: program, args, told: 'leader' })
       return running
     },
     stop: async () => {

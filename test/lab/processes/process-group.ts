@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** One process group the rig started: the leader's pid, and its start time, which tells a reused pid apart. */
@@ -11,11 +11,15 @@ export interface GroupRecord {
   readonly name: string
   readonly pid: number
   readonly startTime: string
-  /** Whether SIGTERM goes to the leader only, which then ends its own children. */
-  readonly leaderOnly: boolean
+  readonly told: Told
   /** Files outside the rig's folder that it leaves behind when it is killed. */
   readonly leftovers: readonly string[]
 }
+
+/**
+ * Who gets SIGTERM: the leader, which then ends its own children; those that run the leader's program; or all.
+ */
+export type Told = 'leader' | 'same program' | 'all'
 
 interface ProcessStat {
   readonly pid: number
@@ -75,7 +79,7 @@ export async function endGroup(group: GroupRecord, graceMs = 8_000): Promise<boo
   if (leaderStart !== undefined && leaderStart !== group.startTime) return true
   if (membersOf(group.pid).length === 0) return true
   const leaderAlive = leaderStart === group.startTime
-  signal(group.leaderOnly && leaderAlive ? group.pid : -group.pid, 'SIGTERM')
+  for (const target of leaderAlive ? targetsOf(group) : [-group.pid]) signal(target, 'SIGTERM')
   const orderly = await emptyWithin(group.pid, graceMs)
   if (!orderly) {
     signal(-group.pid, 'SIGKILL')
@@ -83,6 +87,20 @@ export async function endGroup(group: GroupRecord, graceMs = 8_000): Promise<boo
   }
   for (const file of group.leftovers) rmSync(file, { force: true })
   return orderly
+}
+
+function targetsOf({ pid, told }: GroupRecord): readonly number[] {
+  if (told === 'all') return [-pid]
+  const program = programOf(pid)
+  return told === 'leader' ? [pid] : membersOf(pid).filter((member) => programOf(member) === program)
+}
+
+function programOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`)
+  } catch {
+    return undefined
+  }
 }
 
 async function emptyWithin(group: number, ms: number): Promise<boolean> {

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RigError } from './errors.ts'
 import type { KeeperMessage } from './keeper.ts'
-import { endGroup, type GroupRecord, membersOf, RIG_VARIABLE, startTimeOf } from './process-group.ts'
+import { endGroup, type GroupRecord, membersOf, RIG_VARIABLE, startTimeOf, type Told } from './process-group.ts'
 
 /** What to start. */
 export interface ProcessSpec {
@@ -19,8 +19,8 @@ export interface ProcessSpec {
   /** Added to the few variables every process gets. */
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** SIGTERM goes to the leader alone; default false: to the whole group. */
-  readonly leaderOnly?: boolean
+  /** Who gets SIGTERM; default: all of its group. */
+  readonly told?: Told
   /** Files outside the rig's folder that a process of this pid leaves behind when it is killed. */
   readonly leftovers?: (pid: number) => readonly string[]
 }
@@ -120,7 +120,7 @@ export class Processes {
       name: spec.name,
       pid: child.pid,
       startTime: startTimeOf(child.pid) ?? '',
-      leaderOnly: spec.leaderOnly ?? false,
+      told: spec.told ?? 'all',
       leftovers: spec.leftovers?.(child.pid) ?? [],
     }
     this.#tell({ op: 'add', group })

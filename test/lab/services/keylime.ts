@@ -118,8 +118,8 @@ export class Keylime {
       command: join(this.#options.binDir, `keylime_${service}`),
       env: this.env,
       cwd: this.#stateDir,
-      // A program that judges a boot log for it must not be ended with it: that would be told as a failed measurement.
-      leaderOnly: true,
+      // Its workers, but no program that judges a boot log for one: that would be told as a failed measurement.
+      told: 'same program',
       leftovers: (pid) => [`/run/keylime/shared_data.${pid}.sock`],
     })
     this.#running.set(service, process)

@@ -62,7 +62,7 @@ export class Postgresql {
     const { dir } = this.#options
     const settings = ['-c', 'listen_addresses=*', '-c', `unix_socket_directories=${dir}`, '-c', 'fsync=off']
     const [command, ...args] = unprivileged(this.#program('postgres'), ['-D', join(dir, 'data'), ...settings])
-    const started = this.#starter.start({ name: 'postgresql', command, args, leaderOnly: true })
+    const started = this.#starter.start({ name: 'postgresql', command, args, told: 'leader' })
     this.#running = started
     await pollUntil('PostgreSQL to answer', () => this.#psql('SELECT 1'), {
       logFile: started.logFile,

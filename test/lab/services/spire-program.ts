@@ -108,7 +108,7 @@ export abstract class SpireProgram {
       command: this.program,
       args: ['run', '-config', this.confFile],
       env: { TMPDIR: this.tmpDir },
-      leaderOnly: true,
+      told: 'leader',
     })
     return this.#running
   }
