@@ -6,6 +6,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CommandResult, runCommand, tryCommand } from '../processes/commands.ts'
+import { pollUntil } from '../processes/poll.ts'
 import type { ProcessStarter } from '../processes/processes.ts'
 import type { ConfObject } from './hcl-text.ts'
 import { pluginBlock, type SpirePlace, SpireProgram } from './spire-program.ts'
@@ -103,14 +104,21 @@ export class SpireServer extends SpireProgram {
     return (JSON.parse(await this.#must('agent', 'list', '-output', 'json')) as { agents: ShownAgent[] }).agents
   }
 
-  /** Evicts an agent, which may attest again. */
+  /** Evicts an agent, which may attest again; one that is on its way back is waited for. */
   async evict(spiffeId: string): Promise<void> {
+    await this.#known(spiffeId)
     await this.#must('agent', 'evict', '-spiffeID', spiffeId)
   }
 
-  /** Bans an agent, which may not. */
+  /** Bans an agent, which may not; one that is on its way back is waited for. */
   async ban(spiffeId: string): Promise<void> {
+    await this.#known(spiffeId)
     await this.#must('agent', 'ban', '-spiffeID', spiffeId)
+  }
+
+  // A SPIRE agent that was turned away tries again after up to a minute.
+  async #known(spiffeId: string): Promise<void> {
+    await pollUntil(`${spiffeId} to be attested`, () => this.agentShow(spiffeId), { deadlineMs: 70_000 })
   }
 
   /** Creates a registration entry. */
