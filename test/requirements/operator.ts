@@ -116,13 +116,10 @@ export const OPERATOR: readonly Requirement[] = [
     id: 'operator:watch:thousand-hosts',
     alias: 'O26',
     promise: '1,000 hosts, one failure noticed -> banned <= 0.5 s p99, 50 at once <= 1 s, RSS <= 200 MB',
-    deferred:
-      'measured by node test/bench/cut-off.ts --scale and published in docs/bench/cut-off.md: no test asserts a time',
   },
   {
     id: 'operator:start:quick',
     alias: 'O24',
     promise: '--help <= 100 ms p99 of 50 starts, status of three hosts <= 500 ms, completion of host names <= 100 ms',
-    deferred: 'a time on a machine that is shared says nothing in a test; it is to be measured on a quiet one',
   },
 ]
