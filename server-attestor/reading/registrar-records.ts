@@ -129,7 +129,7 @@ export class RegistrarRecords {
     const failure = errors.find(
       (error): error is KeylimeError => isKeylimeError(error) && error.code !== 'KEYLIME_AGENT_UNKNOWN',
     )
-    return { records: records.filter((record) => !isSame(record, tried)), failure }
+    return { records: records.filter((record) => !isSameRecord(record, tried)), failure }
   }
 
   #newReads(agentId: AgentId, asker: Asker): Reads {
@@ -154,11 +154,18 @@ export class RegistrarRecords {
 
   #sameAsBefore(read: RegistrarRecord): RegistrarRecord {
     const before = this.remembered(read.agentId)
-    return before !== undefined && isSame(before, read) ? before : read
+    return before !== undefined && isSameRecord(before, read) ? before : read
   }
 }
 
-function isSame(one: RegistrarRecord, other: RegistrarRecord): boolean {
+/**
+ * Tells whether two records say the same of a node.
+ *
+ * @param one A record.
+ * @param other Another read of it, maybe.
+ * @returns True when nothing in them differs.
+ */
+export function isSameRecord(one: RegistrarRecord, other: RegistrarRecord): boolean {
   return (
     one.agentId === other.agentId &&
     one.ip === other.ip &&

@@ -4,6 +4,7 @@
  * @module
  */
 import { isFresh, type Proof, type ProofSource, type ProvedNode } from '../proof.ts'
+import { isSameRecord } from '../reading/registrar-records.ts'
 import type { Standing } from './standing.ts'
 
 /** A node and how it stands, both by one proof. */
@@ -44,6 +45,7 @@ export async function readTogether(
   const renewed = (await renewal) ?? proof
   // Of a contested ID the verifier itself has just confirmed the key.
   const latest = renewed.contested || isFresh(renewed, source) ? renewed : await renew()
-  const isAsBefore = latest.registered === proof.registered && latest.contested === proof.contested
+  // By content: of a node that was never admitted no object is kept that a second read could give again.
+  const isAsBefore = isSameRecord(latest.registered, proof.registered) && latest.contested === proof.contested
   return isAsBefore ? found : ask(latest)
 }
