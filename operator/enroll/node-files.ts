@@ -76,7 +76,7 @@ trusted_client_ca = "[${clients.join(', ')}]"
 function spireAgentConf({ trustDomain, spireAddress, spirePort, plugin, evidence, tpmPath }: NodeFacts): string {
   const data =
     evidence === 'tpm'
-      ? `      evidence = "tpm"${tpmPath === DEFAULT_TPM_PATH ? '' : `\n      tpm_path = "${tpmPath}"`}
+      ? `      evidence = "tpm"${tpmPath === DEFAULT_TPM_PATH ? '' : `\n      tpm_path = ${JSON.stringify(tpmPath)}`}
       keylime_agent_data = "/var/lib/keylime/agent_data.json"`
       : `      keylime_agent_host = "127.0.0.1"
       keylime_agent_port = 9002

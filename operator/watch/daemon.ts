@@ -210,6 +210,7 @@ export class Daemon {
 
   async #round(): Promise<void> {
     await this.#asking.round()
+    this.deeds.forgetHealed()
     this.#parts.changed()
     if (this.watcher.mode !== 'observe') void this.#recovery?.consider(this.watcher.hosts.all)
   }

@@ -78,6 +78,12 @@ export class Deeds {
     this.#said.clear()
   }
 
+  /** Forgets what was said of hosts that are well again: when one fails anew, that is news. */
+  forgetHealed(): void {
+    for (const agentId of this.#said.keys())
+      if (this.#parts.watcher.hosts.find(agentId)?.keylime.cause === 'none') this.#said.delete(agentId)
+  }
+
   /**
    * Carries a decision out, or in mode `observe` says what it would have been.
    *

@@ -101,44 +101,22 @@ describe('clocks', () => {
     )
   })
 
-  it("of the verifier, jumping ahead, evict nobody: every host looks old at once, which is Keylime's own fault", () => {
+  it.each([
+    // Every host looks old at once, which is Keylime's own fault.
+    ['ahead', 305, true],
+    ['back', -300, false],
+  ] as const)('of the verifier, jumping %s, evict nobody', (_where, seconds, isBraked) => {
     const { watcher, decisions, time } = newWatcher()
     vi.setSystemTime(NOW * 1000)
     watcher.spireListed('server', ATTESTED)
-    watcher.round([
-      answered(
-        NOW,
-        HOSTS.map((agentId) => recordOf(agentId)),
-      ),
-    ])
+    const round = (at: number): void => {
+      const records = HOSTS.map((agentId) => recordOf(agentId, { receivedAt: at }))
+      watcher.round([answered(at, records)])
+    }
+    round(NOW)
     time.now += 5_000
-    watcher.round([
-      answered(
-        NOW + 305,
-        HOSTS.map((agentId) => recordOf(agentId, { receivedAt: NOW + 305 })),
-      ),
-    ])
-    expect([watcher.isBraked, decisions]).toEqual([true, []])
-  })
-
-  it('of the verifier, jumping back, evict nobody either', () => {
-    const { watcher, decisions, time } = newWatcher()
-    vi.setSystemTime(NOW * 1000)
-    watcher.spireListed('server', ATTESTED)
-    watcher.round([
-      answered(
-        NOW,
-        HOSTS.map((agentId) => recordOf(agentId)),
-      ),
-    ])
-    time.now += 5_000
-    watcher.round([
-      answered(
-        NOW - 300,
-        HOSTS.map((agentId) => recordOf(agentId, { receivedAt: NOW - 300 })),
-      ),
-    ])
-    expect(decisions).toEqual([])
+    round(NOW + seconds)
+    expect([watcher.isBraked, decisions]).toEqual([isBraked, []])
   })
 
   it('are not read by a look: a host that looks old to it, as when the verifier is just back, is left to the rounds', () => {
