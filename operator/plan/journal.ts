@@ -5,7 +5,16 @@
  *
  * @module
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { EXIT } from '../exit-codes.ts'
 import { OperatorError } from '../operator-error.ts'
@@ -59,7 +68,7 @@ export class Journal {
     try {
       const file = openSync(aside, 'w', 0o600)
       try {
-        writeSync(file, `${JSON.stringify(entry, null, 2)}\n`)
+        writeFileSync(file, `${JSON.stringify(entry, null, 2)}\n`)
         fsyncSync(file)
       } finally {
         closeSync(file)

@@ -4,7 +4,7 @@
  * @module
  */
 import { execFileSync } from 'node:child_process'
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
@@ -21,7 +21,8 @@ export function replaceFile(file: string, text: string): void {
     copyAttributes(file, aside)
     const opened = openSync(aside, 'r+')
     try {
-      writeSync(opened, text)
+      // Not writeFileSync, which may write a part of it and say nothing.
+      writeFileSync(opened, text)
       fsyncSync(opened)
     } finally {
       closeSync(opened)

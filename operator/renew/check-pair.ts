@@ -100,3 +100,21 @@ export function leafIn(file: string): X509Certificate | undefined {
     return undefined
   }
 }
+
+/**
+ * Tells whether a key in place is of no use with the certificate in place, so that both must be made anew.
+ *
+ * @param files The pair.
+ * @returns Why; undefined when they fit, or the key cannot be looked at, which says nothing about it.
+ */
+export function whyUnfitKey({ cert_file: certFile, key_file: keyFile }: CertSpec): string | undefined {
+  const leaf = leafIn(certFile)
+  if (leaf === undefined) return undefined
+  try {
+    const read = readPrivateKey(readFileSync(keyFile, 'utf8'))
+    if ('problem' in read) return `${keyFile} ${read.problem}`
+    return leaf.checkPrivateKey(read.key) ? undefined : `${keyFile} is not the key of ${certFile}`
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? `${keyFile} is gone` : undefined
+  }
+}

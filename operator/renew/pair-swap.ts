@@ -19,7 +19,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { copyAttributes, syncFolder } from '../plan/replace-file.ts'
@@ -131,17 +131,20 @@ function swapFiles(pair: NewPair, { certFile, keyFile }: PairFiles, first: First
     }
     for (const { file } of parts) syncFolder(dirname(file))
   }
+  // Before that, what is kept beside them is the pair before the present one.
+  let isKept = false
   try {
     for (const { file, aside, text, mode } of parts) writeLike(file, aside, text, mode, first)
     for (const { file, former, existed } of parts) {
       rmSync(former, { force: true })
       if (existed) linkSync(file, former)
     }
+    isKept = true
     for (const { file, aside } of parts) renameSync(aside, file)
     for (const { file } of parts) syncFolder(dirname(file))
   } catch (error) {
     for (const { aside } of parts) rmSync(aside, { force: true })
-    if (parts.every(({ existed, former }) => !existed || existsSync(former))) back()
+    if (isKept) back()
     throw error
   }
   return { back }
@@ -154,7 +157,8 @@ function writeLike(like: string, path: string, text: string, mode: number, { own
   if (known) copyAttributes(like, path)
   const file = openSync(path, known ? 'r+' : 'wx', 0o600)
   try {
-    writeSync(file, text)
+    // Not writeSync, which may write a part of it and say nothing.
+    writeFileSync(file, text)
     fsyncSync(file)
   } finally {
     closeSync(file)

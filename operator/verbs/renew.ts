@@ -11,7 +11,7 @@ import { OperatorError } from '../operator-error.ts'
 import { runOptions } from '../plan/from-flags.ts'
 import { type RunOptions, type RunOutcome, runPlan } from '../plan/run.ts'
 import { type CertSpec, readCertSpecs } from '../renew/cert-spec.ts'
-import { leafIn } from '../renew/check-pair.ts'
+import { leafIn, whyUnfitKey } from '../renew/check-pair.ts'
 import { failureOf, runProgram } from '../renew/commands.ts'
 import { dueOf } from '../renew/due.ts'
 import { type RenewalSeen, writeMetricsFile } from '../renew/metrics-file.ts'
@@ -49,7 +49,7 @@ export async function run(context: VerbContext<typeof RENEW>): Promise<Report> {
   if (flags['metrics-file'] !== undefined && !flags['dry-run']) {
     writeMetricsFile(flags['metrics-file'], items.map(seenOf(specs)), Date.now())
   }
-  const exit = WORST.find((code) => items.some((item) => item.exit === code)) ?? EXIT.ok
+  const exit = worstExit(items)
   const lines = items.map((item) => `${item.cert}: ${item.outcome}${tail(item)}`)
   return {
     schema: 'towerkeep/renew/v1',
@@ -61,6 +61,12 @@ export async function run(context: VerbContext<typeof RENEW>): Promise<Report> {
     text: () => `${[...lines, ...(items.length === 0 ? ['no certificate is described'] : [])].join('\n')}\n`,
     short: () => `${lines.join('\n')}\n`,
   }
+}
+
+// A code that is in no list is worse than all that are.
+function worstExit(items: readonly Renewed[]): ExitCode {
+  const [worst] = items.map(({ exit }) => exit).toSorted((a, b) => WORST.indexOf(a) - WORST.indexOf(b))
+  return worst ?? EXIT.ok
 }
 
 function chosen(specs: readonly CertSpec[], names: readonly string[], all: boolean): readonly CertSpec[] {
@@ -81,7 +87,7 @@ async function renewed(
   { force, timeoutMs }: { readonly force: boolean; readonly timeoutMs: number },
 ): Promise<Renewed> {
   const now = Date.now()
-  const due = dueOf(leafIn(spec.cert_file), now, force)
+  const due = dueOf(leafIn(spec.cert_file), now, force) ?? whyUnfitKey(spec)
   if (due === undefined) return itemOf(spec, 'not-due', EXIT.ok, [])
   options.say(`${spec.name}: ${due}`)
   const ran = await runPlan(renewalPlan(spec, { timeoutMs, now, say: options.say }), options)

@@ -34,6 +34,24 @@ const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
 
 const link = (): string => join(folder, 'agent')
 
+/** Swaps in a process whose files may have so many blocks, and tells the code of its error. */
+function swapOnDiskOf(blocks: number, chain: string): string {
+  const swap = join(import.meta.dirname, '../../../../operator/renew/pair-swap.ts')
+  const script = `import { swapPair } from ${JSON.stringify(swap)}
+    try { swapPair(${JSON.stringify({ chain, key: 'a key' })}, ${JSON.stringify(files())}, ${JSON.stringify(first)}) }
+    catch (error) { process.stdout.write(error.code) }`
+  const words = [
+    '-c',
+    `ulimit -f ${blocks}; exec "$@"`,
+    'sh',
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    script,
+  ]
+  return execFileSync('/bin/sh', words, { encoding: 'utf8' })
+}
+
 describe('a pair of plain files', () => {
   it('is put in place with the modes given when there was none, and removed on the way back', () => {
     const swapped = swapPair({ chain: 'cert 1', key: 'key 1' }, files(), first)
@@ -66,6 +84,19 @@ describe('a pair of plain files', () => {
     expect(() => swapPair({ chain: 'cert 2', key: 'key 2' }, split, first)).toThrow('ENOENT')
     expect(readFileSync(files().certFile, 'utf8')).toBe('cert 1')
     expect(readdirSync(folder)).toEqual(['agent.crt'])
+  })
+
+  it('changes nothing on a full disk, though the pair before the present one is kept beside it', () => {
+    swapPair({ chain: 'cert 1', key: 'key 1' }, files(), first)
+    swapPair({ chain: 'cert 2', key: 'key 2' }, files(), first)
+    expect(swapOnDiskOf(0, 'cert 3')).toBe('EFBIG')
+    expect(read(files())).toEqual(['cert 2', 'key 2'])
+  })
+
+  it('is written whole or not at all when the disk ends within it', () => {
+    swapPair({ chain: 'cert 1', key: 'key 1' }, files(), first)
+    expect(swapOnDiskOf(8, 'c'.repeat(50_000))).toBe('EFBIG')
+    expect(read(files())).toEqual(['cert 1', 'key 1'])
   })
 })
 
