@@ -19,6 +19,7 @@ import { FleetLooks } from '../watch/fleet-looks.ts'
 import { newLog } from '../watch/log.ts'
 import { notifySystemd, watchdogMs } from '../watch/notify.ts'
 import { adminRoutes, httpRoutes, readRoutes } from '../watch/routes.ts'
+import { requireRules } from '../watch/rules.ts'
 import { Listeners, type Serving, serveHttp, serveSocket } from '../watch/serve.ts'
 import { type WatchSettings, watchSettings } from '../watch/settings.ts'
 
@@ -52,6 +53,8 @@ export async function run(context: Context): Promise<number> {
 async function watch(context: Context, sources: WatchSources, settings: WatchSettings): Promise<number> {
   const { flags, build, signal } = context
   const log = newLog((line) => process.stderr.write(line), flags.verbose)
+  for (const { file, message } of sources.site.problems)
+    log.warn('a file of the site cannot be used; what it says is not known', { file, error: message })
   const listeners = new Listeners()
   await using reactivator = await openRecovery(sources, settings, flags.timeout)
   const daemon = new Daemon({
@@ -67,8 +70,8 @@ async function watch(context: Context, sources: WatchSources, settings: WatchSet
   try {
     const bell = await openBell(daemon, settings, log)
     if (bell !== undefined) open.push(bell)
-    open.push(...(await openServers(context, daemon, sources, settings, listeners)))
-    const reload = (): void => reloadAll(context, daemon, open, log)
+    await openServers(context, daemon, sources, settings, listeners, open)
+    const reload = (): void => reloadAll(context, daemon, sources, open, log)
     process.on('SIGHUP', reload)
     const beat = heartbeat(daemon)
     log.info('watching', { mode: settings.mode, version: build.version, bell: bell?.port ?? 'none' })
@@ -119,30 +122,45 @@ async function openServers(
   sources: OpenSources,
   settings: WatchSettings,
   listeners: Listeners,
-): Promise<readonly Serving[]> {
+  open: Serving[],
+): Promise<void> {
   const looks = new FleetLooks(() => daemon.lookAtAll())
   const keyFile = sources.services.keylimeTls?.value.keyFile
   const parts = { daemon, looks, build, sources, signal, keyFile }
   const { read_socket: read, admin_socket: admin } = settings.values
-  return [
-    await serveHttp(settings.http, httpRoutes(parts), listeners),
-    await serveSocket(read, { mode: 0o660 }, readRoutes(parts)),
-    await serveSocket(admin, { mode: 0o600 }, adminRoutes(parts)),
-  ]
+  // One by one, so that each is closed when a later one cannot be opened.
+  open.push(await serveHttp(settings.http, httpRoutes(parts), listeners))
+  open.push(await serveSocket(read, { mode: 0o660 }, readRoutes(parts)))
+  open.push(await serveSocket(admin, { mode: 0o600 }, adminRoutes(parts)))
 }
 
 // The last good configuration stays in force when the new one is wrong.
-function reloadAll({ flags }: Context, daemon: Daemon, open: readonly Serving[], log: ReturnType<typeof newLog>): void {
-  try {
-    const site = discoverSite({ configFile: flags.config, environment: process.env })
-    daemon.reload(watchSettings(site.towerkeep, flags.mode), { services: servicesOf(site) })
-    for (const one of open) one.reload()
-    log.info('configuration and certificates were read again', { mode: daemon.watcher.mode })
-  } catch (error) {
-    log.error('the configuration was not taken; the old one stays in force', {
-      error: error instanceof Error ? error.message : String(error),
-    })
+function reloadAll(
+  { flags }: Context,
+  daemon: Daemon,
+  before: WatchSources,
+  open: readonly Serving[],
+  log: ReturnType<typeof newLog>,
+): void {
+  const attempt = (what: string, work: () => void): boolean => {
+    try {
+      work()
+      return true
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      log.error(`${what} not taken; the old one stays in force`, { error: why })
+      return false
+    }
   }
+  const isRead = attempt('the configuration was', () => {
+    const site = discoverSite({ configFile: flags.config, environment: process.env })
+    const services = servicesOf(site)
+    requireRules({ site, services }, before.services)
+    daemon.reload(watchSettings(site.towerkeep, flags.mode), { services })
+  })
+  const certificates = open.map((one) => attempt('a certificate was', () => one.reload()))
+  if (isRead && certificates.every(Boolean))
+    log.info('configuration and certificates were read again', { mode: daemon.watcher.mode })
 }
 
 /** Says to systemd when all is watched, and that the loop still turns. */

@@ -8,12 +8,15 @@
  * @module
  */
 import { banAgent, evictAgent, getAgent, type SpireConnection } from '@tower-of-omens/spire-api'
+import { settled } from '../sources/state.ts'
 import type { SpireView } from './decide.ts'
 
 /** One thing to do. */
 export interface CutOff {
   readonly spiffeId: string
   readonly action: 'ban' | 'evict'
+  /** A person's word, which no decision of ours takes the place of. */
+  readonly isOrdered?: boolean
   /** By what is known: false when the cause has gone, so nothing is to be tried again. */
   readonly isStillMeant: () => boolean
   /** By what Keylime says when it is asked anew; undefined: it could not be asked. */
@@ -40,8 +43,8 @@ export class Actor {
   readonly #servers: readonly SpireConnection[]
   readonly #ears: ActEars
   readonly #sleep: (ms: number) => Promise<boolean>
-  /** Cut-offs that a server has not done yet, by agent and server. */
-  readonly #pending = new Set<string>()
+  /** Cut-offs that a server has not done yet, by server and agent. */
+  readonly #pending = new Map<string, Map<string, CutOff>>()
 
   /**
    * @param servers Every SPIRE server.
@@ -56,7 +59,27 @@ export class Actor {
 
   /** How many cut-offs wait for a server. */
   get pending(): number {
-    return this.#pending.size
+    return [...this.#pending.values()].reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /**
+   * Tells whether a server has cut-offs to do.
+   *
+   * @param server Its name.
+   * @returns True while one waits for it.
+   */
+  isPendingAt(server: string): boolean {
+    return this.#pendingAt(server).size > 0
+  }
+
+  /**
+   * Tells whether an agent is still to be cut off.
+   *
+   * @param spiffeId The agent.
+   * @returns True while a server has not done it.
+   */
+  isPending(spiffeId: string): boolean {
+    return [...this.#pending.values()].some((waiting) => waiting.has(spiffeId))
   }
 
   /**
@@ -70,48 +93,63 @@ export class Actor {
   }
 
   async #cutAt(server: SpireConnection, cutOff: CutOff): Promise<void> {
-    const key = `${cutOff.spiffeId} ${server.name}`
-    // Somebody tries already.
-    if (this.#pending.has(key)) return
-    this.#pending.add(key)
-    const isDone = await this.#try(server, cutOff)
-    if (isDone) {
-      this.#pending.delete(key)
-      if (cutOff.action === 'ban') void this.#verify(server, cutOff)
-    } else void this.#retry(server, cutOff, key)
-  }
-
-  async #retry(server: SpireConnection, cutOff: CutOff, key: string): Promise<void> {
-    while (await this.#sleep(RETRY_MS)) {
-      if (!cutOff.isStillMeant()) break
-      if (await this.#try(server, cutOff)) {
-        if (cutOff.action === 'ban') void this.#verify(server, cutOff)
-        break
-      }
+    const waiting = this.#pendingAt(server.name)
+    const under = waiting.get(cutOff.spiffeId)
+    if (under !== undefined) {
+      // Somebody tries already, and takes what stands here then.
+      if (weightOf(cutOff) > weightOf(under)) waiting.set(cutOff.spiffeId, cutOff)
+      return
     }
-    this.#pending.delete(key)
+    waiting.set(cutOff.spiffeId, cutOff)
+    if (!(await this.#tryPending(server, cutOff.spiffeId))) void this.#retry(server, cutOff.spiffeId)
   }
 
-  async #try(server: SpireConnection, { spiffeId, action, ...cutOff }: CutOff): Promise<boolean> {
-    const whole = { spiffeId, action, ...cutOff }
+  async #retry(server: SpireConnection, spiffeId: string): Promise<void> {
+    const waiting = this.#pendingAt(server.name)
+    while (await this.#sleep(RETRY_MS)) {
+      if (waiting.get(spiffeId)?.isStillMeant() !== true) break
+      if (await this.#tryPending(server, spiffeId)) return
+    }
+    waiting.delete(spiffeId)
+  }
+
+  /** Returns true when nothing is pending any more. */
+  async #tryPending(server: SpireConnection, spiffeId: string): Promise<boolean> {
+    const waiting = this.#pendingAt(server.name)
+    for (let cutOff = waiting.get(spiffeId); cutOff !== undefined; cutOff = waiting.get(spiffeId)) {
+      const isDone = await this.#try(server, cutOff)
+      // Something weightier has come meanwhile.
+      if (waiting.get(spiffeId) !== cutOff) continue
+      if (!isDone) return false
+      waiting.delete(spiffeId)
+      if (cutOff.action === 'ban') void this.#verify(server, cutOff)
+    }
+    return true
+  }
+
+  async #try(server: SpireConnection, cutOff: CutOff): Promise<boolean> {
     try {
-      const wasKnown = await (action === 'ban' ? banAgent : evictAgent)(server, spiffeId)
-      this.#ears.tried(whole, server.name, wasKnown && action === 'ban' ? 'banned' : 'absent')
+      this.#ears.tried(cutOff, server.name, await carriedOut(server, cutOff))
       return true
     } catch (error) {
-      this.#ears.tried(whole, server.name, 'unknown', error instanceof Error ? error.message : String(error))
+      this.#ears.tried(cutOff, server.name, 'unknown', error instanceof Error ? error.message : String(error))
       return false
     }
   }
 
   async #verify(server: SpireConnection, cutOff: CutOff): Promise<void> {
     let waited = 0
+    let isConfirmed = false
     for (const after of VERIFY_AFTER_MS) {
       if (!(await this.#sleep(after - waited)) || !cutOff.isStillMeant()) return
       waited = after
-      const agent = await getAgent(server, cutOff.spiffeId).catch(() => undefined)
+      const answer = await settled(getAgent(server, cutOff.spiffeId))
+      // A look that failed has seen nothing.
+      if ('failed' in answer) continue
+      const agent = answer.value
       if (agent === undefined || agent.banned) {
-        if (after === VERIFY_AFTER_MS[0]) this.#ears.confirmed(cutOff, server.name)
+        if (!isConfirmed) this.#ears.confirmed(cutOff, server.name)
+        isConfirmed = true
         continue
       }
       // A person who lifted the ban has a healthy host to show for it; an attestation in flight has not, and is written
@@ -123,4 +161,22 @@ export class Actor {
       return
     }
   }
+
+  #pendingAt(server: string): Map<string, CutOff> {
+    const known = this.#pending.get(server) ?? new Map<string, CutOff>()
+    this.#pending.set(server, known)
+    return known
+  }
+}
+
+function weightOf({ action, isOrdered = false }: CutOff): number {
+  return Number(action === 'ban') + Number(isOrdered)
+}
+
+// Deleting a banned agent would lift a ban that somebody made since it was listed.
+async function carriedOut(server: SpireConnection, { action, spiffeId }: CutOff): Promise<SpireView> {
+  if (action === 'ban') return (await banAgent(server, spiffeId)) ? 'banned' : 'absent'
+  if ((await getAgent(server, spiffeId))?.banned === true) return 'banned'
+  await evictAgent(server, spiffeId)
+  return 'absent'
 }

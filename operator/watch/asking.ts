@@ -47,18 +47,22 @@ export class Asking {
     return this.#hasRound && this.#hasList
   }
 
-  /** Reads the records of all agents from every verifier; all must answer, or nothing is concluded. */
+  /** Reads the records of all agents from every verifier; all must answer, or nothing but a verdict is concluded. */
   async round(): Promise<void> {
     const expectedAgents = this.#watcher.hosts.all.length
     const answers: AgentRecords[] = []
+    const failures: string[] = []
     // One after the other: a bulk read holds a verifier's worker up.
     for (const verifier of this.#sources.keylime.verifiers) {
       const answer = await settled(verifier.getAgents({ signal: this.#signal, expectedAgents }))
-      if ('failed' in answer) {
-        if (!this.#signal.aborted) this.#book.heard('verifier', answer.failed)
-        return
-      }
-      answers.push(answer.value)
+      if ('failed' in answer) failures.push(answer.failed)
+      else answers.push(answer.value)
+    }
+    if (failures.length > 0) {
+      if (this.#signal.aborted) return
+      this.#book.heard('verifier', failures.join('; '))
+      this.#watcher.partOfRound(answers)
+      return
     }
     if (this.#book.heard('verifier')) this.#watcher.verifierReturned()
     this.#watcher.round(answers)
@@ -67,15 +71,21 @@ export class Asking {
 
   /** Lists the agents of every SPIRE server. */
   async listSpire(): Promise<void> {
+    const failures: string[] = []
+    const svids = new Map<AgentId, number>()
+    // A server that is away hides nothing that another one has.
     for (const server of this.#sources.spire) {
       const options = { signal: this.#signal, attestationType: this.#sources.services.attestor }
       const answer = await settled(listAgents(server, options))
-      if ('failed' in answer) {
-        if (!this.#signal.aborted) this.#book.heard('spire', answer.failed)
-        return
-      }
-      this.#watcher.spireListed(server.name, this.#byAgentId(answer.value))
+      if ('failed' in answer) failures.push(answer.failed)
+      else this.#watcher.spireListed(server.name, this.#byAgentId(answer.value, svids))
     }
+    for (const [agentId, left] of svids) this.svids.set(agentId, left)
+    if (failures.length > 0) {
+      if (!this.#signal.aborted) this.#book.heard('spire', failures.join('; '))
+      return
+    }
+    for (const agentId of this.svids.keys()) if (!svids.has(agentId)) this.svids.delete(agentId)
     this.#book.heard('spire')
     this.#hasList = true
   }
@@ -107,16 +117,16 @@ export class Asking {
     return this.#watcher.hosts.find(agentId)?.keylime.cause !== 'none'
   }
 
-  #byAgentId(listed: readonly SpireAgent[]): ReadonlyMap<AgentId, SpireAgent> {
+  #byAgentId(listed: readonly SpireAgent[], svids: Map<AgentId, number>): ReadonlyMap<AgentId, SpireAgent> {
     const agents = new Map<AgentId, SpireAgent>()
     const now = Date.now() / 1000
     for (const agent of listed) {
       const agentId = agent.id.startsWith(this.#prefix) ? agent.id.slice(this.#prefix.length) : ''
       if (!isAgentId(agentId)) continue
       agents.set(agentId, agent)
-      this.svids.set(agentId, agent.banned ? 0 : agent.expiresAt - now)
+      const left = agent.banned ? 0 : agent.expiresAt - now
+      svids.set(agentId, Math.max(left, svids.get(agentId) ?? left))
     }
-    for (const agentId of this.svids.keys()) if (!agents.has(agentId)) this.svids.delete(agentId)
     return agents
   }
 }

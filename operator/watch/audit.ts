@@ -24,8 +24,8 @@ export interface AuditEntry {
 /** Hash before the first line. */
 export const FIRST_HASH = '0'.repeat(64)
 
-/** Longest line that is looked for at the end of the file. */
-const TAIL_BYTES = 16_384
+/** Longest line that is looked for at the end of the file: a person's reason may be 16 KiB, six times that in JSON. */
+const TAIL_BYTES = 131_072
 
 /** Appends to one file. */
 export class AuditLog {

@@ -17,7 +17,7 @@ export const BRAKE_WINDOW_MS = 60_000
 
 /** Brake on deeds when many hosts go absent. */
 export class Brake {
-  readonly #rules: BrakeRules
+  #rules: BrakeRules
   /** Agent ID to when it went absent, for those that still are. */
   readonly #absentSince = new Map<string, number>()
   #isOn = false
@@ -25,6 +25,15 @@ export class Brake {
 
   /** @param rules When it goes on. */
   constructor(rules: BrakeRules) {
+    this.#rules = rules
+  }
+
+  /**
+   * Takes new rules; they count from the next round.
+   *
+   * @param rules When it goes on.
+   */
+  setRules(rules: BrakeRules): void {
     this.#rules = rules
   }
 

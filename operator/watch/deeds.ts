@@ -8,7 +8,8 @@ import { parseAgentId } from '@tower-of-omens/keylime'
 import type { SpireConnection } from '@tower-of-omens/spire-api'
 import { type Finding, finding } from '../findings/finding.ts'
 import { Actor, type CutOff } from './act.ts'
-import type { WatchedHost } from './hosts.ts'
+import type { SpireView } from './decide.ts'
+import { isBanned, type WatchedHost } from './hosts.ts'
 import type { WatchMetrics } from './metrics.ts'
 import type { Telling } from './telling.ts'
 import type { Decision, Watcher } from './watcher.ts'
@@ -64,7 +65,9 @@ export class Deeds {
   /** What is wrong with the deeds: those that a server has not done, and agents that came back. */
   get findings(): readonly Finding[] {
     const now = performance.now()
-    const pending = [...this.#failures].map(([subject, message]) => finding('TK-WATCH-PENDING', { subject, message }))
+    const pending = [...this.#failures].flatMap(([subject, message]) =>
+      this.#actor.isPendingAt(subject) ? [finding('TK-WATCH-PENDING', { subject, message })] : [],
+    )
     const returned = [...this.#returned].flatMap(([subject, at]) =>
       now - at > RETURNED_FOR_MS
         ? []
@@ -78,10 +81,12 @@ export class Deeds {
     this.#said.clear()
   }
 
-  /** Forgets what was said of hosts that are well again: when one fails anew, that is news. */
+  /** Forgets what was said of hosts that are well again or gone: when one fails anew, that is news. */
   forgetHealed(): void {
-    for (const agentId of this.#said.keys())
-      if (this.#parts.watcher.hosts.find(agentId)?.keylime.cause === 'none') this.#said.delete(agentId)
+    for (const agentId of this.#said.keys()) {
+      const { cause } = this.#parts.watcher.hosts.find(agentId)?.keylime ?? { cause: 'none' }
+      if (cause === 'none') this.#said.delete(agentId)
+    }
   }
 
   /**
@@ -105,7 +110,7 @@ export class Deeds {
     void this.#actor.cut({
       spiffeId: this.#spiffeId(agentId),
       action,
-      isStillMeant: () => host.keylime.cause !== 'none',
+      isStillMeant: () => watcher.isStillMeant(host, action),
       askAgain: () => isRefused(agentId),
     })
   }
@@ -115,19 +120,36 @@ export class Deeds {
    *
    * @param host Which.
    * @param reason Why.
+   * @returns `pending`: a server has not answered, and is tried until it does. `unknown`: no server knows the agent, so
+   *   that nothing is banned.
    */
-  async revoke(host: WatchedHost, reason: string): Promise<void> {
+  async revoke(host: WatchedHost, reason: string): Promise<'banned' | 'pending' | 'unknown'> {
+    const spiffeId = this.#spiffeId(host.agentId)
     host.latch = { since: host.record?.receivedAt ?? Date.now() / 1000, reason }
     this.#parts.telling.host('revoked', host.agentId, { message: reason })
     await this.#actor.cut({
-      spiffeId: this.#spiffeId(host.agentId),
+      spiffeId,
       action: 'ban',
+      isOrdered: true,
       isStillMeant: () => host.latch !== undefined,
       askAgain: async () => host.latch !== undefined,
     })
+    if (this.#actor.isPending(spiffeId)) return 'pending'
+    if (isBanned(host)) return 'banned'
+    host.latch = undefined
+    return 'unknown'
   }
 
-  #tried(cutOff: CutOff, server: string, view: string, failure: string | undefined): void {
+  /**
+   * Notes that a person has lifted a ban.
+   *
+   * @param agentId The host.
+   */
+  restored(agentId: AgentId): void {
+    this.#parts.telling.host('restored', agentId, { outcome: 'the ban is lifted' })
+  }
+
+  #tried(cutOff: CutOff, server: string, view: SpireView, failure: string | undefined): void {
     const agentId = this.#agentId(cutOff.spiffeId)
     const host = this.#parts.watcher.hosts.find(agentId)
     if (host === undefined) return
@@ -141,13 +163,19 @@ export class Deeds {
     this.#failures.set(server, failure)
   }
 
-  #done(host: WatchedHost, cutOff: CutOff, server: string, view: string): void {
+  #done(host: WatchedHost, cutOff: CutOff, server: string, view: SpireView): void {
     const { watcher, metrics, telling, log, changed } = this.#parts
     const { agentId, keylime, noticedAt } = host
     const { action } = cutOff
+    if (action === 'evict' && view === 'banned') {
+      // Somebody has banned it since, which an eviction would undo.
+      host.spire.set(server, view)
+      changed()
+      return
+    }
     const cause = keylime.cause === 'none' ? 'person' : keylime.cause
     const { code, message } = keylime.cause === 'none' ? { code: '', message: host.latch?.reason ?? '' } : keylime
-    watcher.cut(host, server, action, cause)
+    watcher.cut(host, server, view, cause)
     metrics.cutOff(action, cause)
     this.#staged(cutOff, 'banned')
     const took = noticedAt === undefined ? null : performance.now() - noticedAt

@@ -130,6 +130,16 @@ export function spireView({ spire }: Pick<WatchedHost, 'spire'>): SpireView {
 }
 
 /**
+ * Tells whether a SPIRE server bans a host.
+ *
+ * @param host The host.
+ * @returns True for one server that does, whatever the others have.
+ */
+export function isBanned({ spire }: Pick<WatchedHost, 'spire'>): boolean {
+  return [...spire.values()].includes('banned')
+}
+
+/**
  * An SVID that ended this long ago cannot be renewed any more. Our clock may be minutes ahead of the server's: a host that
  * only looks ended must not be left alone.
  */

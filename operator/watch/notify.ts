@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import type { Log } from '@tower-of-omens/keylime'
 
 /** Longest run of the operator's program. */
@@ -25,15 +25,28 @@ export function notifyOperator(
   if (program === undefined) return
   const env: Record<string, string | undefined> = { PATH: process.env['PATH'] }
   for (const [name, value] of Object.entries(facts)) env[`TOWERKEEP_${name.toUpperCase()}`] = value
-  const child = spawn(program, words, {
-    stdio: 'ignore',
-    timeout: NOTIFY_MS,
-    env,
-  })
+  const child = started(program, words, env, log)
+  if (child === undefined) return
   child.on('error', (error) => log.warn('notify_command cannot be started', { command: program, error: error.message }))
   child.on('exit', (code) => {
     if (code !== 0) log.warn('notify_command failed', { command: program, exit: code ?? 'killed' })
   })
+}
+
+// Most failures come as an event; some, such as a path that leads through a file, are thrown.
+function started(
+  program: string,
+  words: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  log: Pick<Log, 'warn'>,
+): ChildProcess | undefined {
+  try {
+    return spawn(program, words, { stdio: 'ignore', timeout: NOTIFY_MS, env })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    log.warn('notify_command cannot be started', { command: program, error: why })
+    return undefined
+  }
 }
 
 /**

@@ -9,7 +9,7 @@
 import type { AgentId, Log } from '@tower-of-omens/keylime'
 import type { AgentRecord } from '@tower-of-omens/keylime/api'
 import { type Recoverable, recoveryOf } from '../act/recovering.ts'
-import type { WatchedHost } from './hosts.ts'
+import { isBanned, type WatchedHost } from './hosts.ts'
 import type { Telling } from './telling.ts'
 
 /** What recovery needs. */
@@ -72,8 +72,9 @@ export class Recovery {
   }
 
   /** Returns false when the daemon ends. */
-  async #considerOne({ agentId, record, keylime, latch }: WatchedHost): Promise<boolean> {
-    if (record === undefined || latch !== undefined) return true
+  async #considerOne(host: WatchedHost): Promise<boolean> {
+    const { agentId, record, keylime, latch } = host
+    if (record === undefined || latch !== undefined || isBanned(host)) return true
     const lastSuccess = record.lastSuccessfulAttestation ?? 0
     if (lastSuccess > (this.#tries.get(agentId)?.lastSuccess ?? lastSuccess)) this.#tries.delete(agentId)
     const tried = this.#tries.get(agentId)

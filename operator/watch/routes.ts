@@ -10,11 +10,13 @@ import type { Build } from '../context.ts'
 import { type ExplainSources, explainHosts } from '../explain/explaining.ts'
 import { hostsNamed } from '../fleet.ts'
 import { OperatorError } from '../operator-error.ts'
-import { envelopeOf, errorEnvelope, type Report } from '../report.ts'
+import { envelopeOf, errorEnvelope, type Report, readExit } from '../report.ts'
 import { REFUSED_STATUS } from '../sources/daemon.ts'
+import { settled } from '../sources/state.ts'
 import { type StatusReport, statusReport } from '../status/report.ts'
 import type { Daemon } from './daemon.ts'
 import type { FleetLooks } from './fleet-looks.ts'
+import { isBanned } from './hosts.ts'
 import { hasIdentity } from './metrics.ts'
 import { fragmentOf, PAGE_POLICY, PAGE_SCRIPT, PAGE_STYLE, type PageFacts, pageOf } from './page.ts'
 import type { Routes, Served } from './serve.ts'
@@ -120,8 +122,12 @@ export function adminRoutes({ daemon, sources: { spire } }: RouteParts): Routes 
     'POST /revoke': async (query, body) => {
       const target = await found(query)
       if (target === undefined) return json(404, { error: 'no host of that name, or several' })
-      await daemon.deeds.revoke(target.watched, body.trim() || 'no reason given')
-      return json(200, { agent_id: target.host.agentId, spiffe_id: target.host.spiffeId })
+      const about = { agent_id: target.host.agentId, spiffe_id: target.host.spiffeId }
+      const outcome = await daemon.deeds.revoke(target.watched, body.trim() || 'no reason given')
+      if (outcome === 'banned') return json(200, about)
+      if (outcome === 'pending') return json(202, { ...about, pending: true })
+      const error = `no SPIRE server knows ${about.spiffe_id}: it has no identity to take away, and cannot be banned before it attests`
+      return json(409, { error })
     },
     'POST /restore': async (query) => {
       const target = await found(query)
@@ -129,8 +135,15 @@ export function adminRoutes({ daemon, sources: { spire } }: RouteParts): Routes 
       const { watched, host } = target
       const why = whyNotRestore(watched)
       if (why !== undefined) return json(409, { error: why })
+      const { latch } = watched
       watched.latch = undefined
-      await Promise.all(spire.map((server) => evictAgent(server, host.spiffeId)))
+      const answers = await Promise.all(spire.map((server) => settled(evictAgent(server, host.spiffeId))))
+      const failures = answers.flatMap((answer) => ('failed' in answer ? [answer.failed] : []))
+      if (failures.length > 0) {
+        watched.latch = latch
+        return json(502, { error: `the ban is not lifted everywhere: ${failures.join('; ')}` })
+      }
+      daemon.deeds.restored(host.agentId)
       return json(200, { agent_id: host.agentId, spiffe_id: host.spiffeId })
     },
   }
@@ -163,7 +176,8 @@ async function statusOf(
 ): Promise<DatedReport<StatusReport>> {
   const { at, fleet } = await looks.atMost(ageMs)
   const report = statusReport(fleet, question, at.getTime(), 0)
-  return { report: { ...report, findings: [...report.findings, ...daemon.findings()] }, at }
+  const findings = [...report.findings, ...daemon.findings()]
+  return { report: { ...report, findings, exit: readExit(findings, question.failOn) }, at }
 }
 
 function pageFacts(daemon: Daemon, { report, at }: DatedReport<StatusReport>): PageFacts {
@@ -187,13 +201,15 @@ function document({ report, at }: DatedReport, { build }: RouteParts): Served {
 function denied({ daemon, keyFile }: RouteParts): Served {
   const hosts = new Map((daemon.fleet?.hosts ?? []).map((host) => [host.agentId, host]))
   const list = daemon.watcher.hosts.all
-    .filter((host) => host.latch !== undefined || (host.keylime.cause !== 'none' && !hasIdentity(host)))
+    .filter(
+      (host) => host.latch !== undefined || isBanned(host) || (host.keylime.cause !== 'none' && !hasIdentity(host)),
+    )
     .map(({ agentId, latch, keylime, record }) => ({
       agent_id: agentId,
       spiffe_id: hosts.get(agentId)?.spiffeId ?? null,
       address: record?.ip ?? null,
       since: latch === undefined ? null : new Date(latch.since * 1000).toISOString(),
-      reason: keylime.cause === 'none' ? (latch?.reason ?? '') : keylime.code,
+      reason: keylime.cause === 'none' ? (latch?.reason ?? 'banned') : keylime.code,
     }))
     .toSorted((a, b) => a.agent_id.localeCompare(b.agent_id))
   const body = `${JSON.stringify({ schema: 'towerkeep/denied/v1', denied: list }, null, 2)}\n`

@@ -46,7 +46,11 @@ export class Listeners {
 
   /** Tells everybody. */
   changed(): void {
-    for (const response of this.#open) response.write('event: change\ndata: {}\n\n')
+    for (const response of this.#open) {
+      // One who does not read is let go: he asks again when he does.
+      if (response.writableNeedDrain) response.destroy()
+      else response.write('event: change\ndata: {}\n\n')
+    }
   }
 
   /** Ends every stream. */

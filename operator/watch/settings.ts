@@ -64,6 +64,9 @@ function httpOf(values: WatchSettings['values']): HttpSettings {
   if (certFile !== undefined && keyFile !== undefined && clientCaFile !== undefined) {
     return { address, tls: { certFile, keyFile, clientCaFile } }
   }
+  if (certFile !== undefined || keyFile !== undefined || clientCaFile !== undefined) {
+    throw invalid('watch: TLS needs http_cert_file, http_key_file and http_client_ca_file, or none of them')
+  }
   if (isLoopback(address.host)) return { address, tls: undefined }
   throw new OperatorError(
     'TK-WATCH-LISTEN',

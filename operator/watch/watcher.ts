@@ -8,7 +8,7 @@ import type { AgentRecord, AgentRecords } from '@tower-of-omens/keylime/api'
 import type { SpireAgent } from '@tower-of-omens/spire-api'
 import { judgeAsPlugin, type PluginRules } from '../judgement.ts'
 import { Brake, type BrakeRules } from './brake.ts'
-import { type DecideFacts, decide, GONE, keylimeStanding, type WatchMode } from './decide.ts'
+import { type DecideFacts, decide, GONE, keylimeStanding, type SpireView, type WatchMode } from './decide.ts'
 import { spireView, viewOf, type WatchedHost, WatchedHosts } from './hosts.ts'
 
 /** What the heart is told once. */
@@ -86,6 +86,7 @@ export class Watcher {
    */
   setRules(rules: WatcherRules): void {
     this.#rules = rules
+    this.#brake.setRules(rules.brake)
   }
 
   /** Takes that a verifier answers again after it did not: until it has quoted its hosts, they look stale. */
@@ -125,6 +126,15 @@ export class Watcher {
   }
 
   /**
+   * Takes the records of the verifiers that answered, while another did not: a verdict needs no other's word.
+   *
+   * @param answers One a verifier that answered.
+   */
+  partOfRound(answers: readonly AgentRecords[]): void {
+    for (const answer of answers) for (const agentId of answer.agentIds) this.looked(agentId, readable(answer, agentId))
+  }
+
+  /**
    * Takes the records of every verifier, all of which answered.
    *
    * @param answers One a verifier.
@@ -150,12 +160,25 @@ export class Watcher {
    *
    * @param host The host.
    * @param server Name of the SPIRE server.
-   * @param action What was done.
+   * @param view What the server has now.
    * @param reason Why, for the latch.
    */
-  cut(host: WatchedHost, server: string, action: 'ban' | 'evict', reason: string): void {
-    host.spire.set(server, action === 'ban' ? 'banned' : 'absent')
-    if (action === 'ban') host.latch ??= { since: host.record?.receivedAt ?? Date.now() / 1000, reason }
+  cut(host: WatchedHost, server: string, view: SpireView, reason: string): void {
+    host.spire.set(server, view)
+    if (view === 'banned') host.latch ??= { since: host.record?.receivedAt ?? Date.now() / 1000, reason }
+  }
+
+  /**
+   * Tells whether what was decided about a host would be decided again now, under the rules and the brake of now.
+   *
+   * @param host The host.
+   * @param action What was decided.
+   * @returns False: it is not to be tried again.
+   */
+  isStillMeant({ keylime }: WatchedHost, action: 'ban' | 'evict'): boolean {
+    const { mode, massVerdicts } = this.#rules
+    if (mode === 'observe') return false
+    return decide({ mode, massVerdicts, keylime, spire: 'unknown', brake: this.#brake.isOn }).action === action
   }
 
   #take(host: WatchedHost, record: AgentRecord): void {

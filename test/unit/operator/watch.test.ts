@@ -233,6 +233,91 @@ describe('watch', () => {
     await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
   })
 
+  it('ends when one of its sockets cannot be opened, and leaves nothing behind that looks alive', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const daemon = await startWatch(site)
+    await daemon.stop()
+    writeFileSync(join(site.folder, 'plain'), '')
+    reconfigure(site, readFileSync(site.config, 'utf8').replace(daemon.adminSocket, join(site.folder, 'plain/x.sock')))
+    const ran = await towerkeep('watch', '--config', site.config)
+    expect([ran.exit, ran.stderr]).toEqual([70, expect.stringContaining('plain')])
+  })
+
+  it('cuts off whatever becomes of the program that is to be told', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    writeFileSync(join(site.folder, 'plain'), '')
+    const command = `notify_command = ["${join(site.folder, 'plain/notify')}"]`
+    await using daemon = await startWatch(site, `mode = "ban"\n  poll = "500ms"\n  ${command}`)
+    const { agentId } = site.keylime.node()
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => isBanned(site, agentId), { timeout: 5_000 }).toBe(true)
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('notify_command cannot be started')
+    expect(daemon.process.exitCode).toBeNull()
+  })
+
+  it('drops what a server has not done yet when it is told to observe', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const { agentId } = site.keylime.node()
+    site.spire.failures.set('BanAgent', [14, 'away'])
+    site.keylime.verifier.set(agentId, FAILED)
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('a cut-off is not done yet')
+    const findings = async (): Promise<string> => (await daemon.get('/status.json')).text()
+    expect(await findings()).toContain('TK-WATCH-PENDING')
+    reconfigure(site, readFileSync(site.config, 'utf8').replace('"ban"', '"observe"'))
+    daemon.process.kill('SIGHUP')
+    await expect
+      .poll(async () => (await daemon.get('/metrics')).text(), { timeout: 5_000 })
+      .toContain('\ntowerkeep_cutoffs_pending 0\n')
+    site.spire.failures.delete('BanAgent')
+    expect(await findings()).not.toContain('TK-WATCH-PENDING')
+    expect(isBanned(site, agentId)).toBe(false)
+  })
+
+  it('takes a new brake at SIGHUP', async () => {
+    await using site = await startFakeSite({ nodes: 6 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"\n  brake_percent = 100')
+    reconfigure(site, readFileSync(site.config, 'utf8').replace('brake_percent = 100', 'brake_percent = 20'))
+    daemon.process.kill('SIGHUP')
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('were read again')
+    for (const { agentId } of site.keylime.nodes) site.keylime.verifier.set(agentId, { operational_state: 7 })
+    await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('the brake is on')
+    expect(site.spire.callsOf('DeleteAgent')).toEqual([])
+  })
+
+  it('bans for a person only an agent that SPIRE knows, and says what it has not done yet', async () => {
+    await using site = await startFakeSite({ nodes: 2 })
+    await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
+    const [gone = '', here = ''] = site.keylime.nodes.map(({ agentId }) => agentId)
+    site.spire.agents.delete(spiffeId(gone))
+    expect(await order(daemon, `/revoke?host=${gone}`, 'stolen')).toEqual({
+      status: 409,
+      body: { error: expect.stringContaining('cannot be banned before it attests') },
+    })
+    site.spire.failures.set('BanAgent', [14, 'away'])
+    const pending = await order(daemon, `/revoke?host=${here}`, 'stolen')
+    expect(pending).toEqual({ status: 202, body: expect.objectContaining({ pending: true }) })
+    site.spire.failures.delete('BanAgent')
+    await expect.poll(() => isBanned(site, here), { timeout: 5_000 }).toBe(true)
+    site.keylime.verifier.set(here, { last_successful_attestation: Math.floor(Date.now() / 1000) + 2 })
+    site.spire.failures.set('DeleteAgent', [14, 'away'])
+    await expect
+      .poll(async () => order(daemon, `/restore?host=${here}`), { timeout: 10_000 })
+      .toEqual({ status: 502, body: { error: expect.stringContaining('the ban is not lifted everywhere') } })
+    expect(await (await daemon.get('/denied.json')).text()).toContain(here)
+    site.spire.failures.delete('DeleteAgent')
+    expect(await order(daemon, `/restore?host=${here}`)).toMatchObject({ status: 200 })
+    expect(readFileSync(daemon.auditFile, 'utf8')).toContain('"event":"restored"')
+  })
+
+  it('denies a host that somebody else has banned, healthy or not', async () => {
+    await using site = await startFakeSite({ nodes: 1 })
+    const { agentId } = site.keylime.node()
+    site.spire.attest(agentId, { banned: true, x509svidSerialNumber: '' })
+    await using daemon = await startWatch(site)
+    await expect.poll(async () => (await daemon.get('/denied.json')).text(), { timeout: 5_000 }).toContain(agentId)
+  })
+
   it('ends at SIGTERM with 0, and refuses to be open beyond this machine without TLS', async () => {
     await using site = await startFakeSite({ nodes: 1 })
     const daemon = await startWatch(site)

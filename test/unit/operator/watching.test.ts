@@ -245,6 +245,70 @@ describe('a ban', () => {
   })
 })
 
+describe('an eviction', () => {
+  const spiffeId = 'spiffe://example.org/spire/agent/keylime/node-1'
+  const soon = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(true), 20))
+  const always = { isStillMeant: () => true, askAgain: async () => true } as const
+
+  it('leaves a ban alone that somebody has made since the agent was listed', async () => {
+    const server = await new FakeSpireServer(join(folder, 'api.sock')).start()
+    const connection = new SpireConnection({ socketPath: server.socketPath })
+    server.attest('node-1', { banned: true, x509svidSerialNumber: '' })
+    const views: string[] = []
+    const ears = { tried: (_c: unknown, _s: string, view: string) => void views.push(view), ...noEars }
+    await new Actor([connection], ears, soon).cut({ spiffeId, action: 'evict', ...always })
+    expect([views, server.agents.get(spiffeId)?.banned]).toEqual([['banned'], true])
+    connection.close()
+    server.stop()
+  })
+
+  it('that waits for a server gives way to a ban, and a ban of ours to that of a person', async () => {
+    const server = new FakeSpireServer(join(folder, 'api.sock'))
+    const connection = new SpireConnection({ socketPath: server.socketPath })
+    const actor = new Actor([connection], { tried: () => undefined, ...noEars }, soon)
+    let isFailed = true
+    await actor.cut({ spiffeId, action: 'evict', ...always })
+    await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => isFailed, askAgain: async () => isFailed })
+    await actor.cut({ spiffeId, action: 'ban', isOrdered: true, ...always })
+    isFailed = false
+    expect([actor.pending, actor.isPendingAt(connection.name)]).toEqual([1, true])
+    await server.start()
+    server.attest('node-1')
+    await expect.poll(() => server.agents.get(spiffeId)?.banned, { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => actor.pending).toBe(0)
+    expect([server.callsOf('DeleteAgent'), actor.isPendingAt(connection.name)]).toEqual([[], false])
+    connection.close()
+    server.stop()
+  })
+})
+
+describe('the proof of a ban', () => {
+  it('is no look that failed', async () => {
+    const server = await new FakeSpireServer(join(folder, 'api.sock')).start()
+    const connection = new SpireConnection({ socketPath: server.socketPath })
+    server.attest('node-1')
+    let confirmed = 0
+    let looks = 0
+    const ears = { ...noEars, tried: () => undefined, confirmed: () => (confirmed += 1) }
+    server.failures.set('GetAgent', [14, 'away'])
+    const actor = new Actor([connection], ears, async () => {
+      looks += 1
+      if (looks === 2) {
+        expect(confirmed).toBe(0)
+        server.failures.delete('GetAgent')
+      }
+      return true
+    })
+    const spiffeId = 'spiffe://example.org/spire/agent/keylime/node-1'
+    await actor.cut({ spiffeId, action: 'ban', isStillMeant: () => true, askAgain: async () => true })
+    await expect.poll(() => [looks, confirmed]).toEqual([3, 1])
+    connection.close()
+    server.stop()
+  })
+})
+
+const noEars = { confirmed: () => undefined, returned: () => undefined }
+
 /** Looks at a host whose record is read as these, one after the other. */
 async function lookAt(records: readonly (Partial<AgentRecord> | 'failed' | undefined)[]) {
   const time = steadyTime()

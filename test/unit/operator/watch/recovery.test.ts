@@ -65,6 +65,24 @@ function newRecovery(certificate: Recoverable['certificate'] = ANSWERS, fails = 
 }
 
 describe('recovery without a person', () => {
+  it('leaves a host alone that somebody has banned without telling us', async () => {
+    const { recovery, seen } = newRecovery()
+    await recovery.consider([
+      watched(
+        'banned',
+        {},
+        {
+          spire: new Map([
+            ['a', 'attested'],
+            ['b', 'banned'],
+          ]),
+        },
+      ),
+      watched('free'),
+    ])
+    expect([seen.dialled, seen.reactivated]).toEqual([['free'], ['free']])
+  })
+
   it('is for hosts that were away and answer again, whatever else they are, and for no other [O10]', async () => {
     const anyHost = record({
       state: integer({ min: 0, max: 10 }),
