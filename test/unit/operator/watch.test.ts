@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync }
 import { Agent, request } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { join } from 'node:path'
+import { status } from '@grpc/grpc-js'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { EXPLAIN_DOCUMENT } from '../../../operator/schemas/reading.ts'
@@ -259,7 +260,7 @@ describe('watch', () => {
     await using site = await startFakeSite({ nodes: 1 })
     await using daemon = await startWatch(site, 'mode = "ban"\n  poll = "500ms"')
     const { agentId } = site.keylime.node()
-    site.spire.failures.set('BanAgent', [14, 'away'])
+    site.spire.failures.set('BanAgent', [status.UNAVAILABLE, 'away'])
     site.keylime.verifier.set(agentId, FAILED)
     await expect.poll(() => daemon.log(), { timeout: 5_000 }).toContain('a cut-off is not done yet')
     const findings = async (): Promise<string> => (await daemon.get('/status.json')).text()
@@ -292,18 +293,18 @@ describe('watch', () => {
     site.spire.agents.delete(spiffeId(gone))
     expect(await order(daemon, `/revoke?host=${gone}`, 'stolen')).toEqual({
       status: 409,
-      body: { error: expect.stringContaining('cannot be banned before it attests') },
+      body: { error: expect.stringContaining('cannot be banned before it attests') as unknown },
     })
-    site.spire.failures.set('BanAgent', [14, 'away'])
+    site.spire.failures.set('BanAgent', [status.UNAVAILABLE, 'away'])
     const pending = await order(daemon, `/revoke?host=${here}`, 'stolen')
-    expect(pending).toEqual({ status: 202, body: expect.objectContaining({ pending: true }) })
+    expect(pending).toEqual({ status: 202, body: expect.objectContaining({ pending: true }) as unknown })
     site.spire.failures.delete('BanAgent')
     await expect.poll(() => isBanned(site, here), { timeout: 5_000 }).toBe(true)
     site.keylime.verifier.set(here, { last_successful_attestation: Math.floor(Date.now() / 1000) + 2 })
-    site.spire.failures.set('DeleteAgent', [14, 'away'])
+    site.spire.failures.set('DeleteAgent', [status.UNAVAILABLE, 'away'])
     await expect
       .poll(async () => order(daemon, `/restore?host=${here}`), { timeout: 10_000 })
-      .toEqual({ status: 502, body: { error: expect.stringContaining('the ban is not lifted everywhere') } })
+      .toEqual({ status: 502, body: { error: expect.stringContaining('the ban is not lifted everywhere') as unknown } })
     expect(await (await daemon.get('/denied.json')).text()).toContain(here)
     site.spire.failures.delete('DeleteAgent')
     expect(await order(daemon, `/restore?host=${here}`)).toMatchObject({ status: 200 })
