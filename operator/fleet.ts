@@ -151,16 +151,18 @@ export function agentPrefix({ services, trustDomain }: Pick<FleetSources, 'servi
  *
  * @param hosts All hosts.
  * @param word Name, short name, agent ID or its beginning (at least 6 characters), or SPIFFE ID.
- * @returns Those that fit; exact ones alone where there are some.
+ * @returns The one whose ID it is, else every one that fits: a host chooses its own name, and must not take what is meant
+ *   for another.
  */
 export function hostsNamed<T extends Pick<FleetHost, 'name' | 'agentId' | 'spiffeId'>>(
   hosts: readonly T[],
   word: string,
 ): readonly T[] {
-  const exact = hosts.filter(({ name, agentId, spiffeId }) => [name, agentId, spiffeId].includes(word))
+  const exact = hosts.filter(({ agentId, spiffeId }) => agentId === word || spiffeId === word)
   if (exact.length > 0) return exact
   return hosts.filter(
-    ({ name, agentId }) => name.split('.')[0] === word || (word.length >= 6 && agentId.startsWith(word)),
+    ({ name, agentId }) =>
+      name === word || name.split('.')[0] === word || (word.length >= 6 && agentId.startsWith(word)),
   )
 }
 

@@ -46,13 +46,17 @@ export function presentedCertificate(
   options: { readonly timeoutMs: number; readonly signal?: AbortSignal; readonly now: number },
 ): Promise<SeenCertificate> {
   const { promise, resolve, reject } = Promise.withResolvers<SeenCertificate>()
+  const fail = (error: Error): void => reject(error)
   const socket = connect({ ...address, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }, () => {
-    const certificate = socket.getPeerX509Certificate()
-    if (certificate === undefined) reject(new Error('no certificate was presented'))
-    else resolve(seen(certificate, options.now))
+    try {
+      const certificate = socket.getPeerX509Certificate()
+      if (certificate === undefined) reject(new Error('no certificate was presented'))
+      else resolve(seen(certificate, options.now))
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(String(error)))
+    }
   })
   describeNoPeer(socket)
-  const fail = (error: Error): void => reject(error)
   const abort = (): void => fail(new Error('interrupted'))
   socket.on('error', fail)
   socket.setTimeout(options.timeoutMs, () => fail(new Error(`no handshake within ${options.timeoutMs} ms`)))

@@ -98,7 +98,8 @@ function certificateFinding(row: StatusRow): Finding | undefined {
   const { left_share: left, not_after: until } = row.certificate
   if (left === null || left >= LOW_SHARE) return undefined
   const id = left <= 0 ? 'TK-CERT-EXPIRED' : 'TK-CERT-LOW'
-  const message = left <= 0 ? `ended at ${until}` : `${Math.round(left * 100)} % of its life is left, until ${until}`
+  const ended = until === null ? 'its end is no date' : `ended at ${until}`
+  const message = left <= 0 ? ended : `${Math.round(left * 100)} % of its life is left, until ${until}`
   return finding(id, {
     host: row.host,
     subject: 'certificate of the keylime agent',

@@ -78,7 +78,7 @@ export function statusRow(host: FleetHost, fleet: Pick<Fleet, 'failed'>, now: nu
     spire: spireOf(host, fleet, now),
     certificate: {
       left_share: certificate === undefined ? null : Math.max(0, round(certificate.leftShare)),
-      not_after: certificate?.certificate.validToDate.toISOString() ?? null,
+      not_after: dateText(certificate?.certificate.validToDate),
     },
     verdict: {
       standing: host.standing ?? 'unknown',
@@ -140,6 +140,11 @@ function spireOf({ spire }: FleetHost, { failed }: Pick<Fleet, 'failed'>, now: n
     svid_seconds_left: spire.banned ? null : left,
     agent_version: spire.version === '' ? null : spire.version,
   }
+}
+
+// A stranger's certificate may end at what is no date.
+function dateText(date: Date | undefined): string | null {
+  return date === undefined || Number.isNaN(date.getTime()) ? null : date.toISOString()
 }
 
 function round(share: number): number {
