@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { banAgent, evictAgent, getAgent, type SpireConnection } from '@tower-of-omens/spire-api'
-import type { Step } from '../plan/step.ts'
+import { DoneButLook, type Step } from '../plan/step.ts'
 import { refusedBecause } from './preconditions.ts'
 import { until } from './waiting.ts'
 
@@ -17,15 +17,21 @@ const LOOK_AGAIN_MS = [500, 1_500] as const
  *
  * @param connection The server.
  * @param spiffeId The agent.
+ * @param isAlone False: others ban it, or something else is done besides, so that a server that does not know the agent
+ *   ends nothing.
  * @returns The step; it proves that the ban stands, and is taken back by deleting the agent.
  */
-export function banStep(connection: SpireConnection, spiffeId: string): Step {
+export function banStep(connection: SpireConnection, spiffeId: string, isAlone = true): Step {
   return {
     id: `ban-${connection.name}`,
     title: `ban ${spiffeId} at ${connection.name}`,
     isDone: async (signal) => (await getAgent(connection, spiffeId, { signal }))?.banned === true,
     act: async (signal) => {
       if (!(await banAgent(connection, spiffeId, { signal }))) {
+        if (!isAlone)
+          throw new DoneButLook(
+            `${connection.name} does not know ${spiffeId}, and cannot ban it before it attests there`,
+          )
         throw refusedBecause(
           `${connection.name} does not know ${spiffeId}: it has no identity to take away, and cannot be banned before it attests; stop its verifier from admitting it`,
         )

@@ -51,10 +51,10 @@ export class Journal {
     this.path = join(folder, `${stamp}-${entry.verb.replaceAll(' ', '-')}-${fileWord(entry.subject)}.json`)
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
+      this.#put(entry)
     } catch (cause) {
-      throw unwritable(this.path, cause)
+      throw unwritable(this.path, cause, 'nothing was begun')
     }
-    this.write(entry)
   }
 
   /**
@@ -64,19 +64,23 @@ export class Journal {
    * @throws {OperatorError} `TK-PLAN-JOURNAL`, exit 3.
    */
   write(entry: JournalEntry): void {
-    const aside = join(this.#folder, `.${process.pid}.new`)
     try {
-      const file = openSync(aside, 'w', 0o600)
-      try {
-        writeFileSync(file, `${JSON.stringify(entry, null, 2)}\n`)
-        fsyncSync(file)
-      } finally {
-        closeSync(file)
-      }
-      renameSync(aside, this.path)
+      this.#put(entry)
     } catch (cause) {
-      throw unwritable(this.path, cause)
+      throw unwritable(this.path, cause, 'it lacks what was done since')
     }
+  }
+
+  #put(entry: JournalEntry): void {
+    const aside = join(this.#folder, `.${process.pid}.new`)
+    const file = openSync(aside, 'w', 0o600)
+    try {
+      writeFileSync(file, `${JSON.stringify(entry, null, 2)}\n`)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(aside, this.path)
   }
 }
 
@@ -122,8 +126,8 @@ function fileWord(subject: string): string {
   return subject.replaceAll(/[^A-Za-z0-9._-]+/g, '_').slice(0, 80) || 'all'
 }
 
-function unwritable(path: string, cause: unknown): OperatorError {
+function unwritable(path: string, cause: unknown, so: string): OperatorError {
   const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-  const message = `journal ${path} cannot be written (${why}): nothing was begun; free or permit the folder, or give another with --journal`
+  const message = `journal ${path} cannot be written (${why}): ${so}; free or permit the folder, or give another with --journal`
   return new OperatorError('TK-PLAN-JOURNAL', message, { exit: EXIT.unknown, cause })
 }

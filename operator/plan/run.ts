@@ -104,7 +104,11 @@ class PlanRun {
       }
     }
     this.#outcome = this.#looks.length > 0 ? 'look' : 'done'
-    this.#journal.write(this.#entry())
+    const unwritten = this.#tryWrite()
+    if (unwritten !== undefined) {
+      this.#outcome = 'look'
+      this.#looks.push(unwritten)
+    }
     return this.#result(this.#looks.length > 0 ? EXIT.warning : EXIT.ok, this.#looks)
   }
 
@@ -130,10 +134,10 @@ class PlanRun {
 
   async #fail(index: number, error: unknown): Promise<RunOutcome> {
     const message = reasonOf(error)
-    this.#note(index, 'failed', { error: message })
+    this.#noteAnyway(index, 'failed', { error: message })
     const undone = this.#plan.onFailure === 'undo' && (await this.#takeBack(index))
     this.#outcome = undone ? 'undone' : 'failed'
-    this.#journal.write(this.#entry())
+    this.#tryWrite()
     const hint =
       this.#plan.onFailure === 'keep' ? ['when that is mended, the same command goes on where it stopped'] : []
     const exit = error instanceof OperatorError ? error.exit : EXIT.critical
@@ -148,11 +152,11 @@ class PlanRun {
       if (step?.undo === undefined || this.#steps[index]?.state === 'already') continue
       try {
         await step.undo()
-        this.#note(index, index === from ? 'failed' : 'undone')
+        this.#noteAnyway(index, index === from ? 'failed' : 'undone')
         this.#options.say(`taken back: ${step.title}`)
       } catch (error) {
         whole = false
-        this.#note(index, 'undo-failed', { error: reasonOf(error) })
+        this.#noteAnyway(index, 'undo-failed', { error: reasonOf(error) })
         this.#options.say(`cannot be taken back: ${step.title}: ${reasonOf(error)}`)
       }
     }
@@ -164,6 +168,25 @@ class PlanRun {
     if (before === undefined) return
     this.#steps[index] = { ...before, state, at: this.#now(), ...more }
     this.#journal.write(this.#entry())
+  }
+
+  // What was done must go back, journal or not.
+  #noteAnyway(index: number, state: StepState, more: { readonly error?: string } = {}): void {
+    try {
+      this.#note(index, state, more)
+    } catch (error) {
+      this.#options.say(reasonOf(error))
+    }
+  }
+
+  /** Returns why the journal cannot be written. */
+  #tryWrite(): string | undefined {
+    try {
+      this.#journal.write(this.#entry())
+      return undefined
+    } catch (error) {
+      return reasonOf(error)
+    }
   }
 
   #result(exit: ExitCode, messages: readonly string[]): RunOutcome {

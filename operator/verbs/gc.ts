@@ -93,7 +93,7 @@ function wholeHost(fleet: Fleet, word: string): Rubbish {
     places: [
       ...(host.spire === undefined ? [] : (['spire-agent'] as const)),
       ...(host.record === undefined && host.broken === undefined ? [] : (['verifier'] as const)),
-      ...(host.registered === undefined ? [] : (['registrar'] as const)),
+      ...(host.registered === undefined && !host.isRegistrationBroken ? [] : (['registrar'] as const)),
     ],
   }
 }

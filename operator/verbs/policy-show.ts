@@ -4,11 +4,11 @@
  * @module
  */
 import { checksNothing, describeStrength } from '@tower-of-omens/gate'
-import { requireSources } from '../act/preconditions.ts'
+import { requireHost, requireSources } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
 import { type Finding, finding } from '../findings/finding.ts'
 import type { POLICY_LINT, POLICY_SHOW } from '../flags/policy.ts'
-import { type FleetHost, gatherFleet, hostsNamed } from '../fleet.ts'
+import { type FleetHost, gatherFleet } from '../fleet.ts'
 import { tableLines } from '../render/table.ts'
 import { ending, type Report, readExit } from '../report.ts'
 import { openSources } from '../sources/open.ts'
@@ -18,7 +18,7 @@ import { openSources } from '../sources/open.ts'
  *
  * @param context Flags, and hosts.
  * @returns One item a host.
- * @throws {OperatorError} The verifier is away.
+ * @throws {OperatorError} The verifier is away, or a word names no host.
  */
 export async function run({
   flags,
@@ -28,7 +28,7 @@ export async function run({
   await using sources = await openSources({ configFile: flags.config }, flags.timeout)
   const fleet = await gatherFleet(sources, signal)
   requireSources(fleet, ['verifier'])
-  const hosts = words.length === 0 ? fleet.hosts : words.flatMap((word) => hostsNamed(fleet.hosts, word))
+  const hosts = words.length === 0 ? fleet.hosts : words.map((word) => requireHost(fleet, word))
   const items = hosts.filter(({ decision }) => decision !== undefined).map(itemOf)
   const findings = hosts.flatMap(weaknessOf)
   const rows = items.map((item) => [
@@ -41,7 +41,7 @@ export async function run({
   const stamp = { version: '', commit: '', at: new Date(0), seconds: 0 }
   return {
     schema: 'towerkeep/policy-show/v1',
-    exit: readExit(findings),
+    exit: readExit(findings, flags['fail-on']),
     summary: { hosts: items.length },
     items,
     findings,
@@ -52,6 +52,8 @@ export async function run({
 }
 
 function weaknessOf(host: FleetHost): readonly Finding[] {
+  if (host.broken !== undefined)
+    return [finding('TK-DOC-UNSEEN', { host: host.name, subject: host.agentId, message: host.broken })]
   const strength = host.decision?.policy.strength
   if (strength === undefined) return []
   const reasons = host.decision?.kind === 'refuse' ? host.decision.reasons : []

@@ -5,8 +5,8 @@
  */
 
 import { requireSources } from '../act/preconditions.ts'
-import { type Recovery, recoveryOf } from '../act/recovering.ts'
-import { until } from '../act/waiting.ts'
+import { recoverStep } from '../act/recover-step.ts'
+import { recoveryOf } from '../act/recovering.ts'
 import type { VerbContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { RECOVER } from '../flags/acting.ts'
@@ -15,14 +15,11 @@ import { OperatorError } from '../operator-error.ts'
 import { changeReport } from '../plan/change-report.ts'
 import { runOptions } from '../plan/from-flags.ts'
 import { runPlan } from '../plan/run.ts'
-import { DoneButLook, type Plan, type Step } from '../plan/step.ts'
+import type { Plan } from '../plan/step.ts'
 import type { Report } from '../report.ts'
 import { DEFAULT_BUDGET_S, retryBudgetSeconds } from '../site/retry-budget.ts'
-import { openKeylimeAdmin, type VerifierPair } from '../sources/admin.ts'
+import { openKeylimeAdmin } from '../sources/admin.ts'
 import { openSources } from '../sources/open.ts'
-
-/** Reactivations begin this long apart, so that a whole fleet does not ask at once. */
-const APART_MS = 50
 
 /**
  * Has the verifier begin anew with hosts that it could not reach.
@@ -41,7 +38,7 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
   const refused = decided.filter(({ recovery }) => recovery.kind === 'refuse')
   await using admin = openKeylimeAdmin(sources.services, flags.timeout)
   const acting = decided.filter(({ recovery }) => recovery.kind === 'reactivate').slice(0, flags.max)
-  const steps = acting.map(({ host, recovery }, at) => stepOf(host, recovery, at, admin.verifiers, flags.within))
+  const steps = acting.map(({ host, recovery }, at) => recoverStep(host, recovery, at, admin.verifiers, flags.within))
   const plan: Plan = {
     verb: 'recover',
     subject: words.length === 0 ? 'all' : words.join(' '),
@@ -66,38 +63,4 @@ function named(hosts: readonly FleetHost[], word: string): readonly FleetHost[] 
   if (found.length === 0)
     throw new OperatorError('TK-ACT-HOST', `${word} is no host; known are: ${hosts.map(({ name }) => name).join(', ')}`)
   return found
-}
-
-function stepOf(
-  host: FleetHost,
-  recovery: Recovery,
-  at: number,
-  verifiers: readonly VerifierPair[],
-  withinMs: number,
-): Step {
-  const { agentId, name, record } = host
-  const verifier = verifiers.find(({ reader }) => reader.name === record?.verifier) ?? verifiers[0]
-  const before = record?.value.lastSuccessfulAttestation ?? 0
-  return {
-    id: `reactivate-${agentId}`,
-    title: `have the verifier begin anew with ${name} (${agentId})`,
-    act: async (signal) => {
-      if (at > 0) await new Promise((resolve) => setTimeout(resolve, APART_MS))
-      await verifier?.admin.reactivate(agentId, { signal })
-      const away = recovery.kind === 'reactivate' ? recovery.awaySeconds : null
-      return { host: name, away_seconds: away }
-    },
-    verify: async (signal) => {
-      const passed = await until(
-        async () => {
-          const now = await verifier?.reader.getAgent(agentId, { signal })
-          const passes = now?.operationalState === 3 || now?.operationalState === 5
-          return passes && (now.lastSuccessfulAttestation ?? 0) > before ? true : undefined
-        },
-        { withinMs, signal },
-      )
-      if (passed !== true)
-        throw new DoneButLook(`${name}: no new success within ${withinMs / 1000} s; towerkeep explain ${name}`)
-    },
-  }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFileSync } from 'node:fs'
 import { attestedWithin, liftStep } from '../act/ban.ts'
 import { refusedBecause, requireHost, requireSources } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
@@ -15,7 +16,9 @@ import { type JournalEntry, readJournal } from '../plan/journal.ts'
 import { runPlan } from '../plan/run.ts'
 import { DoneButLook, type Plan } from '../plan/step.ts'
 import type { Report } from '../report.ts'
+import { WATCH_DEFAULTS } from '../site/watch-conf.ts'
 import { openSources } from '../sources/open.ts'
+import { lastBan } from '../watch/audit.ts'
 
 /**
  * Lets a host come back that was banned, once Keylime vouches for it anew.
@@ -29,7 +32,11 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
   const fleet = await gatherFleet(sources, signal)
   requireSources(fleet, ['spire', 'verifier'])
   const host = requireHost(fleet, words[0])
-  if (host.spire?.banned === true) requireProvedSince(host, bannedAt(readJournal(flags.journal), host))
+  if (host.spire?.banned === true) {
+    const { audit_file: auditFile } = sources.site.towerkeep.values.watch ?? WATCH_DEFAULTS
+    const bans = [bannedAt(readJournal(flags.journal), host), bannedByWatch(auditFile, host)]
+    requireProvedSince(host, bans.filter((at) => at !== undefined).toSorted((a, b) => b - a)[0])
+  }
   const { spire } = sources
   const plan: Plan = {
     verb: 'restore',
@@ -67,9 +74,24 @@ function requireProvedSince(host: FleetHost, bannedSeconds: number | undefined):
   }
 }
 
-// When the host was banned by a command, seconds since the epoch; a ban by watch is in its own audit.
-function bannedAt(journal: readonly JournalEntry[], host: FleetHost): number | undefined {
-  const bans = journal.filter(({ verb, subject }) => verb === 'revoke' && subject === host.name)
+// When the host was banned by a command, seconds since the epoch. A host may have changed its name since.
+function bannedAt(journal: readonly JournalEntry[], { name, spiffeId }: FleetHost): number | undefined {
+  const bans = journal.filter(
+    ({ verb, subject, steps }) =>
+      verb === 'revoke' && (subject === name || steps.some(({ facts }) => facts?.['agent'] === spiffeId)),
+  )
   const at = bans.at(-1)?.at
   return at === undefined ? undefined : Math.floor(Date.parse(at) / 1000)
+}
+
+function bannedByWatch(auditFile: string, { name, agentId }: FleetHost): number | undefined {
+  try {
+    return lastBan(readFileSync(auditFile, 'utf8'), agentId)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw refusedBecause(
+      `when watch banned ${name} cannot be found out: ${auditFile} cannot be read (${code}); restore it as a user who may`,
+    )
+  }
 }

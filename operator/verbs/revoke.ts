@@ -5,7 +5,7 @@
  */
 import { banStep } from '../act/ban.ts'
 import { breakGlassSteps } from '../act/break-glass.ts'
-import { requireHost, requireSources } from '../act/preconditions.ts'
+import { refusedBecause, requireHost, requireSources } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
 import type { REVOKE } from '../flags/acting.ts'
 import { type Fleet, gatherFleet } from '../fleet.ts'
@@ -29,6 +29,9 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
   requireSources(fleet, ['spire'])
   const host = requireHost(fleet, words[0])
   const glass = flags['break-glass']
+  const servers = sources.spire
+  if (servers.length > 1 && host.spire === undefined && !glass)
+    throw refusedBecause(`no SPIRE server knows ${host.spiffeId}: it has no identity to take away`)
   const plan: Plan = {
     verb: 'revoke',
     subject: host.name,
@@ -39,8 +42,8 @@ export async function run({ flags, words, progress, signal }: VerbContext<typeof
       : { word: host.name, what: "the host's name" },
     notes: [`reason: ${flags.reason}`, ...(glass ? glassNotes(fleet) : [])],
     steps: [
-      ...sources.spire.map((connection) => banStep(connection, host.spiffeId)),
-      ...(glass ? breakGlassSteps(sources.spire, flags.after) : []),
+      ...servers.map((connection) => banStep(connection, host.spiffeId, servers.length === 1 && !glass)),
+      ...(glass ? breakGlassSteps(servers, flags.after) : []),
     ],
     undoCommand: `towerkeep restore ${host.name}`,
   }

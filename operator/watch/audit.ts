@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { AgentId } from '@tower-of-omens/keylime'
 
 /** One entry, without what the log adds. */
 export interface AuditEntry {
@@ -108,13 +109,36 @@ export function brokenLink(text: string): number | undefined {
   return undefined
 }
 
-function previousOf(line: string): unknown {
+/**
+ * Finds when a host was banned last.
+ *
+ * @param text The whole audit log.
+ * @param agentId The host.
+ * @returns Seconds since the epoch; undefined when no ban of it is written down.
+ */
+export function lastBan(text: string, agentId: AgentId): number | undefined {
+  const line = text
+    .split('\n')
+    .findLast((one) => one.includes(JSON.stringify(agentId)) && isBanOf(valueIn(one), agentId))
+  const at = line === undefined ? undefined : valueIn(line)?.['at']
+  return typeof at === 'string' ? Math.floor(Date.parse(at) / 1000) : undefined
+}
+
+function isBanOf(entry: Readonly<Record<string, unknown>> | undefined, agentId: AgentId): boolean {
+  return entry?.['agent_id'] === agentId && entry['event'] === 'done' && entry['outcome'] === 'banned'
+}
+
+function valueIn(line: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const entry: unknown = JSON.parse(line)
-    return typeof entry === 'object' && entry !== null && 'previous' in entry ? entry.previous : undefined
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null ? { ...value } : undefined
   } catch {
     return undefined
   }
+}
+
+function previousOf(line: string): unknown {
+  return valueIn(line)?.['previous']
 }
 
 function hashOf(line: string): string {

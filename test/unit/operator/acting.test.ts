@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ENTRIES_DOCUMENT, POLICY_SHOW_DOCUMENT } from '../../../operator/schemas/acting.ts'
-import { fakeEntry } from '../../fakes/fake-spire-server.ts'
+import { AuditLog } from '../../../operator/watch/audit.ts'
+import { FakeSpireServer, fakeEntry } from '../../fakes/fake-spire-server.ts'
 import { actAt, type Done, type FakeSite, startFakeSite, towerkeep } from './towerkeep.ts'
 
 let site: FakeSite
@@ -55,6 +56,51 @@ describe('revoke and restore', () => {
     const lifted = await act('restore', 'auth', '--yes', '--within', '1s')
     expect([lifted.exit, site.spire.agents.has(spiffeId(auth))]).toEqual([1, false])
     expect(JSON.stringify(lifted.summary['messages'])).toContain('has not attested within 1 s')
+  })
+
+  it('ban at every server that knows the host, whatever another one knows', async () => {
+    const other = await new FakeSpireServer(join(site.folder, 'other.sock')).start()
+    const text = readFileSync(site.config, 'utf8')
+    writeFileSync(site.config, text.replace(/spire_sockets = \[(.*)\]/, `spire_sockets = [$1, "${other.socketPath}"]`))
+    other.attest(auth)
+    site.spire.agents.delete(spiffeId(auth))
+    const done = await act('revoke', 'auth', '--yes')
+    expect([done.exit, other.agents.get(spiffeId(auth))?.banned, JSON.stringify(done.summary['messages'])]).toEqual([
+      1,
+      true,
+      expect.stringContaining('cannot ban it before it attests there'),
+    ])
+    other.agents.delete(spiffeId(auth))
+    const unknown = await act('revoke', 'auth', '--yes')
+    expect([unknown.exit, unknown.summary['error']]).toEqual([3, expect.stringContaining('no SPIRE server knows')])
+    other.stop()
+  })
+
+  it('lift no ban of watch, or under another name of the host, before it proved itself anew', async () => {
+    const auditFile = join(site.folder, 'audit.jsonl')
+    const hosts = `hosts = ["auth=${auth}", "ca=${ca}"]`
+    site.configure(`${hosts}\nwatch { audit_file = "${auditFile}" }`)
+    site.spire.attest(auth, { banned: true, x509svidSerialNumber: '' })
+    site.keylime.verifier.set(auth, { last_successful_attestation: Math.floor(Date.now() / 1000) - 5 })
+    new AuditLog(auditFile, () => undefined).write({
+      event: 'done',
+      agent_id: auth,
+      action: 'ban',
+      outcome: 'banned',
+    })
+    const stale = await act('restore', 'auth', '--yes')
+    expect([stale.exit, stale.summary['error']]).toEqual([3, expect.stringContaining('has passed no quote since')])
+    rmSync(auditFile)
+    mkdirSync(auditFile)
+    const unread = await act('restore', 'auth', '--yes')
+    expect([unread.exit, unread.summary['error']]).toEqual([3, expect.stringContaining('cannot be read (EISDIR)')])
+    rmSync(auditFile, { recursive: true })
+    site.spire.attest(auth)
+    await act('revoke', 'auth', '--yes')
+    site.configure(`hosts = ["renamed=${auth}", "ca=${ca}"]\nwatch { audit_file = "${auditFile}" }`)
+    const renamed = await act('restore', 'renamed', '--yes')
+    expect([renamed.exit, renamed.summary['error']]).toEqual([3, expect.stringContaining('has passed no quote since')])
+    expect(site.spire.agents.get(spiffeId(auth))?.banned).toBe(true)
   })
 
   it('bring a ban back that an attestation in flight has undone [O12]', async () => {
@@ -162,6 +208,16 @@ describe('recover', () => {
 })
 
 describe('policy show', () => {
+  it('fails for a host that nobody knows, and says what it could not read', async () => {
+    const lint = async (...words: readonly string[]): Promise<readonly [number, string]> => {
+      const ran = await towerkeep('policy', 'lint', ...words, '--config', site.config, '--output', 'json')
+      return [ran.exit, ran.stdout]
+    }
+    expect(await lint('atuh')).toEqual([64, expect.stringContaining('atuh is no host')])
+    site.keylime.verifier.set(auth, { tpm_policy: 7 })
+    expect(await lint('auth')).toEqual([3, expect.stringContaining('TK-DOC-UNSEEN')])
+  })
+
   it('tells what is compared from what is only quoted, and fails for a policy that compares nothing [P01]', async () => {
     site.keylime.verifier.set(auth, { tpm_policy: '{"mask": "0x90"}', has_runtime_policy: 0, has_mb_refstate: 0 })
     const ran = await towerkeep('policy', 'lint', 'auth', '--config', site.config, '--output', 'json')

@@ -57,6 +57,36 @@ const adding = (world: Set<string>, names: readonly string[], failing?: string):
 })
 
 describe('a plan', () => {
+  it('goes back whole when its journal can be written no more, and says so when only its end is missing', async () => {
+    const world = new Set<string>()
+    const journalFolder = join(folder, 'journal')
+    const breaking = (steps: readonly Step[], at: number): readonly Step[] =>
+      steps.map((step, index) => ({
+        ...step,
+        act: async (signal) => {
+          // The folder is gone from here on, and a file stands in its place.
+          if (index === at) rmSync(journalFolder, { recursive: true, force: true })
+          if (index === at) writeFileSync(journalFolder, '')
+          return step.act(signal)
+        },
+      }))
+    const plan = adding(world, ['a', 'b', 'c'])
+    const ran = await runPlan({ ...plan, steps: breaking(plan.steps, 1) }, options())
+    expect([ran.outcome, [...world], ran.messages.join()]).toEqual([
+      'undone',
+      [],
+      expect.stringContaining('it lacks what was done since'),
+    ])
+    rmSync(journalFolder)
+    const say = (line: string): void => {
+      if (line !== 'done: add a') return
+      rmSync(journalFolder, { recursive: true, force: true })
+      writeFileSync(journalFolder, '')
+    }
+    const done = await runPlan(adding(world, ['a']), options({ say }))
+    expect([done.outcome, done.exit, [...world]]).toEqual(['look', 1, ['a']])
+  })
+
   it('is carried out step by step, and its journal says what was done and how to take it back', async () => {
     const world = new Set<string>()
     const outcome = await runPlan(adding(world, ['a', 'b']), options())
