@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import type { Step } from '../plan/step.ts'
 import { readIfThere, snippetsIn } from '../site/files.ts'
 
 const WINDOW = v.object({
@@ -31,7 +32,9 @@ export type Window = v.InferOutput<typeof WINDOW>
 export function openWindow(folder: string, window: Window): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const file = fileOf(folder, window.agent_id)
-  writeFileSync(file, `${JSON.stringify(window, null, 2)}\n`, { mode: 0o600 })
+  // One that is cut short would be no window, and what it lets pass would pass for ever.
+  writeFileSync(`${file}.new`, `${JSON.stringify(window, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${file}.new`, file)
   return file
 }
 
@@ -42,7 +45,8 @@ export function openWindow(folder: string, window: Window): string {
  * @returns Each that can be read.
  */
 export function openWindows(folder: string): readonly Window[] {
-  return snippetsIn(folder).flatMap((file) => {
+  const files = snippetsIn(folder).filter((file) => file.endsWith('.json'))
+  return files.flatMap((file) => {
     const read = readIfThere(file)
     if (read === undefined || 'problem' in read) return []
     try {
@@ -51,6 +55,38 @@ export function openWindows(folder: string): readonly Window[] {
       return []
     }
   })
+}
+
+/**
+ * Tells whether the time of a window is over.
+ *
+ * @param window Which.
+ * @param now Milliseconds since the epoch.
+ * @returns True also where its end is no date.
+ */
+export function isOver({ until }: Pick<Window, 'until'>, now: number): boolean {
+  return !(Date.parse(until) > now)
+}
+
+/**
+ * Plans the opening of a window.
+ *
+ * @param folder Where windows are kept.
+ * @param window Which.
+ * @returns The step; taken back, the window that was there before is there again.
+ */
+export function windowStep(folder: string, window: Window): Step {
+  const before = openWindows(folder).find(({ agent_id: id }) => id === window.agent_id)
+  return {
+    id: 'window',
+    title: `remember that the window ends at ${window.until}`,
+    act: () => Promise.resolve({ file: openWindow(folder, window) }),
+    undo: () => {
+      if (before === undefined) closeWindow(folder, window.agent_id)
+      else openWindow(folder, before)
+      return Promise.resolve()
+    },
+  }
 }
 
 /**

@@ -9,11 +9,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentId } from '@tower-of-omens/keylime'
-import type { AgentRecord } from '@tower-of-omens/keylime/api'
+import type { AgentRecord, Registration } from '@tower-of-omens/keylime/api'
+import { refusedBecause } from '../act/preconditions.ts'
 import { until } from '../act/waiting.ts'
 import type { FleetHost } from '../fleet.ts'
 import type { Step } from '../plan/step.ts'
-import { unenrolAt } from '../rubbish/delete.ts'
+import { unenrolAt, unlessUnknown } from '../rubbish/delete.ts'
 import type { KeylimeAdminSources, VerifierPair } from '../sources/admin.ts'
 import { policyText, type TpmPolicyText } from './windows.ts'
 
@@ -28,6 +29,10 @@ export interface NextPolicy {
   readonly runtimePolicy?: string
   /** JSON text of a measured-boot policy. */
   readonly measuredBootPolicy?: string
+  /** What the registrar knows of it; default: it is asked. */
+  readonly registration?: Registration
+  /** Where its Keylime agent is polled; default: where it registered. */
+  readonly contact?: { readonly host: string; readonly port: number }
 }
 
 /**
@@ -46,7 +51,12 @@ export function reEnrolStep(host: FleetHost, keylime: KeylimeAdminSources, next:
     id: `enrol-${host.agentId}`,
     title: `enrol ${host.name} with ${JSON.stringify(next.tpmPolicy).slice(0, 120)}`,
     act: async (signal) => {
-      kept = await ownPolicies(verifier, host.agentId, old, signal)
+      // All that the way back needs too, before anything is taken away.
+      kept = {
+        ...(await ownPolicies(verifier, host.agentId, old, signal)),
+        registration: await registrationOf(host.agentId, keylime, signal),
+        ...(old?.ip !== undefined && old.port !== undefined && { contact: { host: old.ip, port: old.port } }),
+      }
       await replace(host.agentId, keylime, verifier, { ...kept, ...next }, signal)
       return { host: host.name, tpm_policy: JSON.stringify(next.tpmPolicy), before: old?.tpmPolicy ?? '' }
     },
@@ -97,20 +107,19 @@ async function replace(
  */
 export async function enrolNow(
   agentId: AgentId,
-  { registrars }: KeylimeAdminSources,
+  { registrars }: Pick<KeylimeAdminSources, 'registrars'>,
   verifier: VerifierPair,
   next: NextPolicy,
   signal: AbortSignal,
 ): Promise<void> {
-  const registrar = registrars[0]
-  if (registrar === undefined) throw new Error('no registrar is configured')
-  const registration = await registrar.admin.getRegistration(agentId, { signal })
+  const registration = next.registration ?? (await registrationOf(agentId, { registrars }, signal))
   const address = verifier.reader.name.replace(/^.* /, '')
   const colon = address.lastIndexOf(':')
   await verifier.admin.enrol(
     agentId,
     {
       registration,
+      ...(next.contact !== undefined && { contact: next.contact }),
       verifier: { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) },
       tpmPolicy: next.tpmPolicy,
       ...(next.runtimePolicy !== undefined && { runtimePolicy: { text: next.runtimePolicy } }),
@@ -118,6 +127,18 @@ export async function enrolNow(
     },
     { signal },
   )
+}
+
+async function registrationOf(
+  agentId: AgentId,
+  { registrars }: Pick<KeylimeAdminSources, 'registrars'>,
+  signal: AbortSignal,
+): Promise<Registration> {
+  for (const { admin } of registrars) {
+    const found = await unlessUnknown(admin.getRegistration(agentId, { signal }))
+    if (found !== undefined) return found
+  }
+  throw refusedBecause(`no registrar knows ${agentId}: start its Keylime agent, which registers it`)
 }
 
 /**

@@ -26,6 +26,7 @@ import { provePcrs } from '../policy/prove-pcrs.ts'
 import { enrolNow, requireSuccess } from '../policy/re-enrol.ts'
 import { policyMembers, policyOf, policyText, type TpmPolicyText } from '../policy/windows.ts'
 import type { Report } from '../report.ts'
+import { unlessUnknown } from '../rubbish/delete.ts'
 import { type KeylimeAdminSources, openKeylimeAdmin } from '../sources/admin.ts'
 import { type OpenSources, openSources } from '../sources/open.ts'
 
@@ -142,13 +143,13 @@ function enrolStep(accepting: Accepting, keylime: KeylimeAdminSources, { flags, 
     title: `enrol ${accepting.host} with ${flags.policy ?? `what its TPM proves of PCR ${flags.baseline} now`}`,
     isDone: async () => {
       if (verifier === undefined || !isAgentId(accepting.agentId)) return false
-      const known = await verifier.reader.getAgent(accepting.agentId, { signal: outer }).catch(() => undefined)
+      const known = await unlessUnknown(verifier.reader.getAgent(accepting.agentId, { signal: outer }))
       if (known === undefined) return false
-      if (wanted !== undefined && !isSamePolicy(known.tpmPolicy, wanted)) {
-        throw refusedBecause(
-          `${accepting.host} is enrolled with another policy: ${known.tpmPolicy.slice(0, 200)}; towerkeep policy baseline, or gc it first`,
-        )
-      }
+      const isAsWanted =
+        wanted === undefined
+          ? comparesAll(known.tpmPolicy, pcrNumbers(flags.baseline ?? ''))
+          : isSamePolicy(known.tpmPolicy, wanted)
+      if (!isAsWanted) throw otherPolicy(accepting, known.tpmPolicy)
       return (known.attestationCount ?? 0) > 0
     },
     act: async (signal) => {
@@ -159,8 +160,10 @@ function enrolStep(accepting: Accepting, keylime: KeylimeAdminSources, { flags, 
       try {
         await enrolNow(agentId, keylime, verifier, { tpmPolicy, withinMs: flags.within }, signal)
       } catch (error) {
-        // Enrolled by an earlier run that was cut off: the policy was compared above.
         if (!isKeylimeError(error, 'KEYLIME_CONFLICT')) throw error
+        // Enrolled by an earlier run that was cut off, or by somebody else.
+        const known = await verifier.reader.getAgent(agentId, { signal })
+        if (!isSamePolicy(known.tpmPolicy, tpmPolicy)) throw otherPolicy(accepting, known.tpmPolicy)
       }
       return { tpm_policy: JSON.stringify(tpmPolicy) }
     },
@@ -188,6 +191,18 @@ function readPolicy(file: string): TpmPolicyText {
   } catch (cause) {
     throw new OperatorError('TK-USAGE', `--policy ${file}: cannot be read as JSON`, { cause })
   }
+}
+
+function otherPolicy({ host }: Accepting, enrolled: string): Error {
+  return refusedBecause(
+    `${host} is enrolled with another policy: ${enrolled.slice(0, 200)}; towerkeep policy baseline, or gc it first`,
+  )
+}
+
+// The values were proved when it was enrolled; that they are compared at all is what an earlier run has left.
+function comparesAll(enrolled: string, pcrs: readonly number[]): boolean {
+  const members = policyMembers(enrolled)
+  return pcrs.every((pcr) => (members.get(String(pcr)) ?? []).some((value) => value !== ''))
 }
 
 function isSamePolicy(enrolled: string, wanted: TpmPolicyText): boolean {

@@ -5,14 +5,15 @@
  */
 import { refusedBecause, requireSources } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
 import type { POLICY_APPROVE } from '../flags/policy.ts'
-import { type FleetHost, gatherFleet } from '../fleet.ts'
+import { type Fleet, type FleetHost, gatherFleet } from '../fleet.ts'
 import { changeReport } from '../plan/change-report.ts'
 import { runOptions } from '../plan/from-flags.ts'
-import { runPlan } from '../plan/run.ts'
+import { type RunOutcome, runPlan } from '../plan/run.ts'
 import type { Plan, Step } from '../plan/step.ts'
 import { policyHost, presentPcrs } from '../policy/host-policy.ts'
-import { closeWindow, openWindow, openWindows, type Window } from '../policy/open-windows.ts'
+import { closeWindow, isOver, openWindows, type Window, windowStep } from '../policy/open-windows.ts'
 import { reEnrolStep } from '../policy/re-enrol.ts'
 import { comparedPcrs, narrowed, widened } from '../policy/windows.ts'
 import type { Report } from '../report.ts'
@@ -35,12 +36,7 @@ export async function run(context: Context): Promise<Report> {
   if (flags.due) {
     const fleet = await gatherFleet(sources, signal)
     requireSources(fleet, ['verifier', 'registrar'])
-    const over = openWindows(flags.windows).filter(({ until }) => Date.parse(until) <= Date.now())
-    const ends = over.flatMap((window) => {
-      const host = fleet.hosts.find(({ agentId }) => agentId === window.agent_id)
-      return host?.record === undefined ? [] : endSteps(host, window, keylime, context)
-    })
-    return await carryOut(context, { verb: 'policy approve', subject: 'due', onFailure: 'keep', steps: ends })
+    return await endDue(context, fleet, keylime)
   }
   const host = await policyHost(sources, words[0], signal)
   if (host.record === undefined) throw refusedBecause(`${host.name} is not enrolled`)
@@ -64,24 +60,42 @@ async function approval(host: FleetHost, keylime: KeylimeAdminSources, { flags, 
     onFailure: 'undo',
     confirm: { word: host.name, what: "the host's name" },
     notes: [`old and new boot pass until ${until}, then only the new one`],
+    // The window first: what is let pass without one would pass for ever.
     steps: [
+      windowStep(flags.windows, {
+        schema: 'towerkeep/window/v1',
+        host: host.name,
+        agent_id: host.agentId,
+        until,
+        pcrs: keep,
+      }),
       reEnrolStep(host, keylime, { tpmPolicy: widened(enrolled, proved.pcrs), withinMs: flags.within }),
-      {
-        id: 'window',
-        title: `remember that the window ends at ${until}`,
-        act: () =>
-          Promise.resolve({
-            file: openWindow(flags.windows, {
-              schema: 'towerkeep/window/v1',
-              host: host.name,
-              agent_id: host.agentId,
-              until,
-              pcrs: keep,
-            }),
-          }),
-      },
     ],
     undoCommand: `towerkeep policy approve ${host.name} --end`,
+  }
+}
+
+// A plan for each, so that a host that cannot be re-enrolled keeps no other's window open.
+async function endDue(context: Context, fleet: Fleet, keylime: KeylimeAdminSources): Promise<Report> {
+  const plan: Plan = { verb: 'policy approve', subject: 'due', onFailure: 'keep', steps: [] }
+  const ran: RunOutcome[] = []
+  for (const window of openWindows(context.flags.windows).filter((one) => isOver(one, Date.now()))) {
+    const host = fleet.hosts.find(({ agentId }) => agentId === window.agent_id)
+    if (host?.record === undefined) continue
+    const one = { ...plan, subject: host.name, steps: endSteps(host, window, keylime, context) }
+    ran.push(await runPlan(one, runOptions(context.flags, context)))
+  }
+  return changeReport(plan, together(ran))
+}
+
+function together(ran: readonly RunOutcome[]): RunOutcome {
+  const worst = ran.find(({ exit }) => exit === EXIT.critical) ?? ran.find(({ exit }) => exit !== EXIT.ok) ?? ran[0]
+  if (worst === undefined) return { exit: EXIT.ok, outcome: 'nothing-to-do', steps: [], messages: [] }
+  const { error: _, ...rest } = worst
+  return {
+    ...rest,
+    steps: ran.flatMap(({ steps }) => steps),
+    messages: [...new Set(ran.flatMap(({ messages }) => messages))],
   }
 }
 
