@@ -97,8 +97,12 @@ function endingSignal(): Disposable & { readonly signal: AbortSignal } {
   }
 }
 
-// A reader that has gone away, as `head` does, is no error.
-process.stdout.on('error', () => process.exit(0))
+// A reader that has gone away, as `head` does, is no error; a full disk is, since nobody has the answer then.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok)
+  process.stderr.write(`towerkeep: standard output cannot be written (${error.code ?? error.message}) [TK-FAULT]\n`)
+  process.exit(EXIT.fault)
+})
 void (async () => {
   process.exitCode = await main(process.argv.slice(2))
 })()

@@ -18,6 +18,7 @@ import {
   taintAuthority,
 } from '@tower-of-omens/spire-api'
 import type { Step } from '../plan/step.ts'
+import { settled } from '../sources/state.ts'
 import { refusedBecause } from './preconditions.ts'
 
 /** Authorities of one server while they are rotated. */
@@ -41,9 +42,10 @@ export function breakGlassSteps(connections: readonly SpireConnection[], settleM
   return [
     {
       id: 'prepare',
-      title: 'prepare the next authority at every server',
+      title: 'prepare the next authority at every server, after one that signs no more is taken out',
       act: async (signal) => {
         for (const connection of connections) {
+          await retire(connection, settleMs, signal)
           rotations.set(connection, await prepared(connection, signal))
         }
         return { authorities: [...rotations.values()].map(({ next }) => next).join(' ') }
@@ -86,6 +88,21 @@ function settleStep(id: string, title: string, settleMs: number): Step {
       await delay(settleMs, undefined, { signal })
       return {}
     },
+  }
+}
+
+// The server has two places: the next authority takes that of the one before, which nobody could take out of the bundle
+// then. Such a one is there for a while after each rotation, and after a run of ours that stopped half way.
+async function retire(connection: SpireConnection, settleMs: number, signal: AbortSignal): Promise<void> {
+  const { old, active } = await authorityStates(connection, { signal })
+  if (old === undefined || active?.upstreamId !== '') return
+  // A run that stopped may have tainted it, which cannot be done twice.
+  const tainted = await settled(taintAuthority(connection, old.id, { signal }))
+  await delay(settleMs, undefined, { signal })
+  try {
+    await revokeAuthority(connection, old.id, { signal })
+  } catch (error) {
+    throw 'failed' in tainted ? new Error(tainted.failed, { cause: error }) : error
   }
 }
 

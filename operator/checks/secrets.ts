@@ -11,7 +11,7 @@ import { readCertSpecs } from '../renew/cert-spec.ts'
 import { readIfThere } from '../site/files.ts'
 import { OpenBao } from '../sources/openbao.ts'
 import type { Check } from './check.ts'
-import type { View } from './view.ts'
+import { unseen, type View } from './view.ts'
 
 /** Usual places of vault tokens. */
 const TOKEN_FILES = [
@@ -73,7 +73,8 @@ async function tokenFindings(view: View): Promise<readonly Finding[]> {
   const found = await Promise.all(
     TOKEN_FILES.map((path) => join(view.root, path)).map(async (file): Promise<readonly Finding[]> => {
       const read = readIfThere(file)
-      if (read === undefined || 'problem' in read) return []
+      if (read === undefined) return []
+      if ('problem' in read) return [unseen(file, read.problem.message)]
       const mode = statSync(file).mode & 0o777
       const open = (mode & 0o077) === 0 ? [] : [`mode ${mode.toString(8).padStart(4, '0')} lets others read it`]
       const may = await powersOf(read.text.trim(), view)

@@ -11,6 +11,7 @@ import { loadSigningKey, signDigest, Tpm } from '@tower-of-omens/tpm-device'
 import { refusedBecause } from '../act/preconditions.ts'
 import { ECDSA_SHA256, RSA_SHA256, type Signer } from '../pki/keys.ts'
 import { newRequest } from '../pki/requests.ts'
+import { copyAttributes } from '../plan/replace-file.ts'
 import { OpenBao } from '../sources/openbao.ts'
 import type { DevIdSpec } from './devid-spec.ts'
 import { makeDevIdKey, openDevIdParent, unsized } from './spire-keys.ts'
@@ -108,20 +109,44 @@ function tpmSigner(tpm: Tpm, handle: number, key: KeyObject): Signer {
 
 type Part = readonly [file: string, bytes: Buffer, mode: number]
 
-// The certificate last: who reads in between finds the old one with a key that does not fit, and tries again.
-function swapThree(parts: readonly Part[]): { back(): void } {
+/**
+ * Puts files in place, each with owner, mode and access lists of the one before.
+ *
+ * @param parts Each file with what it is to hold, and the mode of one that is not there yet; the certificate last: who
+ *   reads in between finds the old one with a key that does not fit, and tries again.
+ * @returns The way back.
+ * @throws {Error} A file cannot be written; nothing was changed.
+ */
+export function swapThree(parts: readonly Part[]): { back(): void } {
   const before = parts.map(([file]) => (existsSync(file) ? readFileSync(file) : undefined))
-  for (const [file, bytes, mode] of parts) writeFileSync(`${file}.new`, bytes, { mode })
-  for (const [file] of parts) renameSync(`${file}.new`, file)
-  return {
-    back: () => {
-      for (const [at, [file, , mode]] of parts.entries()) {
-        const old = before[at]
-        if (old === undefined) rmSync(file, { force: true })
-        else writeFileSync(file, old, { mode })
-      }
-    },
+  const back = (): void => {
+    for (const [at, [file, , mode]] of parts.entries()) {
+      const old = before[at]
+      if (old === undefined) rmSync(file, { force: true })
+      else writeLike(file, old, mode)
+    }
   }
+  for (const [file, bytes, mode] of parts) writeAside(file, bytes, mode)
+  try {
+    for (const [file] of parts) renameSync(`${file}.new`, file)
+  } catch (error) {
+    back()
+    throw error
+  }
+  return { back }
+}
+
+function writeLike(file: string, bytes: Buffer, mode: number): void {
+  writeAside(file, bytes, mode)
+  renameSync(`${file}.new`, file)
+}
+
+// With owner, mode and access lists of the file it stands for: SPIRE's agent may run as another user than we do.
+function writeAside(file: string, bytes: Buffer, mode: number): void {
+  const aside = `${file}.new`
+  rmSync(aside, { force: true })
+  if (existsSync(file)) copyAttributes(file, aside)
+  writeFileSync(aside, bytes, { mode })
 }
 
 function textOf(file: string): string {

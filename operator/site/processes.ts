@@ -38,7 +38,8 @@ export interface SiteProcess {
  * Finds the processes.
  *
  * @param procFolder Where `/proc` is mounted.
- * @returns Those that can be seen, by process ID; a process that ends meanwhile is left out.
+ * @returns Those that can be seen; first those of root, of system users and our own, since everybody may give a process
+ *   any name, then by process ID. A process that ends meanwhile is left out.
  */
 export function findProcesses(procFolder = '/proc'): readonly SiteProcess[] {
   const own = namespaceOf(procFolder, 'self')
@@ -50,7 +51,7 @@ export function findProcesses(procFolder = '/proc'): readonly SiteProcess[] {
       const isElsewhere = own !== undefined && namespace !== undefined && namespace !== own
       return found === undefined || isElsewhere ? [] : [found]
     })
-    .toSorted((a, b) => a.pid - b.pid)
+    .toSorted((a, b) => Number(isStranger(a)) - Number(isStranger(b)) || a.pid - b.pid)
 }
 
 /**
@@ -97,6 +98,14 @@ export function goFlag(words: readonly string[], name: string): string | undefin
  */
 export function pathOf(process: SiteProcess, path: string): string {
   return resolve(process.cwd ?? '/', path)
+}
+
+/** Users of people begin here; those that systemd makes for a unit lie far above. */
+const FIRST_PERSON = 1_000
+const LAST_PERSON = 60_000
+
+function isStranger({ uid }: SiteProcess): boolean {
+  return uid >= FIRST_PERSON && uid <= LAST_PERSON && uid !== process.geteuid?.()
 }
 
 function processAt(procFolder: string, name: string): SiteProcess | undefined {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { status } from '@grpc/grpc-js'
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ENTRIES_DOCUMENT, POLICY_SHOW_DOCUMENT } from '../../../operator/schemas/acting.ts'
@@ -126,6 +127,19 @@ describe('revoke and restore', () => {
       'RevokeX509Authority',
     ])
     expect(done.stderr).toContain('hits all 2 agents and every SVID of the trust domain')
+  })
+
+  it('rotate again after a rotation that stopped half way, and leave no authority of before in the bundle', async () => {
+    site.spire.failures.set('TaintX509Authority', [status.UNAVAILABLE, 'away'])
+    const stopped = await act('revoke', 'auth', '--break-glass', '--after', '500ms', '--yes')
+    expect([stopped.exit === 0, stopped.summary['outcome']]).toEqual([false, 'failed'])
+    site.spire.failures.delete('TaintX509Authority')
+    site.spire.calls.length = 0
+    expect((await act('revoke', 'auth', '--break-glass', '--after', '500ms', '--yes')).exit).toBe(0)
+    const calls = site.spire.calls.map(({ method }) => method.replace('X509Authority', ''))
+    expect(calls.filter((method) => ['Prepare', 'Activate', 'Taint', 'Revoke'].includes(method))).toEqual(
+      ['Taint Revoke', 'Prepare Activate Taint Revoke'].flatMap((words) => words.split(' ')),
+    )
   })
 
   it('name hosts that are not there, and sources that are away', async () => {

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { linked } from '../../../operator/checks/edges.ts'
 import { CHECKS, type CheckRun } from '../../../operator/checks/run-checks.ts'
@@ -72,6 +74,15 @@ describe('doctor on one machine', () => {
       expect(causesIn(await machine.doctor())).toEqual([])
     },
   )
+
+  it('says of a token file that it cannot read that it has not seen it', async () => {
+    const token = join(machine.root, 'root/.vault-token')
+    mkdirSync(token, { recursive: true })
+    const runs = await machine.checks({ prove: false, clockMs: 0 })
+    rmSync(token, { recursive: true })
+    const found = runs.find(({ check }) => check.id === 'secrets-tokens')?.findings
+    expect(found?.map(({ id, subject }) => `${id} ${subject}`)).toEqual([`TK-DOC-UNSEEN ${token}`])
+  })
 
   it('names the cause first when two things are wrong', async () => {
     const runs = await runsWith({

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { assert, property, string } from 'fast-check'
@@ -61,6 +61,19 @@ plugins {
 `
 
 describe('a site', () => {
+  it.skipIf(process.getuid?.() !== 0)(
+    'a process of a person counts only where the system runs none of that name',
+    () => {
+      const forged = write('tmp/evil.conf', SERVER_CONF.replace('funlab.casa', 'evil.example'))
+      const real = write('etc/spire/server.conf', SERVER_CONF)
+      run(7, ['spire-server', 'run', '-config', forged])
+      chownSync(join(root, 'proc/7'), 1_000, 1_000)
+      expect(discover().spireServer?.file).toBe(forged)
+      run(900, ['/opt/spire/bin/spire-server', 'run', '-config', real])
+      expect(discover().spireServer?.file).toBe(real)
+    },
+  )
+
   it('is found from the running SPIRE server, with file and line of each value', () => {
     const file = write('opt/server.conf', SERVER_CONF)
     run(10, ['/opt/spire/bin/spire-server', 'run', '-config', file])
