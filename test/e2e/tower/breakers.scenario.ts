@@ -8,8 +8,9 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:
 import { join } from 'node:path'
 import { pollUntil } from '../../lab/processes/poll.ts'
 import { writeSelfSigned } from '../../lab/services/certificates.ts'
+import type { Heal } from '../../lab/tower/breakage.ts'
 import { startKeeper } from '../../lab/tower/keeping.ts'
-import { all, type Bench, type Breaker, edited, type FileOf, type Heal, SERVER, written } from './breaking.ts'
+import { all, type Bench, type Breaker, edited, type FileOf, SERVER, written } from './breaking.ts'
 import { nobodysProgram } from './nobody.ts'
 
 const SPIRE_AGENT: FileOf = ({ tower }) => tower.host('spire').spire.target.confFile

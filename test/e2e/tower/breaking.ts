@@ -8,6 +8,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Breakage, Heal } from '../../lab/tower/breakage.ts'
 import type { TowerHost } from '../../lab/tower/host.ts'
 import type { Keeper } from '../../lab/tower/keeping.ts'
 import type { Tower } from '../../lab/tower/tower.ts'
@@ -25,16 +26,8 @@ export interface Bench {
   readonly journal: string
 }
 
-/** Mends what was broken. */
-export type Heal = () => void | Promise<void>
-
 /** One way to break a tower. */
-export interface Breaker {
-  readonly what: string
-  /** The check that must find it. */
-  readonly check: string
-  /** The finding that must be the only cause. */
-  readonly id: string
+export interface Breaker extends Breakage {
   /** More words for doctor. */
   readonly words?: readonly string[]
   readonly breakIt: (bench: Bench) => Heal | Promise<Heal>

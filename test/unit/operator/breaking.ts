@@ -1,16 +1,9 @@
 // Ways to break a machine, and to mend it.
+import type { Breakage, Heal } from '../../lab/tower/breakage.ts'
 import type { FakeMachine } from './machine.ts'
 
-/** Mends what was broken; files are put back besides. */
-export type Heal = () => void | Promise<void>
-
-/** One way to break a machine. */
-export interface Breaker {
-  readonly what: string
-  /** The check that must find it. */
-  readonly check: string
-  /** The finding that must be the only cause. */
-  readonly id: string
+/** One way to break a machine; files are put back by themselves. */
+export interface Breaker extends Breakage {
   /** Which files it touches: they are put back. */
   readonly files?: readonly string[]
   /** Whether the check runs only when asked to prove. */
