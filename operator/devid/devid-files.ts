@@ -7,7 +7,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseTpm2bPublic, TpmError, type TpmPublic } from '@tower-of-omens/tpm'
-import { flushContext, load, readPublic } from '@tower-of-omens/tpm/commands'
+import { flushContext, load, type ResponseCodeName, readPublic, TpmResponseError } from '@tower-of-omens/tpm/commands'
 import { DEFAULT_TPM_PATH, Tpm, TpmDeviceError } from '@tower-of-omens/tpm-device'
 import type { Site } from '../site/site.ts'
 import { readDevIdSpecs } from './devid-spec.ts'
@@ -68,7 +68,7 @@ export async function keyProblem(files: DevIdFiles): Promise<KeyProblem | undefi
     return await inTpm(files, certified.export({ type: 'spki', format: 'der' }))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    if (error instanceof TpmDeviceError || isUnreadable(error)) return { is: 'unseen', message: why }
+    if (error instanceof TpmDeviceError || isBusy(error) || isUnreadable(error)) return { is: 'unseen', message: why }
     return { is: 'wrong', message: why }
   }
 }
@@ -98,7 +98,7 @@ async function isLoadable(
     await tpm.run(flushContext(handle))
     return true
   } catch (error) {
-    if (error instanceof TpmDeviceError) throw error
+    if (error instanceof TpmDeviceError || isBusy(error)) throw error
     return false
   } finally {
     await tpm.run(flushContext(parent.handle))
@@ -120,6 +120,21 @@ function fits({ key }: TpmPublic, certified: Buffer): boolean {
 
 function wrong(message: string): KeyProblem {
   return { is: 'wrong', message }
+}
+
+// It has no room, is locked or tests itself: that says nothing about a key.
+const BUSY: ReadonlySet<ResponseCodeName | undefined> = new Set([
+  'LOCKOUT',
+  'OBJECT_MEMORY',
+  'REFERENCE',
+  'RETRY',
+  'SESSION_MEMORY',
+  'TESTING',
+  'YIELDED',
+])
+
+function isBusy(error: unknown): boolean {
+  return error instanceof TpmResponseError && BUSY.has(error.responseName)
 }
 
 function isUnreadable(error: unknown): boolean {

@@ -59,10 +59,11 @@ function stepOf(spec: DevIdSpec, force: boolean, timeoutMs: number): Step {
     title: `make a DevID key in ${spec.tpm_path} and have it certified: ${spec.common_name ?? spec.name}`,
     isDone: async () => {
       if (force || pubFile === undefined || privFile === undefined) return false
-      const isDue = dueOf(leafIn(certFile), Date.now(), false) !== undefined
-      return (
-        !isDue && (await keyProblem({ certFile, tpmPath: spec.tpm_path, key: { pubFile, privFile } })) === undefined
-      )
+      if (dueOf(leafIn(certFile), Date.now(), false) !== undefined) return false
+      const problem = await keyProblem({ certFile, tpmPath: spec.tpm_path, key: { pubFile, privFile } })
+      if (problem?.is === 'unseen')
+        throw refusedBecause(`whether the key of ${certFile} is in ${spec.tpm_path} cannot be seen: ${problem.message}`)
+      return problem === undefined
     },
     act: async (signal) => {
       if (pubFile === undefined || privFile === undefined)
