@@ -73,7 +73,7 @@ export async function attest(
     const proof = await prove(answered, proofs, asker, deadline.signal)
     notes.proved = true
     const { trustDomain, identity: rules } = config
-    const found = await readTogether(proof, proofs, {
+    const found = await readTogether(proof, {
       ask: async (by) => {
         const identity = await identify(by.registered, { trustDomain, rules, admitted, now: context.now }, stream)
         const proved: ProvedNode = { ...by, identity }

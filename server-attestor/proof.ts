@@ -57,9 +57,6 @@ export interface IdentitySource {
 /** Bound of the one question to SPIRE about an ID that another TPM held. */
 const AGENT_STORE_TIMEOUT_MS = 2_000
 
-/** How old the registrar's record may be when the verifier's arrives: a place in a queue, and less than an enrolment. */
-const FRESH_MS = 5_000
-
 /**
  * Proves a quote. What needs no remote call comes first, so that an unproven caller costs nothing; a node that was
  * admitted before proves itself by the record it was admitted by, which then has to be renewed.
@@ -113,18 +110,6 @@ export async function proveAnew(
   const registered = others.records.find((other) => failureWith(evidence, other, source) === undefined)
   if (registered === undefined) throw others.failure ?? failure
   return { registered, contested: true, readAt: registrar.now() }
-}
-
-/**
- * Tells whether a proof still counts when the verifier's record has arrived: the two are of one TPM only when they were
- * read together, since an ID can pass to another TPM, and the verifier would speak of that one.
- *
- * @param proof The proof.
- * @param source The registrars.
- * @returns False for a remembered record, and for one read long before.
- */
-export function isFresh({ readAt }: Proof, { registrar }: Pick<ProofSource, 'registrar'>): boolean {
-  return readAt !== undefined && registrar.now() - readAt <= FRESH_MS
 }
 
 /**

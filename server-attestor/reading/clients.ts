@@ -115,10 +115,11 @@ function newOrigin(
 
 function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
   const client = new VerifierClient(origin)
+  const opinion = new SecondOpinion(client, opinionTtlMs)
   return {
     name: client.name,
-    reader: new RecordReader(client),
-    opinion: new SecondOpinion(client, opinionTtlMs),
+    reader: new RecordReader(client, { opinionsWaiting: () => opinion.waiting }),
+    opinion,
     judged: new JudgedEvidenceReader(new AttestationsClient(origin)),
   }
 }

@@ -26,10 +26,27 @@ const GATHERING_STEP_MS = 25
 /** Time for which a count of the enrolled agents is believed. */
 const COUNT_TTL_MS = 60_000
 
+/** A record, and when the read began that gave it. */
+export interface VerifierRead {
+  readonly record: AgentRecord
+  /** Milliseconds of the reader's clock. */
+  readonly readAt: number
+}
+
 interface Waiter {
   readonly signal: AbortSignal
-  readonly resolve: (record: AgentRecord) => void
+  readonly resolve: (read: VerifierRead) => void
   readonly reject: (error: unknown) => void
+}
+
+/** Options of a reader; absent ones have their defaults. */
+export interface RecordReaderOptions {
+  /** Milliseconds, never going back; default `performance.now`. */
+  readonly clock?: () => number
+  /** Waits that many milliseconds; default a timer. */
+  readonly pause?: (ms: number) => Promise<void>
+  /** Counts the nodes about whom this verifier has not been asked yet for its opinion; default none. */
+  readonly opinionsWaiting?: () => number
 }
 
 /** Reader of one verifier's records for many attestations. */
@@ -37,6 +54,7 @@ export class RecordReader {
   readonly #source: RecordSource
   readonly #clock: () => number
   readonly #pause: (ms: number) => Promise<void>
+  readonly #opinionsWaiting: () => number
   /** In order of asking; the waiters of one agent share one read, so that no node can crowd out the others. */
   #queue = new Map<AgentId, Set<Waiter>>()
   #waiting = 0
@@ -50,17 +68,13 @@ export class RecordReader {
 
   /**
    * @param source The verifier.
-   * @param clock Milliseconds, never going back; default `performance.now`.
-   * @param pause Waits that many milliseconds; default a timer.
+   * @param options Clock, timer, and what else the verifier has to do.
    */
-  constructor(
-    source: RecordSource,
-    clock: () => number = () => performance.now(),
-    pause: (ms: number) => Promise<void> = (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  ) {
+  constructor(source: RecordSource, options: RecordReaderOptions = {}) {
     this.#source = source
-    this.#clock = clock
-    this.#pause = pause
+    this.#clock = options.clock ?? (() => performance.now())
+    this.#pause = options.pause ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)))
+    this.#opinionsWaiting = options.opinionsWaiting ?? (() => 0)
   }
 
   /** Counts reads that have not begun. */
@@ -74,19 +88,19 @@ export class RecordReader {
    *
    * @param agentId Whose record.
    * @param options Signal that ends the wait.
-   * @returns The record.
+   * @returns The record, and when it was asked for.
    * @throws {KeylimeError} As the verifier's client. `KEYLIME_AGENT_UNKNOWN`: not enrolled here. Of reason `queue-full`: too many reads wait.
    */
-  read(agentId: AgentId, { signal }: { readonly signal: AbortSignal }): Promise<AgentRecord> {
+  read(agentId: AgentId, { signal }: { readonly signal: AbortSignal }): Promise<VerifierRead> {
     if (signal.aborted) return Promise.reject(abortReason(signal))
     if (this.#waiting >= DEFAULT_MAX_WAITING) return Promise.reject(queueFull(DEFAULT_MAX_WAITING))
     return new Promise((resolve, reject) => {
       const done = (): void => signal.removeEventListener('abort', abort)
       const waiter: Waiter = {
         signal,
-        resolve: (record) => {
+        resolve: (read) => {
           done()
-          resolve(record)
+          resolve(read)
         },
         reject: (error) => {
           done()
@@ -180,12 +194,13 @@ export class RecordReader {
     }
   }
 
-  // While more come than single reads could serve, a short wait now saves a whole shared read later.
+  // While more come than single reads could serve, a short wait now saves a whole shared read later; and who waits for an
+  // opinion does not miss the record before.
   async #gather(enrolled: number): Promise<void> {
     const pauses = this.#storm.longestGatheringMs(enrolled) / GATHERING_STEP_MS
-    for (let done = 0; done < pauses && this.#storm.isGrowing(this.#clock()); done += 1) {
-      await this.#pause(GATHERING_STEP_MS)
-    }
+    const goesOn = (): boolean =>
+      this.#storm.isGrowing(this.#clock()) || this.#storm.isOutlastedBy(this.#opinionsWaiting(), enrolled)
+    for (let done = 0; done < pauses && goesOn(); done += 1) await this.#pause(GATHERING_STEP_MS)
   }
 
   async #readAll(served: Map<AgentId, Set<Waiter>>, expectedAgents: number, began: number): Promise<void> {
@@ -197,7 +212,7 @@ export class RecordReader {
       throw error
     }
     this.#enrolled = { count: records.size, at: began }
-    for (const [agentId, waiters] of served) answer(agentId, waiters, records)
+    for (const [agentId, waiters] of served) answer(agentId, waiters, records, began)
   }
 
   #requeue(served: Map<AgentId, Set<Waiter>>): void {
@@ -213,8 +228,9 @@ export class RecordReader {
     }
     for (const { signal } of waiters) signal.addEventListener('abort', abortIfAllGone, { once: true })
     try {
+      const readAt = this.#clock()
       const record = await this.#source.getAgent(agentId, { signal: controller.signal })
-      for (const waiter of waiters) waiter.resolve(record)
+      for (const waiter of waiters) waiter.resolve({ record, readAt })
     } catch (error) {
       for (const waiter of waiters) waiter.reject(error)
     } finally {
@@ -226,11 +242,11 @@ export class RecordReader {
 }
 
 // A malformed record hurts its own agent only.
-function answer(agentId: AgentId, waiters: ReadonlySet<Waiter>, records: AgentRecords): void {
+function answer(agentId: AgentId, waiters: ReadonlySet<Waiter>, records: AgentRecords, readAt: number): void {
   try {
     const record = records.get(agentId)
     if (record === undefined) throw notEnrolled(agentId, records.size)
-    for (const waiter of waiters) waiter.resolve(record)
+    for (const waiter of waiters) waiter.resolve({ record, readAt })
   } catch (error) {
     for (const waiter of waiters) waiter.reject(error)
   }

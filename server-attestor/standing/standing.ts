@@ -20,6 +20,8 @@ export interface KnownStanding {
   readonly kind: 'known'
   readonly verifier: string
   readonly record: AgentRecord
+  /** When the verifier was asked for the record, by the clock of the registrar's records. */
+  readonly readAt: number
   readonly decision: Judgement
 }
 
@@ -95,7 +97,7 @@ async function askVerifier(
   const opinion = verifier.opinion.confirm(evidence, registered.akTpm, { signal, afresh: contested })
   // Until it is awaited.
   opinion.catch(() => undefined)
-  const record = await verifier.reader.read(agentId, { signal }).catch(async (error: unknown) => {
+  const { record, readAt } = await verifier.reader.read(agentId, { signal }).catch(async (error: unknown) => {
     if (!isKeylimeError(error, 'KEYLIME_AGENT_UNKNOWN')) await opinion.catch(throwVerdict)
     throw error
   })
@@ -108,7 +110,7 @@ async function askVerifier(
       await verifier.opinion.confirm(evidence, registered.akTpm, { signal })
     }
   }
-  return { kind: 'known', verifier: verifier.name, record, decision }
+  return { kind: 'known', verifier: verifier.name, record, readAt, decision }
 }
 
 // Only a push-mode verifier keeps what it judged, and it matters only where nothing else refuses.

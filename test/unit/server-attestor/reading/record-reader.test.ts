@@ -41,7 +41,7 @@ class SlowVerifier implements RecordSource {
 
 /** Does not wait for more to come. */
 function newReader(verifier: RecordSource, clock: () => number = () => performance.now()): RecordReader {
-  return new RecordReader(verifier, clock, () => Promise.resolve())
+  return new RecordReader(verifier, { clock, pause: () => Promise.resolve() })
 }
 
 function nodes(count: number): readonly AgentId[] {
@@ -69,7 +69,7 @@ describe('RecordReader', () => {
       verifier.singles[index]?.answer.resolve(agentRecord({ attestationCount: index }))
       await settle()
     }
-    expect((await Promise.all(reads)).map((record) => record.attestationCount)).toEqual([...Array(10).keys()])
+    expect((await Promise.all(reads)).map(({ record }) => record.attestationCount)).toEqual([...Array(10).keys()])
   })
 
   it('shares one read among those who ask for the same node before it has begun, and begins another for later ones', async () => {
@@ -138,23 +138,44 @@ describe('RecordReader', () => {
       next += count
     }
     const pauses: number[] = []
-    const reader = new RecordReader(
-      verifier,
-      () => pauses.length * 25,
-      (ms) => {
+    const reader = new RecordReader(verifier, {
+      clock: () => pauses.length * 25,
+      pause: (ms) => {
         pauses.push(ms)
-        ask(80)
+        ask(20)
         return Promise.resolve()
       },
-    )
-    ask(100)
-    await settle()
-    // Half of the 200 ms which the bulk read takes: four pauses, though a storm still comes in.
-    expect([verifier.bulks.length, pauses]).toEqual([1, [25, 25, 25, 25]])
+    })
+    ask(250)
+    while (verifier.bulks.length === 0) await settle()
+    // One and a half times the 200 ms which the bulk read takes: twelve pauses, though a storm still comes in.
+    expect([verifier.bulks.length, pauses]).toEqual([1, Array.from({ length: 12 }, () => 25)])
     verifier.bulks[0]?.answer.resolve(bulkOf(ids))
     for (const single of verifier.singles) single.answer.resolve(agentRecord())
     await Promise.all(reads)
-    expect([reads.length, verifier.singles.length, verifier.bulks.length]).toEqual([420, 8, 1])
+    expect([reads.length, verifier.singles.length, verifier.bulks.length]).toEqual([490, 8, 1])
+  })
+
+  it('puts a bulk read off while opinions keep the verifier busy for longer than half of it, and not for ever', async () => {
+    const verifier = new SlowVerifier()
+    verifier.enrolled = nodes(500)
+    let [opinions, pauses] = [100, 0]
+    const reader = new RecordReader(verifier, {
+      clock: () => pauses * 25,
+      pause: () => {
+        pauses += 1
+        // Nobody else comes; 34 opinions are the 100 ms that are half of this bulk read.
+        opinions -= 13
+        return Promise.resolve()
+      },
+      opinionsWaiting: () => opinions,
+    })
+    const reads = nodes(100).map((id) => reader.read(id, { signal: alive }))
+    while (verifier.bulks.length === 0) await settle()
+    expect([pauses, opinions]).toEqual([6, 22])
+    verifier.bulks[0]?.answer.resolve(bulkOf(verifier.enrolled))
+    for (const single of verifier.singles) single.answer.resolve(agentRecord())
+    await Promise.all(reads)
   })
 
   it('never answers from a bulk read that began before the question, since the proof is newer', async () => {

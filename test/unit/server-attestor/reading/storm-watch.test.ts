@@ -37,12 +37,20 @@ describe('StormWatch', () => {
     expect(calm.watch.isWorthSharing(200, 5_000, calm.now)).toBe(false)
   })
 
-  it('puts a bulk read off while more come than single reads could serve, for half of its own time at most', () => {
-    const fast = afterArrivals(100, 1.4)
+  it('puts a bulk read off while more come than single reads could serve, for one and a half times its own time at most', () => {
+    const fast = afterArrivals(500, 1.4)
     expect(fast.watch.isGrowing(fast.now)).toBe(true)
-    expect(fast.watch.isGrowing(fast.now + 300)).toBe(false)
-    const calm = afterArrivals(100, 5)
+    // Its answer takes this process a tenth of a second, in which nobody is heard.
+    expect(fast.watch.isGrowing(fast.now + 150)).toBe(true)
+    expect(fast.watch.isGrowing(fast.now + 400)).toBe(false)
+    const calm = afterArrivals(500, 5)
     expect(calm.watch.isGrowing(calm.now)).toBe(false)
-    expect(calm.watch.longestGatheringMs(5_000)).toBe(1_000)
+    expect(calm.watch.longestGatheringMs(5_000)).toBe(3_000)
+  })
+
+  it('lets opinions go on first while they take longer than half of a bulk read', () => {
+    const { watch } = afterArrivals(0, 0)
+    expect(watch.isOutlastedBy(344, 5_000)).toBe(false)
+    expect(watch.isOutlastedBy(345, 5_000)).toBe(true)
   })
 })
