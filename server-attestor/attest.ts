@@ -67,6 +67,8 @@ export async function attest(
   notes.agentId = payload.agentId
   ruling.requireNone(defaultUuidReasons(payload.agentId, config.identity))
   const asker = askerOf(stream, payload.agentId, admitted)
+  // While the node is challenged: a process just started would otherwise do it after the answer, one service after the other.
+  clients.greet()
 
   const { evidence, node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
     const answered = await challengeNode(payload, config, stream, deadline)

@@ -29,6 +29,7 @@ export interface ServiceSettings {
 /** One verifier with what is remembered of it. */
 export interface Verifier {
   readonly name: string
+  readonly client: VerifierClient
   readonly reader: RecordReader
   readonly opinion: SecondOpinion
   /** What it judged, of nodes in push mode. */
@@ -39,6 +40,8 @@ export interface Verifier {
 export interface KeylimeClients {
   readonly verifiers: ServiceGroup<Verifier>
   readonly registrar: RegistrarRecords
+  /** Opens a first connection to each service and learns what it speaks; once, whoever calls. */
+  readonly greet: () => void
   /** Closes every connection once it is idle. */
   close(): Promise<void>
 }
@@ -78,6 +81,9 @@ export function openClients(settings: ServiceSettings, log: Log, observe: Client
   }
   const verifiers = settings.verifiers.map((address) => newVerifier(open('verifier', address), settings.opinionTtlMs))
   const registrars = settings.registrars.map((address) => newRegistrar(open('registrar', address)))
+  const greet = once(() => {
+    for (const { client } of [...registrars, ...verifiers]) client.version().catch(() => undefined)
+  })
   return {
     verifiers: new ServiceGroup(
       verifiers.map((service) => ({ name: service.name, service })),
@@ -85,7 +91,18 @@ export function openClients(settings: ServiceSettings, log: Log, observe: Client
       { release: releaseVerifier },
     ),
     registrar: newRegistrarRecords(registrars, log),
+    greet,
     close: () => closeAll([watch, certificates], origins),
+  }
+}
+
+// Its failures are those of the first request that needs the answer, and told there.
+function once(work: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (isDone) return
+    isDone = true
+    work()
   }
 }
 
@@ -118,6 +135,7 @@ function newVerifier(origin: HttpsOrigin, opinionTtlMs: number): Verifier {
   const opinion = new SecondOpinion(client, opinionTtlMs)
   return {
     name: client.name,
+    client,
     reader: new RecordReader(client, { opinionsWaiting: () => opinion.waiting }),
     opinion,
     judged: new JudgedEvidenceReader(new AttestationsClient(origin)),

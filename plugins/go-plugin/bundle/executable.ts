@@ -8,6 +8,7 @@ import { execFile } from 'node:child_process'
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { CODE_CACHE, LOADER, PACKER, PROGRAM, SCRIPT } from './packed-program.ts'
 import { withoutDebugSections } from './slim-elf.ts'
 
 /** How an executable is made. */
@@ -43,10 +44,14 @@ export async function makeExecutable(code: string, out: string, options: Executa
   await mkdir(work, { recursive: true })
   try {
     await writeFile(join(work, 'node'), withoutDebugSections(await readFile(node)))
-    // By a relative path, so that the folder does not change the bytes.
-    await writeFile(join(work, 'main.cjs'), code)
-    await writeFile(join(work, 'sea.json'), JSON.stringify(seaConfig(name, !foreign, [...flags, ...FIXED_FLAGS])))
-    await buildSea(builder, work)
+    await writeFile(join(work, SCRIPT), code)
+    await writeFile(join(work, 'packer.cjs'), PACKER)
+    await writeFile(join(work, 'loader.cjs'), LOADER)
+    const allFlags = [...flags, ...FIXED_FLAGS]
+    await writeFile(join(work, 'sea.json'), JSON.stringify(seaConfig(name, !foreign, allFlags)))
+    // A code cache is bound to the processor that made it.
+    await runIn(work, builder, [...allFlags, 'packer.cjs', ...(foreign ? [] : ['with-cache'])])
+    await runIn(work, builder, ['--build-sea', 'sea.json'])
     await chmod(join(work, name), 0o755)
     await rename(join(work, name), out)
   } finally {
@@ -54,23 +59,24 @@ export async function makeExecutable(code: string, out: string, options: Executa
   }
 }
 
-function seaConfig(output: string, useCodeCache: boolean, execArgv: readonly string[]): object {
+function seaConfig(output: string, hasCache: boolean, execArgv: readonly string[]): object {
   return {
-    main: 'main.cjs',
+    // By relative paths, so that the folder does not change the bytes.
+    main: 'loader.cjs',
     output,
     executable: 'node',
+    assets: { [PROGRAM]: PROGRAM, ...(hasCache && { [CODE_CACHE]: CODE_CACHE }) },
     disableExperimentalSEAWarning: true,
-    // A code cache is bound to the processor that made it.
-    useCodeCache,
     execArgv,
     execArgvExtension: 'none',
   }
 }
 
-async function buildSea(builder: string, work: string): Promise<void> {
+async function runIn(work: string, builder: string, args: readonly string[]): Promise<void> {
   try {
     const env = { PATH: process.env['PATH'] }
-    await promisify(execFile)(builder, ['--predictable', '--build-sea', 'sea.json'], { cwd: work, env })
+    // Predictable, so that two builds give the same bytes.
+    await promisify(execFile)(builder, ['--predictable', ...args], { cwd: work, env })
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
     throw new Error(`${builder} cannot make an executable, Node.js 25.5 or newer can: ${said.trim()}`, { cause: error })

@@ -31,6 +31,17 @@ export class RegistrarClient {
   }
 
   /**
+   * Asks for the API version that is spoken with this service, and keeps it.
+   *
+   * @param signal Ends the wait.
+   * @returns The version.
+   * @throws {KeylimeError} As {@link KeylimeApi.version}.
+   */
+  version(signal?: AbortSignal): Promise<ApiVersion> {
+    return this.#api.version(signal)
+  }
+
+  /**
    * Reads the keys registered for an agent.
    *
    * @param agentId The agent.

@@ -69,6 +69,17 @@ export class VerifierClient {
   }
 
   /**
+   * Asks for the API version that is spoken with this service, and keeps it.
+   *
+   * @param signal Ends the wait.
+   * @returns The version.
+   * @throws {KeylimeError} As {@link KeylimeApi.version}.
+   */
+  version(signal?: AbortSignal): Promise<ApiVersion> {
+    return this.#api.version(signal)
+  }
+
+  /**
    * Reads how one agent stands.
    *
    * @param agentId The agent.
