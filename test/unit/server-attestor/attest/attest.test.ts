@@ -26,6 +26,19 @@ describe('attest', () => {
     expect(JSON.stringify(server.lines)).not.toMatch(/TPMQuote|BEGIN PUBLIC|\/1RDR|"nonce"/)
   })
 
+  it('learns what both services speak while the first node of a process is still challenged, once', async () => {
+    await using fresh = await startInProcess(keylime.serverHcl())
+    const versions = (): (number | undefined)[] =>
+      [keylime.registrar, keylime.verifier].map(({ stats }) => stats.requests['version'])
+    const node = keylime.node(2)
+    const answer = async (challenge: Uint8Array): Promise<Uint8Array> => {
+      await expect.poll(versions).toEqual([1, 1])
+      return node.respond(challenge)
+    }
+    for (const _ of [1, 2]) expect(await fresh.attest(node, { answer })).toMatchObject({ status: 'OK' })
+    expect(versions()).toEqual([1, 1])
+  })
+
   it('asks the verifier three times at first sight of a key and once afterwards', async () => {
     const node = keylime.node(1)
     await server.attest(node)
