@@ -6,8 +6,9 @@
  * @module
  */
 
-/** Names of the executable's assets, and of the files they are made from. */
+/** Name of the executable's asset with the program, and of the file it is made from. */
 export const PROGRAM = 'program'
+/** The same of the code cache. */
 export const CODE_CACHE = 'cache'
 
 /** Name of the program's script while it is packed, and in stack traces; a code cache is bound to it. */
