@@ -7,6 +7,10 @@ import { keylime, register, server, useServerHalf } from './server-half.ts'
 
 useServerHalf()
 
+function versions(): (number | undefined)[] {
+  return [keylime.registrar, keylime.verifier].map(({ stats }) => stats.requests['version'])
+}
+
 describe('attest', () => {
   it('admits a healthy node, and writes one line that says so, without quote, nonce or key [T31] [T35]', async () => {
     const outcome = await server.attest(keylime.node(), { callerIp: '10.10.2.70' })
@@ -28,8 +32,6 @@ describe('attest', () => {
 
   it('learns what both services speak while the first node of a process is still challenged, once', async () => {
     await using fresh = await startInProcess(keylime.serverHcl())
-    const versions = (): (number | undefined)[] =>
-      [keylime.registrar, keylime.verifier].map(({ stats }) => stats.requests['version'])
     const node = keylime.node(2)
     const answer = async (challenge: Uint8Array): Promise<Uint8Array> => {
       await expect.poll(versions).toEqual([1, 1])
