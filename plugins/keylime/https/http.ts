@@ -98,6 +98,7 @@ export class HttpsOrigin {
   readonly #options: HttpsOriginOptions
   readonly #limiter: Limiter
   readonly #who: string
+  readonly #hostHeader: string
   readonly #pool: ConnectionPool
   /** When the service last answered, by the monotonic clock. */
   #answeredAt = Number.NEGATIVE_INFINITY
@@ -109,6 +110,7 @@ export class HttpsOrigin {
     const expectedName = options.serverName ?? host
     this.peer = { role, host, port, tls: tls !== undefined, expectedName, settings }
     this.#who = peerInWords(this.peer)
+    this.#hostHeader = hostHeaderOf(this.peer)
     const {
       maxConnections = DEFAULT_MAX_CONNECTIONS,
       maxWaiting = DEFAULT_MAX_WAITING,
@@ -181,13 +183,6 @@ export class HttpsOrigin {
   }
 
   #requestFor(path: string, request: HttpRequestOptions): HttpRequest {
-    const { peer } = this
-    // A virtual host behind a proxy is chosen by name, also when an address was dialled.
-    const named = isIP(peer.expectedName) === 0 ? peer.expectedName : peer.host
-    const isDefaultPort = peer.port === (peer.tls ? 443 : 80)
-    const host = isDefaultPort
-      ? formatHostPort({ host: named, port: 0 }).slice(0, -2)
-      : formatHostPort({ ...peer, host: named })
     const { method = 'GET', body, contentType = 'application/json' } = request
     return {
       method,
@@ -195,7 +190,7 @@ export class HttpsOrigin {
       ...(body !== undefined && { body: JSON.stringify(body) }),
       // Never an Authorization header: Keylime then looks at nothing else, the client certificate included.
       headers: {
-        host,
+        host: this.#hostHeader,
         accept: 'application/json',
         // A cache in front must not hand out a record from before the proof.
         'cache-control': 'no-cache',
@@ -291,4 +286,11 @@ export class HttpsOrigin {
       facts: { timeout_ms: timeoutMs, waiting, connected: phase === undefined || phase === 'open' },
     })
   }
+}
+
+function hostHeaderOf({ expectedName, host, port, tls }: Peer): string {
+  // A virtual host behind a proxy is chosen by name, also when an address was dialled.
+  const named = isIP(expectedName) === 0 ? expectedName : host
+  const isDefaultPort = port === (tls ? 443 : 80)
+  return isDefaultPort ? formatHostPort({ host: named, port: 0 }).slice(0, -2) : formatHostPort({ host: named, port })
 }
