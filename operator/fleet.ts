@@ -166,6 +166,24 @@ export function hostsNamed<T extends Pick<FleetHost, 'name' | 'agentId' | 'spiff
   )
 }
 
+/**
+ * Finds the hosts that an order may be meant for.
+ *
+ * Registration is open, and what was registered once stays: a name that is also borne by an ID that nobody enrolled means
+ * the host that somebody did enrol, or at least admitted.
+ *
+ * @param hosts All hosts.
+ * @param word As for {@link hostsNamed}.
+ * @returns Those that fit and are enrolled; where there are none, those that SPIRE knows; else all that fit.
+ */
+export function hostsMeant(hosts: readonly FleetHost[], word: string): readonly FleetHost[] {
+  const named = hostsNamed(hosts, word)
+  const enrolled = named.filter(({ record, broken }) => record !== undefined || broken !== undefined)
+  if (enrolled.length > 0) return enrolled
+  const admitted = named.filter(({ spire }) => spire !== undefined)
+  return admitted.length > 0 ? admitted : named
+}
+
 interface Found {
   readonly verifier: string
   readonly record: { readonly value: AgentRecord } | { readonly failed: string }

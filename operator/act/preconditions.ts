@@ -4,7 +4,7 @@
  * @module
  */
 import { EXIT } from '../exit-codes.ts'
-import { type Fleet, type FleetHost, hostsNamed, type SourceStates } from '../fleet.ts'
+import { type Fleet, type FleetHost, hostsMeant, type SourceStates } from '../fleet.ts'
 import { OperatorError } from '../operator-error.ts'
 
 /**
@@ -17,7 +17,7 @@ import { OperatorError } from '../operator-error.ts'
  */
 export function requireHost(fleet: Fleet, word: string | undefined): FleetHost {
   if (word === undefined) throw new OperatorError('TK-USAGE', 'name a host')
-  const found = hostsNamed(fleet.hosts, word)
+  const found = hostsMeant(fleet.hosts, word)
   const [host] = found
   if (host !== undefined && found.length === 1) return host
   const known = fleet.hosts.map(({ name }) => name).join(', ') || 'none'

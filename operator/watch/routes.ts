@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { evictAgent } from '@tower-of-omens/spire-api'
 import type { Build } from '../context.ts'
 import { type ExplainSources, explainHosts } from '../explain/explaining.ts'
-import { hostsNamed } from '../fleet.ts'
+import { hostsMeant } from '../fleet.ts'
 import { OperatorError } from '../operator-error.ts'
 import { envelopeOf, errorEnvelope, type Report, readExit } from '../report.ts'
 import { REFUSED_STATUS } from '../sources/daemon.ts'
@@ -113,7 +113,7 @@ async function answered(parts: RouteParts, ask: () => Promise<DatedReport>): Pro
 export function adminRoutes({ daemon, sources: { spire } }: RouteParts): Routes {
   const found = async (query: URLSearchParams) => {
     const fleet = daemon.fleet ?? (await daemon.lookAtAll())
-    const [host, ...others] = hostsNamed(fleet.hosts, query.get('host') ?? '')
+    const [host, ...others] = hostsMeant(fleet.hosts, query.get('host') ?? '')
     return host !== undefined && others.length === 0
       ? { host, watched: daemon.watcher.hosts.know(host.agentId) }
       : undefined

@@ -3,12 +3,13 @@ import { createPublicKey } from 'node:crypto'
 import { createServer } from 'node:net'
 import { parseAgentId } from '@tower-of-omens/keylime'
 import { describe, expect, it } from 'vitest'
-import { type FleetHost, hostsNamed } from '../../../operator/fleet.ts'
+import { type FleetHost, hostsMeant, hostsNamed } from '../../../operator/fleet.ts'
 import { newKey, signerOf } from '../../../operator/pki/keys.ts'
 import { selfSigned } from '../../../operator/pki/requests.ts'
 import { certificateFromPem, presentedCertificate } from '../../../operator/sources/certificates.ts'
 import { hostFindings } from '../../../operator/status/findings.ts'
 import { statusRow } from '../../../operator/status/row.ts'
+import { agentRecord } from '../server-attestor/agent-record.ts'
 
 function host(name: string, id: string, more: Partial<FleetHost> = {}): FleetHost {
   return {
@@ -25,6 +26,17 @@ function host(name: string, id: string, more: Partial<FleetHost> = {}): FleetHos
     certificate: { failed: 'away' },
     ...more,
   }
+}
+
+const SPIRE_AGENT = {
+  id: 'spiffe://example.org/spire/agent/keylime/d',
+  attestationType: 'keylime',
+  serialNumber: '1',
+  expiresAt: 1,
+  banned: false,
+  canReattest: true,
+  version: '',
+  selectors: [],
 }
 
 const namesOf = (hosts: readonly FleetHost[], word: string): readonly string[] =>
@@ -44,6 +56,20 @@ describe('a word for a host', () => {
     const impostor = host('auth', 'c'.repeat(64))
     expect(namesOf([auth, vault, impostor], 'auth')).toEqual([auth.agentId, impostor.agentId])
     expect(namesOf([auth, vault, impostor], 'auth.example.org')).toEqual([auth.agentId])
+  })
+
+  it('of an order means the host that is enrolled, not one that only registered under its name', () => {
+    const record = { verifier: 'verifier', value: agentRecord({ agentId: auth.agentId }) }
+    const enrolled = { ...auth, record }
+    const stranger = host('auth', 'c'.repeat(64))
+    const admitted = host('auth', 'd'.repeat(64), { spire: SPIRE_AGENT })
+    const meant = (hosts: readonly FleetHost[]): readonly string[] =>
+      hostsMeant(hosts, 'auth').map(({ agentId }) => agentId)
+    expect(meant([stranger, enrolled, admitted])).toEqual([auth.agentId])
+    expect(meant([stranger, admitted])).toEqual([admitted.agentId])
+    expect(meant([stranger, auth])).toEqual([stranger.agentId, auth.agentId])
+    expect(meant([enrolled, { ...stranger, record }])).toEqual([auth.agentId, stranger.agentId])
+    expect(meant([stranger, { ...auth, broken: 'cannot be read' }])).toEqual([auth.agentId])
   })
 
   it('that is an ID means that host, whatever others call themselves', () => {
