@@ -42,6 +42,9 @@ const SPIRE_AGENT = {
 const namesOf = (hosts: readonly FleetHost[], word: string): readonly string[] =>
   hostsNamed(hosts, word).map(({ agentId }) => agentId)
 
+const meant = (hosts: readonly FleetHost[]): readonly string[] =>
+  hostsMeant(hosts, 'auth').map(({ agentId }) => agentId)
+
 describe('a word for a host', () => {
   const auth = host('auth.example.org', 'a'.repeat(64))
   const vault = host('vault.example.org', 'b'.repeat(64))
@@ -63,8 +66,6 @@ describe('a word for a host', () => {
     const enrolled = { ...auth, record }
     const stranger = host('auth', 'c'.repeat(64))
     const admitted = host('auth', 'd'.repeat(64), { spire: SPIRE_AGENT })
-    const meant = (hosts: readonly FleetHost[]): readonly string[] =>
-      hostsMeant(hosts, 'auth').map(({ agentId }) => agentId)
     expect(meant([stranger, enrolled, admitted])).toEqual([auth.agentId])
     expect(meant([stranger, admitted])).toEqual([admitted.agentId])
     expect(meant([stranger, auth])).toEqual([stranger.agentId, auth.agentId])
