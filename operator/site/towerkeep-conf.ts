@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Decoded, decodeConfig, defineSchema } from '@tower-of-omens/spire-sdk/hcl'
+import { type Decoded, decodeConfig, defineSchema, type Position } from '@tower-of-omens/spire-sdk/hcl'
 import { OperatorError } from '../operator-error.ts'
 import { absolutePath, hostPortText } from './conf-checks.ts'
 import { readIfThere } from './files.ts'
@@ -113,8 +113,9 @@ export function readTowerkeepConf(file: string | undefined, usual: string = TOWE
 function confOf(text: string, file: string | undefined): TowerkeepConf {
   const { values, positions, problems, warnings } = decodeConfig(text, TOWERKEEP_SCHEMA)
   const path = file ?? TOWERKEEP_CONF
-  if (problems.length > 0) {
-    const lines = problems.map((problem) => `${path}:${String(problem)}`)
+  const wrong = [...problems.map(String), ...halfPair(values, positions)]
+  if (wrong.length > 0) {
+    const lines = wrong.map((problem) => `${path}:${problem}`)
     throw new OperatorError('TK-CONF-INVALID', lines.join('; '))
   }
   return {
@@ -123,6 +124,15 @@ function confOf(text: string, file: string | undefined): TowerkeepConf {
     warnings: warnings.map((warning) => `${path}:${String(warning)}`),
     source: (key) => `${path}:${positions.get(key)?.line ?? 1}`,
   }
+}
+
+// One of them alone would be left aside for the tenant's pair, and Keylime's log would name another.
+function halfPair(values: TowerkeepValues, positions: ReadonlyMap<string, Position>): readonly string[] {
+  const pair = ['keylime_cert_file', 'keylime_key_file'] as const
+  const [set, ...more] = pair.filter((key) => values[key] !== undefined)
+  if (set === undefined || more.length > 0) return []
+  const { line, column } = positions.get(set) ?? { line: 1, column: 1 }
+  return [`${line}:${column}: ${set}: set both ${pair.join(' and ')}, or neither`]
 }
 
 /**

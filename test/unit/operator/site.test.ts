@@ -142,6 +142,19 @@ describe('a site', () => {
     expect(services.hostNames).toEqual(new Map([['id-1', 'auth']]))
   })
 
+  it.each([
+    ['keylime_cert_file', '/t.crt'],
+    ['keylime_key_file', '/t.key'],
+  ])("refuses %s alone, which the tenant's pair would replace without a word", (key, path) => {
+    const file = write('etc/towerkeep.hcl', `keylime_ca_file = "/c"\n${key} = "${path}"\n`)
+    expect(() => discover()).toThrow(
+      expect.objectContaining({
+        code: 'TK-CONF-INVALID',
+        message: `${file}:2:1: ${key}: set both keylime_cert_file and keylime_key_file, or neither`,
+      }),
+    )
+  })
+
   it("reads Keylime's files as Keylime does: environment of the process first, snippets over the base", () => {
     write('etc/keylime/verifier.conf', '[verifier]\nquote_interval = 60\nport = 8881\n')
     write('etc/keylime/verifier.conf.d/10-local.conf', '[verifier]\nquote_interval = 2\n')
