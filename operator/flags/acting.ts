@@ -197,7 +197,7 @@ export const GC = defineVerb({
   summary: 'list what is left over of hosts that went away, and delete it when told to',
   description: [
     'Joins registrar, verifier, SPIRE agents and entries, and lists what belongs to no host any more, by kind. Nothing of a host that attests is ever listed.',
-    '--delete writes an undo file first, and refuses when a source is away or when more than a third would go. With a HOST everything of that host goes, whatever it is.',
+    '--delete writes an undo file first, and refuses when a source is away or when more than a third would go. With a HOST everything of that host goes, whatever it is, and the entries under its agent ID with it.',
   ],
   arguments: [{ name: 'HOST', help: 'A host that is to leave the tower.', complete: 'host' }],
   flags: {

@@ -139,6 +139,13 @@ function isItsHash({ registered, agentId }: FleetHost): boolean {
   }
 }
 
-function entryRubbish(kind: 'orphan-entry' | 'idle-alias', { id, spiffeId }: SpireEntry): Rubbish {
+/**
+ * Makes the leftover of one entry.
+ *
+ * @param kind Why it goes.
+ * @param entry The entry.
+ * @returns The leftover.
+ */
+export function entryRubbish(kind: 'orphan-entry' | 'idle-alias', { id, spiffeId }: SpireEntry): Rubbish {
   return { kind, id, name: spiffeId, places: ['spire-entry'] }
 }

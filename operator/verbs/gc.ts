@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { listEntries } from '@tower-of-omens/spire-api'
+import { listEntries, type SpireEntry } from '@tower-of-omens/spire-api'
 import { refusedBecause, requireHost, requireSources } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { GC } from '../flags/acting.ts'
-import { type Fleet, gatherFleet } from '../fleet.ts'
+import { type Fleet, type FleetHost, gatherFleet } from '../fleet.ts'
 import { changeReport } from '../plan/change-report.ts'
 import { runOptions } from '../plan/from-flags.ts'
 import { runPlan } from '../plan/run.ts'
@@ -16,7 +16,7 @@ import type { Plan } from '../plan/step.ts'
 import { tableLines } from '../render/table.ts'
 import type { Report } from '../report.ts'
 import { deleteStep, exported } from '../rubbish/delete.ts'
-import { RUBBISH_KINDS, type Rubbish, rubbishIn } from '../rubbish/kinds.ts'
+import { entryRubbish, RUBBISH_KINDS, type Rubbish, type RubbishPlace, rubbishIn } from '../rubbish/kinds.ts'
 import { withSelectors } from '../rubbish/orphans.ts'
 import { undoSteps } from '../rubbish/undo.ts'
 import { readUndo, writeUndo } from '../rubbish/undo-file.ts'
@@ -44,7 +44,7 @@ export async function run(context: Context): Promise<Report> {
   const found =
     words[0] === undefined
       ? rubbishIn({ fleet, agents, entries, trustDomain: sources.trustDomain, now: Date.now() })
-      : [wholeHost(fleet, words[0])]
+      : wholeHost(requireHost(fleet, words[0]), entries)
   if (!flags.delete) return listing(found)
   if (words[0] === undefined) requireFew(found, fleet, entries.length)
   await using keylime = openKeylimeAdmin(sources.services, flags.timeout)
@@ -83,19 +83,18 @@ async function undo(context: Context, { services, spire }: OpenSources, file: st
   return changeReport(plan, await runPlan(plan, runOptions(context.flags, context)))
 }
 
-// Everything of one host, healthy or not: it is to leave the tower.
-function wholeHost(fleet: Fleet, word: string): Rubbish {
-  const host = requireHost(fleet, word)
-  return {
-    kind: 'registered-only',
-    id: host.agentId,
-    name: host.name,
-    places: [
-      ...(host.spire === undefined ? [] : (['spire-agent'] as const)),
-      ...(host.record === undefined && host.broken === undefined ? [] : (['verifier'] as const)),
-      ...(host.registered === undefined && !host.isRegistrationBroken ? [] : (['registrar'] as const)),
-    ],
-  }
+// Everything of one host, healthy or not: it is to leave the tower. Its entries go after it: they are what `gc` finds
+// when that is cut off.
+function wholeHost(host: FleetHost, entries: readonly SpireEntry[]): readonly Rubbish[] {
+  const places: readonly RubbishPlace[] = [
+    ...(host.spire === undefined ? [] : (['spire-agent'] as const)),
+    ...(host.record === undefined && host.broken === undefined ? [] : (['verifier'] as const)),
+    ...(host.registered === undefined && !host.isRegistrationBroken ? [] : (['registrar'] as const)),
+  ]
+  return [
+    { kind: 'registered-only', id: host.agentId, name: host.name, places },
+    ...entries.filter(({ parentId }) => parentId === host.spiffeId).map((entry) => entryRubbish('orphan-entry', entry)),
+  ]
 }
 
 // More than a third of everything is no rubbish but a mistake, of ours or of a source.

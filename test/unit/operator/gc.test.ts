@@ -212,6 +212,27 @@ describe('gc with a leftover of each kind', () => {
     expect([gone.exit, deletedBefore, agents.has(spiffeId(id(1)))]).toEqual([0, [1], false])
   })
 
+  it('takes the entries under a host along, keeps those of others, and brings them back from the undo file', async () => {
+    const entriesUnder = (parent: string): readonly string[] =>
+      [...site.spire.entries.values()]
+        .filter(({ parentId }) => `spiffe://${parentId?.trustDomain}${parentId?.path}` === parent)
+        .map(({ spiffeId: of }) => of?.path ?? '')
+        .toSorted()
+    leave(node(0), { registered: true, record: {}, agent: {} })
+    const [own, all] = [entriesUnder(spiffeId(id(0))), site.spire.entries.size]
+    expect(own).toHaveLength(8)
+    const gone = await act(id(0), '--delete', '--yes')
+    expect([gone.exit, gone.items.length, entriesUnder(spiffeId(id(0)))]).toEqual([0, 9, []])
+    expect((await holdings()).entries).toHaveLength(all - 8)
+    const orphans = (await act()).items.filter(({ title }) => title?.includes('orphan-entry'))
+    expect(orphans.map(({ id: of }) => of)).toEqual(['orphan'])
+
+    const undo = String(gone.summary['undo']).split(' ').at(-1) ?? ''
+    const undone = await act('--undo', undo, '--yes')
+    expect([undone.exit, undone.summary['messages']]).toEqual([0, []])
+    expect(entriesUnder(spiffeId(id(0)))).toEqual(own)
+  })
+
   it('refuses when more than a third of everything would go', async () => {
     for (const key of site.spire.entries.keys()) if (/^w\d/.test(key)) site.spire.entries.delete(key)
     const refused = await act('--delete', '--yes')
