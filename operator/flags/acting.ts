@@ -16,7 +16,7 @@ export const RENEW = defineVerb({
   description: [
     `Each certificate is described by one file in ${CERTS_FOLDER}. It is due after two thirds of its life. The key is made on this host and never leaves it: OpenBao or Vault signs a request (login by the host's SVID, else by AppRole), step-ca rekeys over mutual TLS, or the certificate is self-signed.`,
     "The new pair is checked before it is put in place: it fits its key, it has the names, and every peer's trust file leads to it, each read as that peer reads it. Both files are swapped at once, the service reloads, and a handshake proves what it serves. If any of this fails the old files are back and served again.",
-    'A certificate authority that is sealed, away or refuses is exit 75: the old files stay in force and the timer comes again.',
+    'A certificate authority that is sealed, away or refuses is exit 75: the old files stay in force and the timer comes again. A wrong file holds up no other certificate: it is named, and the exit code is 64.',
   ],
   arguments: [{ name: 'CERT', help: 'Names of certificates, as their files are called.', many: true }],
   flags: {

@@ -105,29 +105,52 @@ export interface CertSpec extends CertValues {
   readonly from: string
 }
 
+/** A description that cannot be followed. */
+export interface WrongCertFile {
+  /** Of the certificate. */
+  readonly name: string
+  /** Each with file, place and key. */
+  readonly problems: readonly string[]
+}
+
 /**
- * Reads the descriptions.
+ * Reads the descriptions, all of which must be right.
  *
  * @param folder Where they are.
  * @returns One for each `*.hcl`, by name; none where there is no folder.
  * @throws {OperatorError} `TK-CONF-INVALID`: every problem of every file.
  */
 export function readCertSpecs(folder: string): readonly CertSpec[] {
-  const problems: string[] = []
-  const specs = namesIn(folder).flatMap((name): readonly CertSpec[] => {
-    const from = join(folder, name)
-    const read = readIfThere(from)
-    if (read === undefined || 'problem' in read) {
-      problems.push(`${from}: ${read?.problem.message ?? 'is gone'}`)
-      return []
-    }
-    const { values, problems: found } = decodeConfig(read.text, CERT_SCHEMA)
-    const wrong = [...found.map(String), ...contradictions(values)]
-    problems.push(...wrong.map((problem) => `${from}:${problem}`))
-    return wrong.length > 0 ? [] : [{ ...values, name: basename(name, '.hcl'), from }]
-  })
-  if (problems.length > 0) throw new OperatorError('TK-CONF-INVALID', problems.join('; '))
+  const { specs, wrong } = readCertFolder(folder)
+  if (wrong.length > 0) throw new OperatorError('TK-CONF-INVALID', wrong.flatMap(({ problems }) => problems).join('; '))
   return specs
+}
+
+/**
+ * Reads the descriptions, the right ones also beside wrong ones.
+ *
+ * @param folder Where they are.
+ * @returns Each `*.hcl` in one of the lists, by name; none where there is no folder.
+ */
+export function readCertFolder(folder: string): {
+  readonly specs: readonly CertSpec[]
+  readonly wrong: readonly WrongCertFile[]
+} {
+  const read = namesIn(folder).map((name) => readCertFile(join(folder, name)))
+  return {
+    specs: read.filter((one): one is CertSpec => !('problems' in one)),
+    wrong: read.filter((one) => 'problems' in one),
+  }
+}
+
+function readCertFile(from: string): CertSpec | WrongCertFile {
+  const name = basename(from, '.hcl')
+  const read = readIfThere(from)
+  if (read === undefined || 'problem' in read)
+    return { name, problems: [`${from}: ${read?.problem.message ?? 'is gone'}`] }
+  const { values, problems: found } = decodeConfig(read.text, CERT_SCHEMA)
+  const wrong = [...found.map(String), ...contradictions(values)]
+  return wrong.length > 0 ? { name, problems: wrong.map((problem) => `${from}:${problem}`) } : { ...values, name, from }
 }
 
 function namesIn(folder: string): readonly string[] {

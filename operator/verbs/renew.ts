@@ -10,7 +10,7 @@ import type { RENEW } from '../flags/acting.ts'
 import { OperatorError } from '../operator-error.ts'
 import { runOptions } from '../plan/from-flags.ts'
 import { type RunOptions, type RunOutcome, runPlan } from '../plan/run.ts'
-import { type CertSpec, readCertSpecs } from '../renew/cert-spec.ts'
+import { type CertSpec, readCertFolder, type WrongCertFile } from '../renew/cert-spec.ts'
 import { leafIn, whyUnfitKey } from '../renew/check-pair.ts'
 import { failureOf, runProgram } from '../renew/commands.ts'
 import { dueOf } from '../renew/due.ts'
@@ -21,7 +21,8 @@ import type { Report } from '../report.ts'
 /** How one certificate went. */
 interface Renewed {
   readonly cert: string
-  readonly outcome: RunOutcome['outcome'] | 'not-due'
+  /** `invalid`: its description cannot be followed, and nothing was done. */
+  readonly outcome: RunOutcome['outcome'] | 'not-due' | 'invalid'
   readonly exit: ExitCode
   readonly serial: string | null
   /** ISO 8601. */
@@ -37,14 +38,16 @@ const WORST: readonly ExitCode[] = [EXIT.critical, EXIT.tryLater, EXIT.unknown, 
  * Renews what is due.
  *
  * @param context Flags and words.
- * @returns One item a certificate; the exit code is the worst of theirs.
- * @throws {OperatorError} `TK-CONF-INVALID`; `TK-USAGE`: no such certificate, or none was named.
+ * @returns One item a certificate, also for a wrong description; the exit code is the worst of theirs.
+ * @throws {OperatorError} `TK-USAGE`: no such certificate, or none was named.
  */
 export async function run(context: VerbContext<typeof RENEW>): Promise<Report> {
   const { flags, progress, signal } = context
-  const specs = chosen(readCertSpecs(flags.certs), context.words, flags.all)
+  const described = readCertFolder(flags.certs)
+  const names = chosen([...described.specs, ...described.wrong], context.words, flags.all)
+  const specs = names.flatMap((name) => described.specs.filter((spec) => spec.name === name))
   const options = runOptions(flags, { progress, signal })
-  const items: Renewed[] = []
+  const items: Renewed[] = described.wrong.filter(({ name }) => names.includes(name)).map(invalidItem)
   for (const spec of specs) items.push(await renewed(spec, options, { force: flags.force, timeoutMs: flags.timeout }))
   if (flags['metrics-file'] !== undefined && !flags['dry-run']) {
     writeMetricsFile(flags['metrics-file'], items.map(seenOf(specs)), Date.now())
@@ -69,16 +72,23 @@ function worstExit(items: readonly Renewed[]): ExitCode {
   return worst ?? EXIT.ok
 }
 
-function chosen(specs: readonly CertSpec[], names: readonly string[], all: boolean): readonly CertSpec[] {
-  if (all) return specs
-  const known = specs.map(({ name }) => name).join(', ') || 'none'
-  if (names.length === 0) throw new OperatorError('TK-USAGE', `name certificates (${known}), or add --all`)
-  return names.map((name) => {
-    const found = specs.find((spec) => spec.name === name)
-    if (found === undefined)
-      throw new OperatorError('TK-USAGE', `no certificate ${name} is described; there are: ${known}`)
-    return found
-  })
+function chosen(
+  described: readonly { readonly name: string }[],
+  words: readonly string[],
+  all: boolean,
+): readonly string[] {
+  const names = described.map(({ name }) => name).toSorted()
+  if (all) return names
+  const known = names.join(', ') || 'none'
+  if (words.length === 0) throw new OperatorError('TK-USAGE', `name certificates (${known}), or add --all`)
+  const strange = words.find((word) => !names.includes(word))
+  if (strange !== undefined)
+    throw new OperatorError('TK-USAGE', `no certificate ${strange} is described; there are: ${known}`)
+  return words
+}
+
+function invalidItem({ name, problems }: WrongCertFile): Renewed {
+  return { cert: name, outcome: 'invalid', exit: EXIT.usage, serial: null, not_after: null, messages: problems }
 }
 
 async function renewed(

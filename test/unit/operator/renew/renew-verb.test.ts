@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -38,6 +38,22 @@ describe('renew', () => {
     describeCert('a')
     describeCert('b', ['owner = "no-such-user:no-such-group"'])
     expect(await renewAll()).toEqual({ exit: 64, outcomes: ['a done 0', 'b undone 64'] })
+  })
+
+  it.each([
+    ['unknown_key = 1', /b\.hcl:\d+:\d+: unknown_key: /],
+    ['handshake_cert_file = "/c"', /b\.hcl:1:1: handshake_cert_file: set both/],
+  ])('renews the others beside a wrong file, and names file and key: %s', async (line, problem) => {
+    describeCert('a')
+    describeCert('b', [line])
+    describeCert('c')
+    const outcomes = ['b invalid 64', 'a done 0', 'c done 0']
+    expect(await renewAll()).toEqual({ exit: 64, outcomes })
+    expect([existsSync(at('a.crt')), existsSync(at('b.crt')), existsSync(at('c.crt'))]).toEqual([true, false, true])
+    const folders = ['--certs', at('certs.d'), '--journal', at('journal'), '--yes']
+    const told = await towerkeep('renew', 'b', ...folders)
+    expect([told.exit, told.stdout]).toEqual([64, expect.stringMatching(problem)])
+    expect((await towerkeep('renew', 'a', ...folders)).exit).toBe(0)
   })
 
   it('makes both files anew when the key is gone or belongs to another certificate', async () => {
