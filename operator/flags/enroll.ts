@@ -19,7 +19,12 @@ export const ENROLL_PREPARE = defineVerb({
   arguments: [{ name: 'HOST', help: 'Name of the node.', required: true }],
   flags: {
     emit: { kind: 'text', value: 'FOLDER', complete: 'file', default: 'node', help: 'Where to write.' },
-    ip: { kind: 'text', value: 'ADDRESS', default: '', help: 'Address of the node, where the verifier reaches it.' },
+    ip: {
+      kind: 'text',
+      value: 'ADDRESS',
+      default: '',
+      help: 'IP address of the node, where the verifier reaches it. It must be given.',
+    },
     evidence: {
       kind: 'choice',
       choices: ['tpm', 'keylime-agent'],

@@ -4,6 +4,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { getBundle } from '@tower-of-omens/spire-api'
 import { refusedBecause } from '../act/preconditions.ts'
 import type { VerbContext } from '../context.ts'
@@ -37,6 +38,12 @@ export async function run(context: Context): Promise<Report> {
   const [host = ''] = words
   if (!/^[a-z0-9][a-z0-9.-]{0,250}$/.test(host))
     throw new OperatorError('TK-USAGE', `${host || 'the host'}: expected a host name in lower case`)
+  // Without it the verifier would be told to reach the node nowhere, and no certificate could be had.
+  if (isIP(flags.ip) === 0)
+    throw new OperatorError(
+      'TK-USAGE',
+      `--ip ${flags.ip || 'is missing'}: expected the IP address where the verifier reaches ${host}`,
+    )
   await using sources = await openSources({ configFile: flags.config }, flags.timeout)
   const files = nodeFiles(await factsOf(host, sources, context))
   const leaks = filesWithSecrets(files)

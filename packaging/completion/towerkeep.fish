@@ -42,7 +42,7 @@ complete -c towerkeep -n '__fish_seen_subcommand_from explain' -l verbose -d 'Mo
 complete -c towerkeep -n '__fish_seen_subcommand_from explain' -f -a '(towerkeep __complete code)'
 complete -c towerkeep -f -n '__fish_seen_subcommand_from enroll' -a prepare -d 'on the server - write the files that a new node needs, without any secret'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l emit -r -F -d 'Where to write.'
-complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l ip -x -d 'Address of the node, where the verifier reaches it.'
+complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l ip -x -d 'IP address of the node, where the verifier reaches it. It must be given.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l evidence -x -a 'tpm keylime-agent' -d 'With tpm the agent half quotes by itself and needs no certificate.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l tpm-path -x -d 'The nodes TPM, a device or a socket, for --evidence tpm.'
 complete -c towerkeep -n '__fish_seen_subcommand_from prepare' -l plugin -x -d 'The agent half on the node.'
