@@ -94,7 +94,9 @@ describe('the published fleets', () => {
         expect(computed / found).toBeGreaterThan(0.6)
         expect(computed / found).toBeLessThan(1.4)
       }
-      expect(again.verifierRequests).toBeLessThanOrEqual(1.01)
+      // One read, and self-checks that were put off while the whole fleet came for the first time: one a node at most.
+      expect(again.verifierRequests).toBeGreaterThanOrEqual(1)
+      expect(again.verifierRequests).toBeLessThan(2)
       expect(again.registrarRequests).toBeLessThanOrEqual(1.01)
     }
   })
