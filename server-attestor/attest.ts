@@ -25,7 +25,7 @@ import { ATTESTATION_LIMIT_MS, challengeNode, kindOf, provedPcrsOf } from './cha
 import type { ServerConfig } from './config.ts'
 import type { AttestContext } from './context.ts'
 import { askerOf, PROVED } from './identity/caller.ts'
-import { identify, type ProvedNode, prove, proveAgain, proveAnew } from './proof.ts'
+import { checkQuote, identify, type ProvedNode, prove, proveAgain, proveAnew } from './proof.ts'
 import { PLUGIN_NAME } from './schema.ts'
 import { readTogether } from './standing/read-together.ts'
 import { type KnownStanding, type StandingSource, standingOf, waitForStanding } from './standing/standing.ts'
@@ -61,7 +61,7 @@ export async function attest(
 ): Promise<AgentAttributes> {
   const { config, clients, admitted } = context
   const ruling = rulingOf(stream, context, notes)
-  const proofs = { registrar: clients.registrar, allowedHashAlgs: config.allowedHashAlgs }
+  const { registrar } = clients
   const standings: StandingSource = { verifiers: clients.verifiers, rules: config.gate }
   const payload = parsePayload(await stream.receivePayload())
   notes.agentId = payload.agentId
@@ -70,9 +70,10 @@ export async function attest(
   // While the node is challenged: a process just started would otherwise do it after the answer, one service after the other.
   clients.greet()
 
-  const { evidence, node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
+  const { checked, node, first } = await withDeadline(stream.signal, ATTESTATION_LIMIT_MS, async (deadline) => {
     const answered = await challengeNode(payload, config, stream, deadline)
-    const proof = await prove(answered, proofs, asker, deadline.signal)
+    const quote = checkQuote(answered, config.allowedHashAlgs)
+    const proof = await prove(quote, registrar, asker, deadline.signal)
     notes.proved = true
     const { trustDomain, identity: rules } = config
     const found = await readTogether(proof, {
@@ -84,9 +85,9 @@ export async function attest(
         // After the proof, not before: a caller can hold the challenge while its node turns bad.
         return { node: proved, first: await standingOf(answered, proved, standings, deadline) }
       },
-      renew: () => proveAnew(answered, proofs, PROVED, deadline.signal),
+      renew: () => proveAnew(quote, registrar, PROVED, deadline.signal),
     })
-    return { evidence: answered, ...found }
+    return { checked: quote, ...found }
   })
   const standing = await waitForStanding(
     first,
@@ -95,8 +96,8 @@ export async function attest(
       waitMs: config.waitMs,
       held: context.held,
       sleep: context.sleep,
-      ask: (deadline) => standingOf(evidence, node, standings, deadline),
-      proveAgain: (signal) => proveAgain(evidence, node, proofs, PROVED, signal),
+      ask: (deadline) => standingOf(checked.evidence, node, standings, deadline),
+      proveAgain: (signal) => proveAgain(checked, node, registrar, PROVED, signal),
     },
     stream,
   )
@@ -105,7 +106,7 @@ export async function attest(
   // Nothing is awaited from here on, so of two that attest at the same moment one comes first.
   ruling.requireNone(overtakenReasons(node.identity, admitted.holder(payload.agentId)))
   notes.facts = { ...notes.facts, ...remember(node, standing, context, stream.log) }
-  return attributesOf(node, standing, evidence, config)
+  return attributesOf(node, standing, checked.evidence, config)
 }
 
 /** What becomes of reasons to refuse. */

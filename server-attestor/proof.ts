@@ -39,10 +39,12 @@ export interface ProvedNode extends Proof {
   readonly identity: NodeIdentity
 }
 
-/** What a proof is made with. */
-export interface ProofSource {
-  readonly registrar: RegistrarRecords
-  readonly allowedHashAlgs: readonly HashAlg[]
+/** A quote that passed every check that needs no record, and the record that proved it. */
+export interface CheckedQuote {
+  readonly evidence: Evidence
+  readonly quote: ParsedQuote
+  /** Proves it for good: a record object never changes, and one that is read again unchanged is the same object. */
+  provedBy?: RegistrarRecord
 }
 
 /** What says whose TPM a node is. */
@@ -58,56 +60,70 @@ export interface IdentitySource {
 const AGENT_STORE_TIMEOUT_MS = 2_000
 
 /**
- * Proves a quote. What needs no remote call comes first, so that an unproven caller costs nothing; a node that was
- * admitted before proves itself by the record it was admitted by, which then has to be renewed.
+ * Checks what needs no remote call, so that an unproven caller costs nothing; done once, however many records the quote is
+ * held against.
+ *
+ * @param evidence What the caller sent.
+ * @param allowedHashAlgs What is accepted.
+ * @returns The quote, to be proved.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED` or `KEYLIME_BAD_MESSAGE`.
+ */
+export function checkQuote(evidence: Evidence, allowedHashAlgs: readonly HashAlg[]): CheckedQuote {
+  const { bound } = evidence
+  const quote = parseQuote(evidence.quote)
+  if (bound === undefined) checkQuoteBinding(quote, { ...evidence, allowedHashAlgs })
+  else checkBoundQuote(quote, bound, { ...evidence, allowedHashAlgs })
+  return { evidence, quote }
+}
+
+/**
+ * Proves a quote. A node that was admitted before proves itself by the record it was admitted by, which then has to be
+ * renewed.
  *
  * With several registrars, a record that proves nothing is no verdict before the others were asked.
  *
- * @param evidence What the caller sent.
- * @param source The registrars, and what is accepted.
+ * @param checked The quote.
+ * @param registrar The registrars.
  * @param asker Who asks.
  * @param signal Ends the attestation.
  * @returns The registrar record that proves it.
- * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, `KEYLIME_BAD_MESSAGE`, or a failure of a registrar.
+ * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, or a failure of a registrar.
  */
 export async function prove(
-  evidence: Evidence,
-  source: ProofSource,
+  checked: CheckedQuote,
+  registrar: RegistrarRecords,
   asker: Asker,
   signal: AbortSignal,
 ): Promise<Proof> {
-  const { registrar } = source
-  checkedQuote(evidence, source)
-  const remembered = registrar.remembered(evidence.agentId)
-  if (remembered === undefined) return proveAnew(evidence, source, asker, signal)
-  const failure = failureWith(evidence, remembered, source)
+  const remembered = registrar.remembered(checked.evidence.agentId)
+  if (remembered === undefined) return proveAnew(checked, registrar, asker, signal)
+  const failure = failureWith(checked, remembered)
   if (failure === undefined) return { registered: remembered, contested: false, readAt: undefined }
   // Who cannot prove himself by the record of the node that he names is a stranger until he does.
-  return proveAnew(evidence, source, { ...asker, isKnown: false }, signal)
+  return proveAnew(checked, registrar, { ...asker, isKnown: false }, signal)
 }
 
 /**
  * Proves a quote by what the registrars hold now.
  *
- * @param evidence What the caller sent.
- * @param source The registrars, and what is accepted.
+ * @param checked The quote.
+ * @param registrar The registrars.
  * @param asker Who asks.
  * @param signal Ends the attestation.
  * @returns The registrar record that proves it.
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`, or a failure of a registrar.
  */
 export async function proveAnew(
-  evidence: Evidence,
-  source: ProofSource,
+  checked: CheckedQuote,
+  registrar: RegistrarRecords,
   asker: Asker,
   signal: AbortSignal,
 ): Promise<Proof> {
-  const { registrar } = source
-  const { record, readAt } = await registrar.read(evidence.agentId, asker, signal)
-  const failure = failureWith(evidence, record, source)
+  const { record, readAt } = await registrar.read(checked.evidence.agentId, asker, signal)
+  const failure = failureWith(checked, record)
   if (failure === undefined) return { registered: record, contested: false, readAt }
   const others = await registrar.others(record, asker, signal)
-  const registered = others.records.find((other) => failureWith(evidence, other, source) === undefined)
+  const registered = others.records.find((other) => failureWith(checked, other) === undefined)
   if (registered === undefined) throw others.failure ?? failure
   return { registered, contested: true, readAt: registrar.now() }
 }
@@ -116,62 +132,36 @@ export async function proveAnew(
  * Proves a quote once more at the end of a wait: by then the registrar may hold another TPM for the ID, and the verifier's
  * record, read last, would be of that one. Of a contested ID the verifier itself has just confirmed the AK.
  *
- * @param evidence What the caller sent.
+ * @param checked The quote.
  * @param proof What proved it before.
- * @param source The registrars, and what is accepted.
+ * @param registrar The registrars.
  * @param asker Who asks.
  * @param signal Ends the attestation.
  * @throws {KeylimeError} `KEYLIME_QUOTE_REJECTED`: the ID belongs to another TPM now. `KEYLIME_UNAVAILABLE`: the registrars
  *   began to disagree, and the verifier has to be asked anew. Or a failure of a registrar.
  */
 export async function proveAgain(
-  evidence: Evidence,
+  checked: CheckedQuote,
   { contested }: Proof,
-  source: ProofSource,
+  registrar: RegistrarRecords,
   asker: Asker,
   signal: AbortSignal,
 ): Promise<void> {
   if (contested) return
-  const renewed = await proveAnew(evidence, source, asker, signal)
+  const renewed = await proveAnew(checked, registrar, asker, signal)
   if (!renewed.contested) return
-  const text = `the keylime registrars began to disagree about agent ${evidence.agentId} while it waited; try again`
-  throw new KeylimeError('KEYLIME_UNAVAILABLE', text, { facts: { agent_id: evidence.agentId } })
+  const { agentId } = checked.evidence
+  const text = `the keylime registrars began to disagree about agent ${agentId} while it waited; try again`
+  throw new KeylimeError('KEYLIME_UNAVAILABLE', text, { facts: { agent_id: agentId } })
 }
 
-/** A quote that passed every check that needs no record, and the record that proved it. */
-interface CheckedQuote {
-  readonly quote: ParsedQuote
-  /** Proves it for good: a record object never changes, and one that is read again unchanged is the same object. */
-  provedBy?: RegistrarRecord
-}
-
-// By evidence, which is one attestation's: checked once, however many records it is held against.
-const checked = new WeakMap<Evidence, CheckedQuote>()
-
-function checkedQuote(evidence: Evidence, { allowedHashAlgs }: Pick<ProofSource, 'allowedHashAlgs'>): CheckedQuote {
-  const known = checked.get(evidence)
-  if (known !== undefined) return known
-  const { bound } = evidence
-  const quote = parseQuote(evidence.quote)
-  if (bound === undefined) checkQuoteBinding(quote, { ...evidence, allowedHashAlgs })
-  else checkBoundQuote(quote, bound, { ...evidence, allowedHashAlgs })
-  const found: CheckedQuote = { quote }
-  checked.set(evidence, found)
-  return found
-}
-
-function failureWith(
-  evidence: Evidence,
-  record: RegistrarRecord,
-  accepted: Pick<ProofSource, 'allowedHashAlgs'>,
-): KeylimeError | undefined {
+function failureWith(checked: CheckedQuote, record: RegistrarRecord): KeylimeError | undefined {
+  if (checked.provedBy === record) return undefined
+  const { agentId, bound } = checked.evidence
   try {
-    const found = checkedQuote(evidence, accepted)
-    if (found.provedBy === record) return undefined
-    const { agentId, bound } = evidence
-    if (bound === undefined) requireSigner(found.quote, record, agentId)
-    else requireBoundSigner(found.quote, bound, record, agentId)
-    found.provedBy = record
+    if (bound === undefined) requireSigner(checked.quote, record, agentId)
+    else requireBoundSigner(checked.quote, bound, record, agentId)
+    checked.provedBy = record
     return undefined
   } catch (error) {
     if (error instanceof KeylimeError) return withRegisteredNode(error, record)
