@@ -81,6 +81,7 @@ export function openClients(settings: ServiceSettings, log: Log, observe: Client
   }
   const verifiers = settings.verifiers.map((address) => newVerifier(open('verifier', address), settings.opinionTtlMs))
   const registrars = settings.registrars.map((address) => newRegistrar(open('registrar', address)))
+  // What fails here fails again for the first request that needs the answer, and is told there.
   const greet = once(() => {
     for (const { client } of [...registrars, ...verifiers]) client.version().catch(() => undefined)
   })
@@ -96,7 +97,6 @@ export function openClients(settings: ServiceSettings, log: Log, observe: Client
   }
 }
 
-// Its failures are those of the first request that needs the answer, and told there.
 function once(work: () => void): () => void {
   let isDone = false
   return () => {

@@ -24,6 +24,10 @@ export const ACTING: readonly Requirement[] = [
     promise: 'A certificate authority that is sealed, away or refuses: exit 75, and the old files stay in force',
   },
   {
+    id: 'operator:act:enrolled-host',
+    promise: 'an order by name means the enrolled host, whoever registered under that name besides',
+  },
+  {
     id: 'operator:renew:rolled-back',
     promise: 'A new certificate that the service does not serve is taken back: exit 2',
   },

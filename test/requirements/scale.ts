@@ -18,6 +18,15 @@ export const SCALE: readonly Requirement[] = [
       'nodes never seen that come all at once cost the verifier one identity check each; its self-check is shared, and made up for with each node later',
   },
   {
+    id: 'scale:start:greeted',
+    promise: 'what both services speak is learnt once a process, while its first node is still challenged',
+  },
+  {
+    id: 'scale:storm:put-off',
+    promise:
+      'a bulk read is put off while opinions keep the verifier busy anyway, and never for longer than one and a half times its own length',
+  },
+  {
     id: 'scale:model:checked-by-measurement',
     promise:
       'The arithmetic for 100,000 nodes is computed from fleets of 1,000, 5,000 and 10,000 behind a real spire-server, and agrees with what was published of them',

@@ -10,9 +10,9 @@ import { RigError } from '../processes/errors.ts'
 
 /** Programs and folders, all absolute. */
 export interface Parts {
-  /** Holds spire-server and spire-agent. */
+  /** Folder of spire-server and spire-agent. */
   readonly spireBin: string
-  /** Holds keylime_verifier, keylime_registrar and keylime_tenant. */
+  /** Folder of keylime_verifier, keylime_registrar and keylime_tenant. */
   readonly keylimeBin: string
   /** A real Keylime agent; without it the stand-in runs. */
   readonly realAgent: string | undefined

@@ -61,7 +61,7 @@ describe('a word for a host', () => {
     expect(namesOf([auth, vault, impostor], 'auth.example.org')).toEqual([auth.agentId])
   })
 
-  it('of an order means the host that is enrolled, not one that only registered under its name', () => {
+  it('of an order means the host that is enrolled, not one that only registered under its name [operator:act:enrolled-host]', () => {
     const record = { verifier: 'verifier', value: agentRecord({ agentId: auth.agentId }) }
     const enrolled = { ...auth, record }
     const stranger = host('auth', 'c'.repeat(64))

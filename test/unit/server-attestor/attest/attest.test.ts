@@ -30,7 +30,7 @@ describe('attest', () => {
     expect(JSON.stringify(server.lines)).not.toMatch(/TPMQuote|BEGIN PUBLIC|\/1RDR|"nonce"/)
   })
 
-  it('learns what both services speak while the first node of a process is still challenged, once', async () => {
+  it('learns what both services speak while the first node of a process is still challenged, once [scale:start:greeted]', async () => {
     await using fresh = await startInProcess(keylime.serverHcl())
     const node = keylime.node(2)
     const answer = async (challenge: Uint8Array): Promise<Uint8Array> => {

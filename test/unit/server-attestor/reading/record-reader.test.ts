@@ -156,7 +156,7 @@ describe('RecordReader', () => {
     expect([reads.length, verifier.singles.length, verifier.bulks.length]).toEqual([490, 8, 1])
   })
 
-  it('puts a bulk read off while opinions keep the verifier busy for longer than half of it, and not for ever', async () => {
+  it('puts a bulk read off while opinions keep the verifier busy for longer than half of it, and not for ever [scale:storm:put-off]', async () => {
     const verifier = new SlowVerifier()
     verifier.enrolled = nodes(500)
     let [opinions, pauses] = [100, 0]

@@ -37,7 +37,7 @@ describe('StormWatch', () => {
     expect(calm.watch.isWorthSharing(200, 5_000, calm.now)).toBe(false)
   })
 
-  it('puts a bulk read off while more come than single reads could serve, for one and a half times its own time at most', () => {
+  it('puts a bulk read off while more come than single reads could serve, for one and a half times its own time at most [scale:storm:put-off]', () => {
     const fast = afterArrivals(500, 1.4)
     expect(fast.watch.isGrowing(fast.now)).toBe(true)
     // Its answer takes this process a tenth of a second, in which nobody is heard.
