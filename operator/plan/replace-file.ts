@@ -21,7 +21,7 @@ export function replaceFile(file: string, text: string): void {
     copyAttributes(file, aside)
     const opened = openSync(aside, 'r+')
     try {
-      // Not writeFileSync, which may write a part of it and say nothing.
+      // Not writeSync, which may write a part of it and say nothing.
       writeFileSync(opened, text)
       fsyncSync(opened)
     } finally {
