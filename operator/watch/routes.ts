@@ -121,7 +121,7 @@ export function adminRoutes({ daemon, sources: { spire } }: RouteParts): Routes 
   return {
     'POST /revoke': async (query, body) => {
       const target = await found(query)
-      if (target === undefined) return json(404, { error: 'no host of that name, or several' })
+      if (target === undefined) return json(404, { error: 'no host of that name, or several: give its whole agent ID' })
       const about = { agent_id: target.host.agentId, spiffe_id: target.host.spiffeId }
       const outcome = await daemon.deeds.revoke(target.watched, body.trim() || 'no reason given')
       if (outcome === 'banned') return json(200, about)
@@ -131,7 +131,7 @@ export function adminRoutes({ daemon, sources: { spire } }: RouteParts): Routes 
     },
     'POST /restore': async (query) => {
       const target = await found(query)
-      if (target === undefined) return json(404, { error: 'no host of that name, or several' })
+      if (target === undefined) return json(404, { error: 'no host of that name, or several: give its whole agent ID' })
       const { watched, host } = target
       const why = whyNotRestore(watched)
       if (why !== undefined) return json(409, { error: why })
